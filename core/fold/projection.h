@@ -1,0 +1,122 @@
+/*
+ * projection - what one read model is: a row, its columns, its folds.
+ *
+ * A projection is data: a table of columns (where each stands in the row's struct, how it is stored) and a
+ * table from event type to fold.  Where a fold is a plain copy of payload fields into columns of the same
+ * name, it is an entry without a function.
+ *
+ *     struct team {
+ *             struct row row;          // tenant_id, id and last_position are columns of every read model
+ *             struct bytes name;
+ *             ...
+ *     };
+ *
+ * C types by column kind, and how NULL is written:
+ *
+ *     UUID     struct uuid    nil            TEXT, JSON, TEXTS, UUIDS, INET   struct bytes   data NULL
+ *     ENUM     int16_t        -1             INT2, INT4, INT8, DECIMAL        int64_t        INT64_MIN
+ *     BOOL     int8_t         -1             TIME                             int64_t        TIME_NONE
+ *
+ * TEXTS and UUIDS (text[], uuid[]) are held as JSON arrays of strings, JSON (jsonb) as JSON text; DECIMAL
+ * (numeric) as an integer times 10^scale.
+ *
+ * No projection names SQL values from input; the store builds its statements from these tables alone.
+ */
+#ifndef VERBATIM_FOLD_PROJECTION_H
+#define VERBATIM_FOLD_PROJECTION_H
+
+#include "event/event.h"
+
+enum column_kind {
+	COLUMN_UUID, COLUMN_TEXT, COLUMN_ENUM, COLUMN_INT2, COLUMN_INT4, COLUMN_INT8, COLUMN_BOOL,
+	COLUMN_TIME, COLUMN_JSON, COLUMN_TEXTS, COLUMN_UUIDS, COLUMN_DECIMAL, COLUMN_INET,
+};
+
+#define INT_NONE INT64_MIN
+
+struct column {
+	const char *name;
+	enum column_kind kind;
+	size_t offset;
+	const char *sql;           /* the column's type where the kind's own (uuid, text, int4, ...) is not it: "varchar(500)" */
+	const char *const *values; /* of ENUM, NULL-terminated */
+	bool required;             /* NOT NULL */
+	bool hidden;               /* for the folds, not for people: left out of the view over the table */
+	int scale;                 /* of DECIMAL */
+	enum entity ref;           /* a row of this entity is loaded beside this row */
+	const char *fallback;      /* the value a new row begins with: text of an enum value, number, "true", JSON; NULL: null */
+	const char *about;         /* the column's COMMENT */
+};
+
+/* COLUMN(team, name, TEXT, .sql = "varchar(100)", .required = true) */
+#define COLUMN(type, member, column_kind, ...) \
+	{ .name = #member, .kind = COLUMN_##column_kind, .offset = offsetof(struct type, member), __VA_ARGS__ }
+
+struct projection;
+
+/* What every row begins with. */
+struct row {
+	const struct projection *of;
+	struct row *next_changed; /* the batch's list of rows to write, in order of first change */
+	struct uuid tenant_id;
+	struct uuid id;
+	int64_t last_position;
+	bool exists;  /* false: looked for, and not in the database */
+	bool fresh;   /* created in this batch: INSERT, not UPDATE */
+	bool changed; /* on the batch's list */
+};
+
+struct fold;
+
+/* 0, or a negative code that stops the worker (a bug or a lost row; an event that does not fit is an anomaly and 0). */
+typedef int (*fold_fn)(struct fold *f, const struct event *e);
+
+enum fold_how {
+	FOLD_CALL,    /* only the function */
+	FOLD_CREATE,  /* a new row for the event's entity, payload fields copied; an anomaly `exists` when it is there */
+	FOLD_COPY,    /* payload fields that are there are copied into the entity's row; `unknown_<entity>` when there is none */
+	FOLD_CHANGES, /* payload.changes: {column: {from, to}} applied to the entity's row */
+	FOLD_ADD,     /* FOLD_CREATE under the event's own id (history rows: the row's id is the event_id) */
+};
+
+struct fold_entry {
+	enum event_kind kind; /* EV_UNKNOWN ends the table */
+	enum fold_how how;
+	fold_fn then;         /* after the copy, or alone with FOLD_CALL */
+};
+
+struct projection {
+	const char *schema;  /* "core" */
+	const char *name;    /* "conversations" */
+	int version;
+	const char *about;   /* the table's COMMENT */
+	enum entity entity;  /* its ids are the rows' ids; ENTITY_NONE when rows are only added */
+	size_t row_bytes;
+	const struct column *columns;
+	int column_count;
+	const struct fold_entry *folds;
+	const char *const *indexes; /* "(tenant_id, state)", "USING gin (tags)", "UNIQUE ..." not allowed; NULL-terminated or NULL */
+	int fillfactor;      /* 0: 100; less for rows that change often */
+};
+
+#define COLUMNS(type, table) .row_bytes = sizeof(struct type), .columns = (table), \
+	.column_count = (int)(sizeof(table) / sizeof((table)[0]))
+
+/* A group goes forward together: one checkpoint, one transaction, folds in this order on each event. */
+struct group {
+	const char *name;
+	const struct projection *const *projections;
+	int count;
+};
+
+enum { GROUP_PROJECTIONS_MAX = 64 };
+
+/* The registry (projections/registry.c): all groups of this binary. */
+extern const struct group *const groups[];
+extern const int group_count;
+
+/* NULL when the group has no read model of that entity. */
+const struct projection *group_projection_of(const struct group *g, enum entity entity);
+const struct column *projection_column(const struct projection *p, const char *name);
+
+#endif

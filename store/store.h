@@ -1,0 +1,230 @@
+/*
+ * store - everything the engine asks of PostgreSQL, as one struct of functions.
+ *
+ * A `struct store` is one session with the database, on one loop, used by one owner (an appender, a worker,
+ * the reader).  At most one request is under way on it.  Each call takes a request that the caller owns and
+ * that stays where it is until its `done` runs; `done` never runs inside the call.  The texts and rows a
+ * request gives back live in the arena the caller put into it.
+ *
+ * Two implementations: store/pg_*.c on libpq, and test/simulation/fake_store.c with a virtual clock and
+ * injected faults.  The engine cannot tell them apart.
+ *
+ * Failures.  E_UNAVAILABLE: the session is lost; whether the request had its effect is unknown; call
+ * `connect` again before anything else.  E_FENCED, E_ROW_REFUSED, E_TIMEOUT, E_DATABASE: the server answered,
+ * nothing was changed, the session stays usable.  `request.error` has the words.
+ */
+#ifndef VERBATIM_STORE_STORE_H
+#define VERBATIM_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "event/event.h"
+#include "event/merkle.h"
+#include "fold/state.h"
+
+struct store;
+
+struct store_request {
+	void (*done)(struct store_request *request);
+	void *data;       /* the owner's */
+	int status;       /* 0 or a negative code */
+	struct error error;
+};
+
+enum { SHARDS_MAX = 256, GROUPS_MAX = 8 };
+
+/* Connects (or connects again) and learns what log this is. */
+struct store_connect {
+	struct store_request request;
+	struct uuid log_id;
+	int32_t epoch;
+	int16_t shards;       /* tenant shards: 1..shards; shard 0 besides */
+	int64_t database_now; /* its clock when it answered */
+};
+
+struct expectation {
+	int item;            /* the caller's number for the request it belongs to */
+	enum { EXPECT_ENTITY, EXPECT_CONVERSATION, EXPECT_RESOLUTION, EXPECT_TENANT } scope;
+	struct uuid tenant_id;
+	struct uuid id;
+	struct bytes types;  /* comma-joined event types, empty: all */
+	int64_t after;
+};
+
+enum append_outcome {
+	APPEND_OK,
+	APPEND_HEAD,       /* the head is another: head_* say which */
+	APPEND_DUPLICATES, /* found: hits name the events (item = index in events) */
+	APPEND_EXPECT,     /* hits name the expectations that do not hold (item = expectation.item), with the position in the way */
+	APPEND_EXPECT_FAR, /* hits name expectations whose `after` lies too far back to be judged */
+	APPEND_EPOCH,      /* the log was adopted: head_position = its epoch */
+	APPEND_CLOCK,      /* the clocks differ by more than 5 s: head_recorded_at = the database's */
+	APPEND_MONTH,      /* the month has no leaf yet: maintain first */
+};
+
+struct append_hit {
+	int item;
+	int64_t position;
+	int64_t recorded_at;
+	uint8_t leaf[LEAF_BYTES];
+};
+
+/* One batch, one statement, one commit.  Any outcome but APPEND_OK has written nothing. */
+struct store_append {
+	struct store_request request;
+	int16_t shard;
+	int32_t epoch;
+	int64_t head;        /* the expected last position */
+	int64_t now;         /* the engine's clock */
+	int64_t recorded_at;
+	uint8_t root[LEAF_BYTES];
+	bool look;           /* look for duplicates before inserting; else a violation is the signal */
+	int64_t look_from;   /* start of the oldest month to look in, or TIME_NONE */
+	const int *old;      /* indexes of events whose ids may stand in older months */
+	int old_count;
+	struct event *const *events; /* with position and leaf_hash set: head + 1, head + 2, ... */
+	int count;
+	const struct merkle_tile *tiles;
+	const struct expectation *expects;
+	int expect_count;
+	struct arena *arena; /* for hits */
+
+	enum append_outcome outcome;
+	struct append_hit *hits;
+	int hit_count;
+	int64_t head_position, head_recorded_at;
+	uint8_t head_root[LEAF_BYTES];
+};
+
+/* The head of a shard and what is needed to go on from it. */
+struct store_head {
+	struct store_request request;
+	int16_t shard;
+	int64_t known;       /* the last position the caller vouches for; 0: none */
+	struct arena *arena;
+
+	int32_t epoch;
+	int64_t position;    /* 0: empty */
+	int64_t recorded_at; /* TIME_NONE when empty */
+	uint8_t root[LEAF_BYTES];
+	uint8_t known_root[LEAF_BYTES]; /* of the batch that ends at `known`; zero when there is no such batch */
+	bool known_found;
+	int64_t first_month; /* start of the oldest month in which the shard has events, or TIME_NONE */
+};
+
+/* The open tiles of the tree at a size (merkle_load); hashes stand in the arena. */
+struct store_tree {
+	struct store_request request;
+	int16_t shard;
+	int64_t size;
+	struct arena *arena;
+	const uint8_t *open[MERKLE_LEVELS];
+};
+
+/* Events in order of position.  Stops at `limit` events or once `bytes` of payload are passed; `complete` tells that everything up to `head` was seen. */
+struct store_read {
+	struct store_request request;
+	int16_t shard;
+	int64_t after;        /* first wanted position - 1 */
+	int64_t upto;         /* last wanted position; 0: the head */
+	struct uuid tenant_id;       /* nil: all */
+	struct uuid conversation_id; /* nil: all; needs tenant_id */
+	bool leaves_only;     /* only position and leaf_hash are filled */
+	int limit;
+	size_t bytes;
+	struct arena *arena;
+
+	struct event *events;
+	int count;
+	int64_t head;         /* the shard's last position when it was read */
+	bool complete;
+};
+
+/* The heads of all shards in one look: for waiting readers, and for what other engines append. */
+struct store_heads {
+	struct store_request request;
+	int64_t position[SHARDS_MAX]; /* by shard; 0 where empty */
+	int32_t epoch;
+	int64_t database_now;
+};
+
+/* Where a group stands in a shard, read before the worker starts. */
+struct store_checkpoint {
+	struct store_request request;
+	const struct group *group;
+	int16_t shard;
+
+	int32_t generation;
+	int64_t position;
+	uint8_t leaf[LEAF_BYTES]; /* of the event at position; zero at 0 */
+	bool diverged;            /* the log has another leaf there, or ends before it */
+};
+
+/* Rows by key, all of one projection or of several. */
+struct store_load {
+	struct store_request request;
+	const struct row_key *keys;
+	int count;
+	struct arena *arena;
+	struct row **rows;    /* by key; NULL where there is none; rows and texts stand in the arena */
+};
+
+/* The changed rows and the checkpoint, in one transaction, fenced by (generation, epoch, old position). */
+struct store_project {
+	struct store_request request;
+	const struct group *group;
+	int32_t generation;
+	int16_t shard;
+	int32_t epoch;
+	int64_t old_position;
+	int64_t new_position;
+	uint8_t leaf[LEAF_BYTES];
+	struct row *changed;  /* the state's list */
+	/* E_FENCED: another was first.  E_ROW_REFUSED: the database refused a row; error.field names the read model. */
+};
+
+/* A lease in a row, on the database's clock. */
+struct store_lease {
+	struct store_request request;
+	const char *name;
+	int16_t shard;
+	struct uuid owner;
+	int64_t ttl_ms;       /* 0 gives it back */
+	bool held;
+	struct uuid holder;
+};
+
+/* Makes the leaves of the month of `now` and the two after it, closes what is past.  E_BUSY: try again soon. */
+struct store_maintain {
+	struct store_request request;
+	int64_t now;
+};
+
+struct store_ops {
+	void (*connect)(struct store *s, struct store_connect *r);
+	void (*append)(struct store *s, struct store_append *r);
+	void (*head)(struct store *s, struct store_head *r);
+	void (*tree)(struct store *s, struct store_tree *r);
+	void (*read)(struct store *s, struct store_read *r);
+	void (*heads)(struct store *s, struct store_heads *r);
+	void (*checkpoint)(struct store *s, struct store_checkpoint *r);
+	void (*load)(struct store *s, struct store_load *r);
+	void (*project)(struct store *s, struct store_project *r);
+	void (*lease)(struct store *s, struct store_lease *r);
+	void (*maintain)(struct store *s, struct store_maintain *r);
+
+	/* Ends the session; a request under way is answered with E_CANCELLED first; then `closed` runs, last, and the store is gone. */
+	void (*close)(struct store *s, void (*closed)(void *data), void *data);
+};
+
+struct store {
+	const struct store_ops *ops;
+};
+
+/* Opens sessions: one factory a thread (it is bound to that thread's loop). */
+struct store_factory {
+	/* Not connected yet; never fails.  `name` shows in pg_stat_activity: "verbatim appender 2". */
+	struct store *(*open)(struct store_factory *f, const char *name);
+};
+
+#endif

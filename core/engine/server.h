@@ -1,0 +1,43 @@
+/*
+ * server - the engine in one process: sessions, appenders, readers on one loop, workers on loops of their own.
+ */
+#ifndef VERBATIM_ENGINE_SERVER_H
+#define VERBATIM_ENGINE_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/bytes.h"
+
+struct server_options {
+	const char *conninfo;       /* of the database, for appenders, workers and readers */
+	const char *role;           /* the role they step down to, or NULL */
+	const char *const *listen;  /* "HOST:PORT" or "unix:PATH" */
+	int listen_count;
+	const char *token;          /* what hello must bring; "" = none */
+	int64_t frame_bytes;        /* 4 MiB */
+	int64_t event_bytes;        /* 256 KiB */
+	int64_t request_events;     /* 10,000 */
+	int64_t depth;              /* 16 */
+	int64_t connections;        /* 10,000 */
+	int64_t idle_ms;            /* 10 min; 0: never */
+	int64_t hello_ms;           /* 10 s */
+	int64_t memory_bytes;       /* --memory: the bound of everything that clients can make grow */
+	int64_t batch_events;       /* most events a commit takes */
+	int64_t workers;            /* threads */
+
+	/* Runs on the loop's thread once sockets are open and the log is known, with the bound addresses ("tcp 127.0.0.1:7411\nunix /...\n"). */
+	void (*ready)(void *data, const char *addresses);
+	/* Runs when the database cannot be reached: a cluster of our own may need a start.  May block for seconds; returns 0 when it is worth trying again at once. */
+	int (*revive)(void *data);
+	void *data;
+};
+
+/* Runs until `server_stop` or a fatal error; returns 0 after an orderly stop. */
+int server_run(const struct server_options *options, struct error *error) must_check;
+
+/* Async-signal-safe: begins an orderly stop (finish what is committed, answer, close). */
+void server_stop(void);
+
+#endif

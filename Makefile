@@ -78,3 +78,74 @@ $(OUT)/bench/%: bench/%.c $(OUT)/libverbatim.a
 	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
 
 -include $(OBJ:.o=.d) $(TEST_BIN:=.d)
+
+# ---- what can be asked for ------------------------------------------------------------------
+
+help:
+	@echo 'make              build build/verbatim (MODE=release, debug, asan or tsan; CC=gcc or clang; WERROR=1)'
+	@echo 'make run          install what is missing, build, start an engine, send it traffic, show what came of it'
+	@echo '                  (ONCE=1 ends by itself; DATA=DIR keeps the data elsewhere)'
+	@echo 'make test         install what is missing, build, run every test'
+	@echo 'make bench        measure the engine against the limit of COPY, in one run; prints ratios'
+	@echo 'make simulate     the engine on a fake store with faults: SEEDS=1000 FROM=1'
+	@echo 'make deps         install the Debian packages that are needed (and touch no database of the system)'
+	@echo 'make install      PREFIX=/usr/local'
+	@echo 'make layers       check which folder may include what; make headers: each header compiles alone'
+	@echo 'make clean        remove build/'
+
+# Each package, and why:
+#   gcc make pkg-config   to build                    libpq-dev            to speak to PostgreSQL
+#   libuv1-dev            the event loop              libmsgpack-dev       MessagePack, on the wire
+#   libxxhash-dev         hashes of tables and shards libssl-dev           SHA-256 (libcrypto)
+#   zlib1g-dev            gzip input of `append`      postgresql           the database itself; its server binaries
+#   perl                  prove, which runs the tests python3-pynvim       a MessagePack-RPC client nobody here wrote
+DEPS := gcc make pkg-config libpq-dev libuv1-dev libmsgpack-dev libxxhash-dev libssl-dev zlib1g-dev postgresql perl
+DEPS_TEST := python3 python3-pynvim python3-msgpack
+
+deps:
+	@sh test/deps.sh $(DEPS)
+
+deps-test:
+	@sh test/deps.sh $(DEPS) $(DEPS_TEST)
+
+DATA ?= var
+run: deps
+	@$(MAKE) --no-print-directory all
+	@$(OUT)/verbatim demo --data '$(DATA)' $(if $(ONCE),--once)
+
+test: deps-test
+	@$(MAKE) --no-print-directory check
+
+JOBS_TEST ?= 2
+check: $(OUT)/verbatim $(TEST_BIN) $(BENCH_BIN)
+	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \
+		$(TEST_BIN) $(sort $(wildcard test/e2e/*.sh))
+
+layers:
+	@sh test/layers.sh
+
+headers:
+	@CC='$(CC)' sh test/headers.sh
+
+SEEDS ?= 1000
+FROM ?= 1
+simulate: $(OUT)/test/simulation/simulate
+	$(OUT)/test/simulation/simulate --seeds $(SEEDS) --from $(FROM)
+
+bench: $(OUT)/verbatim $(BENCH_BIN)
+	@BUILD=$(OUT) sh bench/run.sh
+
+install: $(OUT)/verbatim
+	install -D -m 755 $(OUT)/verbatim $(DESTDIR)$(PREFIX)/bin/verbatim
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(OUT)/verbatim completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/verbatim
+	install -d $(DESTDIR)$(PREFIX)/share/doc/verbatim
+	install -m 644 README.md core/engine/PROTOCOL.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/verbatim
+
+compile_commands.json:
+	@{ echo '['; sep=''; for f in $(SRC); do \
+		printf '%s{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$f" \
+			'$(CC) $(subst ",\\\",$(CPPFLAGS) $(CFLAGS_ALL)) -c '"$$f"; sep=','; echo; done; echo ']'; } >$@
+
+clean:
+	rm -rf build

@@ -1,0 +1,115 @@
+/*
+ * appender - one shard's way into the log.
+ *
+ *      +--------------------------------------------------------------------------+
+ *      v                                                                          |
+ *   CONNECTING --> LEARNING --> CATCHING_UP --> IDLE --form--> SENDING --ok--> IDLE
+ *      ^  |            ^              |           ^               |
+ *      |  +-- back off |              |           +-- refused ----+  requests taken out, formed anew
+ *      |               +--------------|---------------------------+  stale head
+ *      +------------------------------+---------------------------+  connection lost
+ *
+ *   IDLE/SENDING --> WAITING (the month has no leaf, the clocks differ, the server refuses writes) --> LEARNING
+ *   any --> STOPPED (the log is not the one that was seen before): every request is answered log_diverged
+ *
+ * Batches gather in `queue` while one is in flight; its commit opens the door for them all, and an idle
+ * appender commits at once.
+ *
+ * Unknown outcome.  When the connection dies with a batch in flight, its requests go back to the front of the
+ * queue, marked unsettled, and are sent again with the then head as expectation, looking for duplicates.  That
+ * attempt is the question: if the old backend still holds the fence, the new statement waits for it; if the old
+ * batch was committed, the head has moved, and the next try finds its events word for word and acknowledges
+ * them at their first positions; if not, they are stored now.  Nothing is concluded from a look without the fence.
+ *
+ * Diverged.  The appender remembers the last position and root it has seen committed.  When the log's head lies
+ * before it, or another root stands there, it stops: continuing would hide that acknowledged events are gone.
+ * An adoption (a greater epoch) is the way on.
+ */
+#ifndef VERBATIM_ENGINE_APPENDER_H
+#define VERBATIM_ENGINE_APPENDER_H
+
+#include "base/random.h"
+#include "engine/batch.h"
+#include "engine/env.h"
+
+enum appender_state {
+	APPENDER_CONNECTING,
+	APPENDER_LEARNING,
+	APPENDER_CATCHING_UP,
+	APPENDER_IDLE,
+	APPENDER_SENDING,
+	APPENDER_WAITING,
+	APPENDER_STOPPED,
+	APPENDER_CLOSED,
+};
+
+struct appender_log { /* what all appenders of an engine agree on */
+	struct uuid log_id;
+	int32_t epoch;
+};
+
+struct appender {
+	int16_t shard;
+	enum appender_state state;
+	struct env *env;
+	struct store *store;
+	struct appender_log *log;
+	struct batch_limits limits;
+	struct env_timer timer;
+	struct random random;
+	bool request_out;      /* a store request is under way */
+	bool timer_out;
+	bool closing;
+	int failures;          /* in a row, for the back-off */
+	struct request_list queue;
+	struct batch batch;
+	struct merkle tree;    /* of the committed head */
+	int64_t head;
+	int64_t head_recorded_at;
+	uint8_t head_root[LEAF_BYTES];
+	uint8_t head_leaf[LEAF_BYTES]; /* of the event at head, when head_leaf_known */
+	bool head_leaf_known;
+	int64_t target;        /* the head LEARNING saw, which CATCHING_UP grows the tree to */
+	int64_t target_recorded_at;
+	uint8_t target_root[LEAF_BYTES];
+	int64_t first_month;
+	int64_t vouched;       /* last position seen committed by us, and its root: what must never vanish */
+	uint8_t vouched_root[LEAF_BYTES];
+	int look;              /* batches for which duplicates are looked for first */
+	int alone;             /* requests that go one by one: a batch with them was refused for an unknown reason */
+	const char *waiting_for;
+	int refuse_code;       /* while not 0, new requests are answered with it at once */
+	struct error trouble;  /* the last thing that went wrong, for status */
+
+	union {
+		struct store_request request;
+		struct store_connect connect;
+		struct store_head head;
+		struct store_tree tree;
+		struct store_read read;
+		struct store_append append;
+		struct store_maintain maintain;
+	} call;
+	struct arena call_arena;
+
+	/* Told of each commit (events of the batch, in order, before the acks), on the appender's thread. */
+	void (*committed)(void *data, struct appender *a);
+	void (*closed)(void *data, struct appender *a);
+	void *data;
+	int64_t events, batches, duplicates, refused; /* counted since start */
+};
+
+/* Takes `store` (not connected). */
+void appender_open(struct appender *a, int16_t shard, struct env *env, struct store *store, struct appender_log *log,
+		   const struct batch_limits *limits, uint64_t seed);
+void appender_start(struct appender *a);
+
+/* Takes the request; it is answered later, never inside the call. */
+void appender_submit(struct appender *a, struct request *r);
+
+/* Answers what is queued with `stopping` after the batch in flight has ended, then calls `closed`. */
+void appender_close(struct appender *a);
+
+const char *appender_state_name(enum appender_state state);
+
+#endif

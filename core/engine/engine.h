@@ -1,0 +1,98 @@
+/*
+ * engine - what the server's parts share: one struct, owned by the loop's thread.
+ *
+ *   sessions --requests--> appenders --commits--> feeds --> workers (threads of their own)
+ *      ^  |                    |                               |
+ *      |  +--reads--> reader   +--wake--> reader's tails       +--moved--> waits
+ *      +------------------------------------- answers ---------------------+
+ *
+ * Memory.  Four things grow with what clients do, and each has a bound, all parts of --memory: bytes of requests
+ * in flight, bytes of half frames, bytes of answers not yet taken by their readers, and the feeds.  Over a bound
+ * the server stops reading sockets; it goes on when a quarter is free again.
+ */
+#ifndef VERBATIM_ENGINE_ENGINE_H
+#define VERBATIM_ENGINE_ENGINE_H
+
+#include <msgpack.h>
+#include <uv.h>
+
+#include "engine/appender.h"
+#include "engine/env_uv.h"
+#include "engine/feed.h"
+#include "engine/reader.h"
+#include "engine/server.h"
+#include "engine/threads.h"
+#include "engine/waits.h"
+
+enum { LISTEN_MOST = 16 };
+
+struct session;
+
+struct engine {
+	const struct server_options *options;
+	uv_loop_t loop;
+	struct env_uv env;
+	struct store_factory *factory;
+	struct uuid owner;          /* this engine, in leases */
+	struct appender_log log;
+	int shards;                 /* of tenants; arrays below have shards + 1 */
+	struct appender *appenders;
+	int appenders_open;
+	struct feed *feeds;         /* by group * (shards + 1) + shard */
+	struct threads threads;
+	struct reader reader;
+	struct waits waits;
+	struct request_pool pool;
+	struct request_limits request_limits;
+
+	union listener {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} listeners[LISTEN_MOST];
+	int listener_count;
+	struct buffer addresses;
+	struct session *sessions;   /* doubly linked */
+	int session_count;
+	struct session *dirty;      /* have answers to write at the end of this turn */
+	bool paused;                /* no socket is read: a bound is reached */
+	size_t inflight_bytes, inflight_limit;
+	size_t partial_bytes, partial_limit;
+	size_t out_bytes, out_limit;
+	msgpack_zone zone;          /* of the message being handled */
+	char scratch[65536];        /* what a read brings */
+
+	uv_async_t moved;           /* a worker went on */
+	uv_async_t stop;
+	uv_prepare_t flush;
+	uv_timer_t sweep;           /* each second: time-outs */
+	struct store *control;      /* connects first, makes months */
+	union {
+		struct store_request request;
+		struct store_connect connect;
+		struct store_maintain maintain;
+	} control_call;
+	struct store_connect known; /* what the first connection learned */
+	uv_timer_t control_timer;   /* the next look at the months, or the next try to connect */
+	int control_failures;       /* in a row */
+	bool control_busy, control_connected;
+	bool ready, stopping;
+	int64_t started_at;         /* monotonic */
+	int64_t refused;            /* requests that did not even reach an appender */
+	struct error fatal;
+};
+
+/* The one engine of this process: for answers whose session has gone. */
+struct engine *engine_get(void);
+
+/* The appenders' hook: a batch is in the log. */
+void engine_committed(void *data, struct appender *a);
+
+/* Rechecks the bounds: stops or resumes reading. */
+void engine_balance(struct engine *e);
+
+/* The status map (PROTOCOL.md), packed. */
+void status_pack(struct engine *e, msgpack_packer *packer);
+
+#endif

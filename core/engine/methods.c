@@ -1,0 +1,465 @@
+/*
+ * methods - what a client can call (PROTOCOL.md), one table.
+ *
+ * A method either answers at once or hands the call to an appender, the reader or the waits, which come back
+ * through the answer functions below, on the same thread, never inside the call.
+ */
+#include "base/log.h"
+#include "engine/session.h"
+
+enum { PROTOCOL_VERSION = 1, WAIT_MOST_MS = 600000 };
+
+static void refuse(struct session *s, const struct rpc_call *call, const struct error *error)
+{
+	if (!call->notification)
+		rpc_error(session_out(s), call->msgid, error);
+}
+
+/* ---- hello ---- */
+
+static bool token_fits(const char *want, struct bytes got)
+{
+	size_t n = strlen(want);
+	unsigned char differs = n != got.len;
+
+	for (size_t i = 0; i < n; i++) /* as long for a wrong token as for a right one */
+		differs |= (unsigned char)want[i] ^ (unsigned char)(i < got.len ? got.data[i] : 0);
+	return !differs;
+}
+
+static int hello(struct session *s, const struct rpc_call *call, struct error *error)
+{
+	struct engine *e = s->engine;
+	const struct server_options *o = e->options;
+	struct bytes token = BYTES(""), client = BYTES("");
+	int64_t version;
+	msgpack_packer p;
+	int status = rpc_int(call, 0, "version", 0, INT32_MAX, 0, &version, error);
+
+	if (status)
+		return status;
+	if (version != PROTOCOL_VERSION)
+		return error_field(error, E_VERSION, "version", "is %lld; this engine speaks %d", (long long)version,
+				   PROTOCOL_VERSION);
+	if (rpc_param(call, 1) && !rpc_text(rpc_param(call, 1), &token))
+		return error_field(error, E_PARAMS, "token", "not a str");
+	if (rpc_param(call, 2) && !rpc_text(rpc_param(call, 2), &client))
+		return error_field(error, E_PARAMS, "client", "not a str");
+	if (!token_fits(o->token ? o->token : "", token))
+		return error_field(error, E_UNAUTHORIZED, "token", "is not the one this engine was started with");
+	s->greeted = true;
+	snprintf(s->client, sizeof(s->client), "%.*s", (int)(client.len < 47 ? client.len : 47), client.data);
+	if (call->notification)
+		return 0;
+	rpc_packer(&p, session_out(s));
+	rpc_result(&p, call->msgid);
+	msgpack_pack_map(&p, 6);
+	pack_key_int(&p, "version", PROTOCOL_VERSION);
+	pack_key_text(&p, "server", "verbatim " VERBATIM_VERSION);
+	pack_text(&p, "log_id");
+	pack_uuid(&p, &e->log.log_id);
+	pack_key_int(&p, "epoch", e->log.epoch);
+	pack_key_int(&p, "shards", e->shards);
+	pack_text(&p, "limits");
+	msgpack_pack_map(&p, 6);
+	pack_key_int(&p, "frame_bytes", o->frame_bytes);
+	pack_key_int(&p, "event_bytes", o->event_bytes);
+	pack_key_int(&p, "request_events", o->request_events);
+	pack_key_int(&p, "depth", o->depth);
+	pack_key_int(&p, "inflight_bytes", (int64_t)(e->inflight_limit / 4));
+	pack_key_int(&p, "read_events", READ_EVENTS_MOST);
+	return 0;
+}
+
+/* ---- append ---- */
+
+static int append(struct session *s, const struct rpc_call *call, struct error *error)
+{
+	struct engine *e = s->engine;
+	struct request *r;
+	int status;
+
+	if (call->notification)
+		return error_set(error, E_PROTOCOL, "append is a request, not a notification");
+	if (!rpc_param(call, 0))
+		return error_field(error, E_PARAMS, "events", "is missing");
+	r = request_new(&e->pool);
+	status = request_decode(r, rpc_param(call, 0), rpc_param(call, 1), e->env.env.wall(&e->env.env),
+				&e->request_limits, error);
+	if (status) {
+		e->refused++;
+		request_free(&e->pool, r);
+		return status;
+	}
+	r->answer = method_answer_append;
+	r->msgid = call->msgid;
+	r->bytes = r->arena.used + sizeof(*r);
+	r->owner = s;
+	r->owner_next = s->requests;
+	r->owner_link = &s->requests;
+	if (s->requests)
+		s->requests->owner_link = &r->owner_next;
+	s->requests = r;
+	s->inflight += r->bytes;
+	e->inflight_bytes += r->bytes;
+	appender_submit(&e->appenders[r->shard], r);
+	return 0;
+}
+
+static void pack_ack(msgpack_packer *p, const struct request *r)
+{
+	int duplicates = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass) {
+			msgpack_pack_map(p, 7);
+			pack_text(p, "log_id");
+			pack_uuid(p, &r->log_id);
+			pack_key_int(p, "epoch", r->epoch);
+			pack_key_int(p, "shard", r->shard);
+			pack_key_int(p, "first", r->first);
+			pack_key_int(p, "last", r->last);
+			pack_text(p, "leaf");
+			pack_bin(p, r->leaf, LEAF_BYTES);
+			pack_text(p, "duplicates");
+			msgpack_pack_array(p, (size_t)duplicates);
+		}
+		for (int i = 0; i < r->count; i++) {
+			const struct request_event *x = &r->states[i];
+			int64_t at = x->duplicate_at;
+
+			if (x->same_as >= 0)
+				at = r->events[x->same_as].position;
+			else if (!at || (r->unsettled && at > r->unsettled_after))
+				continue; /* stored by this request, be it by an attempt whose answer was lost */
+			if (!pass) {
+				duplicates++;
+				continue;
+			}
+			msgpack_pack_array(p, 2);
+			msgpack_pack_int(p, i);
+			msgpack_pack_int64(p, at);
+		}
+	}
+}
+
+void method_answer_append(struct request *r)
+{
+	struct session *s = r->owner;
+	struct engine *e;
+
+	if (s) {
+		e = s->engine;
+		if (r->owner_next)
+			r->owner_next->owner_link = r->owner_link;
+		*r->owner_link = r->owner_next;
+		s->inflight -= r->bytes;
+		if (r->status) {
+			rpc_error(session_out(s), r->msgid, &r->error);
+		} else {
+			msgpack_packer p;
+
+			rpc_packer(&p, session_out(s));
+			rpc_result(&p, r->msgid);
+			pack_ack(&p, r);
+		}
+	} else {
+		e = engine_get();
+	}
+	e->inflight_bytes -= r->bytes;
+	request_free(&e->pool, r);
+}
+
+/* ---- read ---- */
+
+static int read_filter(struct engine *e, const msgpack_object *o, struct read_call *c, struct error *error)
+{
+	bool has_shard = false;
+
+	if (!o || o->type != MSGPACK_OBJECT_MAP)
+		return error_field(error, E_PARAMS, "filter", "not a map with shard or tenant_id");
+	for (uint32_t i = 0; i < o->via.map.size; i++) {
+		const msgpack_object *value = &o->via.map.ptr[i].val;
+		struct bytes key;
+
+		if (!rpc_text(&o->via.map.ptr[i].key, &key))
+			return error_field(error, E_PARAMS, "filter", "has a key that is not a str");
+		if (bytes_is(key, "shard")) {
+			if (value->type != MSGPACK_OBJECT_POSITIVE_INTEGER || value->via.u64 > (uint64_t)e->shards)
+				return error_field(error, E_PARAMS, "filter.shard", "not a shard from 0 to %d", e->shards);
+			c->shard = (int16_t)value->via.u64;
+			has_shard = true;
+		} else if (bytes_is(key, "tenant_id")) {
+			if (!rpc_uuid(value, &c->tenant_id))
+				return error_field(error, E_PARAMS, "filter.tenant_id", "not a uuid");
+		} else if (bytes_is(key, "conversation_id")) {
+			if (!rpc_uuid(value, &c->conversation_id))
+				return error_field(error, E_PARAMS, "filter.conversation_id", "not a uuid");
+		} else if (bytes_is(key, "types")) {
+			if (value->type != MSGPACK_OBJECT_ARRAY || value->via.array.size > READ_TYPES_MOST)
+				return error_field(error, E_PARAMS, "filter.types", "not an array of at most %d event types",
+						   READ_TYPES_MOST);
+			for (uint32_t k = 0; k < value->via.array.size; k++) {
+				struct bytes name;
+				const struct event_type *type =
+					rpc_text(&value->via.array.ptr[k], &name) ? catalog_find(name) : NULL;
+
+				if (!type)
+					return error_field(error, E_PARAMS, "filter.types",
+							   "element %u is no event type of the catalog", k);
+				c->types[c->type_count++] = type;
+			}
+		} else {
+			return error_field(error, E_PARAMS, "filter",
+					   "has a key that is none of shard, tenant_id, conversation_id, types");
+		}
+	}
+	if (!uuid_is_nil(&c->conversation_id) && uuid_is_nil(&c->tenant_id))
+		return error_field(error, E_PARAMS, "filter.tenant_id", "is missing beside conversation_id");
+	if (!uuid_is_nil(&c->tenant_id)) {
+		int shard = event_shard(&c->tenant_id, e->shards);
+
+		if (has_shard && shard != c->shard)
+			return error_field(error, E_PARAMS, "filter.shard", "is not the tenant's, which is %d", shard);
+		c->shard = (int16_t)shard;
+	} else if (!has_shard) {
+		return error_field(error, E_PARAMS, "filter", "names neither shard nor tenant_id");
+	}
+	return 0;
+}
+
+static int read_events(struct session *s, const struct rpc_call *call, struct error *error)
+{
+	struct engine *e = s->engine;
+	struct read_call *c = mem_zalloc(sizeof(*c));
+	int64_t limit, wait_ms;
+	int status = rpc_int(call, 0, "from", 1, INT64_MAX, 1, &c->from, error);
+
+	if (!status)
+		status = read_filter(e, rpc_param(call, 1), c, error);
+	if (!status)
+		status = rpc_int(call, 2, "limit", 1, READ_EVENTS_MOST, 100, &limit, error);
+	if (!status)
+		status = rpc_int(call, 3, "wait_ms", 0, READ_WAIT_MOST_MS, 0, &wait_ms, error);
+	if (!status && call->notification)
+		status = error_set(error, E_PROTOCOL, "read is a request, not a notification");
+	if (status) {
+		free(c);
+		return status;
+	}
+	c->limit = (int)limit;
+	if (wait_ms)
+		c->deadline = e->env.env.monotonic(&e->env.env) + wait_ms * 1000;
+	c->msgid = call->msgid;
+	c->owner = s;
+	c->owner_next = s->reads;
+	c->owner_link = &s->reads;
+	if (s->reads)
+		s->reads->owner_link = &c->owner_next;
+	s->reads = c;
+	s->calls++;
+	reader_submit(&e->reader, c);
+	return 0;
+}
+
+bool method_may_read(void *engine, struct read_call *c)
+{
+	const struct engine *e = engine;
+	const struct session *s = c->owner;
+
+	return s->out.len + s->writing.len < SESSION_OUT_MOST && e->out_bytes < e->out_limit;
+}
+
+void method_answer_read(void *engine, struct read_call *c)
+{
+	struct session *s = c->owner;
+	msgpack_packer p;
+
+	(void)engine;
+	if (!s)
+		return;
+	if (c->owner_next)
+		c->owner_next->owner_link = c->owner_link;
+	*c->owner_link = c->owner_next;
+	s->calls--;
+	if (c->status) {
+		rpc_error(session_out(s), c->msgid, &c->error);
+		return;
+	}
+	rpc_packer(&p, session_out(s));
+	rpc_result(&p, c->msgid);
+	msgpack_pack_map(&p, 4);
+	pack_key_int(&p, "shard", c->shard);
+	pack_text(&p, "events");
+	msgpack_pack_array(&p, (size_t)c->count);
+	for (int i = 0; i < c->count; i++)
+		envelope_to_msgpack(&c->events[i], &p);
+	pack_key_int(&p, "next", c->next_from);
+	pack_key_int(&p, "head", c->head);
+}
+
+/* ---- wait ---- */
+
+static int wait_groups(const msgpack_object *o, struct wait_call *c, struct error *error)
+{
+	if (!o || (o->type == MSGPACK_OBJECT_ARRAY && o->via.array.size == 0)) {
+		for (int g = 0; g < group_count; g++)
+			c->groups[g] = true;
+		return 0;
+	}
+	if (o->type != MSGPACK_OBJECT_ARRAY)
+		return error_field(error, E_PARAMS, "read_models", "not an array of read models' names");
+	for (uint32_t i = 0; i < o->via.array.size; i++) {
+		struct bytes name = { NULL, 0 };
+		bool found = false;
+
+		if (rpc_text(&o->via.array.ptr[i], &name))
+			for (int g = 0; g < group_count; g++)
+				for (int k = 0; k < groups[g]->count; k++)
+					if (bytes_is(name, groups[g]->projections[k]->name))
+						c->groups[g] = found = true;
+		if (!found)
+			return error_field(error, E_NOT_FOUND, "read_models", "there is no read model '%.*s'", (int)name.len,
+					   name.data ? name.data : "");
+	}
+	return 0;
+}
+
+static int wait_token(struct engine *e, const msgpack_object *o, struct wait_call *c, struct error *error)
+{
+	const msgpack_object *a = o && o->type == MSGPACK_OBJECT_ARRAY ? o->via.array.ptr : NULL;
+	uint32_t n = a ? o->via.array.size : 0;
+	const msgpack_object *place = n == 5 ? a + 2 : a;
+	struct uuid log_id;
+
+	if ((n != 2 && n != 5) || place[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
+	    place[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER || place[0].via.u64 > (uint64_t)e->shards ||
+	    place[1].via.u64 > INT64_MAX)
+		return error_field(error, E_PARAMS, "token",
+				   "not [log_id, epoch, shard, position, leaf] or [shard, position]");
+	c->shard = (int16_t)place[0].via.u64;
+	c->position = (int64_t)place[1].via.u64;
+	if (n == 5 && (!rpc_uuid(&a[0], &log_id) || !uuid_equal(&log_id, &e->log.log_id) ||
+		       a[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER || a[1].via.u64 > (uint64_t)e->log.epoch))
+		return error_field(error, E_LOG_DIVERGED, "token", "is of another log or a later epoch");
+	if (n == 5 && a[1].via.u64 == (uint64_t)e->log.epoch &&
+	    e->appenders[c->shard].head && c->position == e->appenders[c->shard].head &&
+	    a[4].type == MSGPACK_OBJECT_BIN && a[4].via.bin.size >= 8 && a[4].via.bin.size <= LEAF_BYTES &&
+	    e->appenders[c->shard].head_leaf_known &&
+	    memcmp(a[4].via.bin.ptr, e->appenders[c->shard].head_leaf, a[4].via.bin.size) != 0)
+		return error_field(error, E_LOG_DIVERGED, "token", "names another event at position %lld",
+				   (long long)c->position);
+	return 0;
+}
+
+static int wait_for(struct session *s, const struct rpc_call *call, struct error *error)
+{
+	struct engine *e = s->engine;
+	struct wait_call *c = mem_zalloc(sizeof(*c));
+	int64_t timeout_ms, now = e->env.env.monotonic(&e->env.env);
+	int status = wait_groups(rpc_param(call, 0), c, error);
+
+	if (!status)
+		status = wait_token(e, rpc_param(call, 1), c, error);
+	if (!status)
+		status = rpc_int(call, 2, "timeout_ms", 0, WAIT_MOST_MS, 30000, &timeout_ms, error);
+	if (!status && call->notification)
+		status = error_set(error, E_PROTOCOL, "wait is a request, not a notification");
+	if (status) {
+		free(c);
+		return status;
+	}
+	c->deadline = now + timeout_ms * 1000;
+	c->msgid = call->msgid;
+	c->owner = s;
+	c->owner_next = s->waits;
+	c->owner_link = &s->waits;
+	if (s->waits)
+		s->waits->owner_link = &c->owner_next;
+	s->waits = c;
+	s->calls++;
+	waits_submit(&e->waits, c, now);
+	return 0;
+}
+
+void method_answer_wait(void *engine, struct wait_call *c)
+{
+	struct session *s = c->owner;
+	msgpack_packer p;
+
+	(void)engine;
+	if (!s)
+		return;
+	if (c->owner_next)
+		c->owner_next->owner_link = c->owner_link;
+	*c->owner_link = c->owner_next;
+	s->calls--;
+	if (c->status) {
+		rpc_error(session_out(s), c->msgid, &c->error);
+		return;
+	}
+	rpc_packer(&p, session_out(s));
+	rpc_result(&p, c->msgid);
+	msgpack_pack_map(&p, 2);
+	pack_key_int(&p, "shard", c->shard);
+	pack_key_int(&p, "position", c->reached);
+}
+
+/* ---- status, ping ---- */
+
+static int status_call(struct session *s, const struct rpc_call *call, struct error *error)
+{
+	msgpack_packer p;
+
+	(void)error;
+	if (call->notification)
+		return 0;
+	rpc_packer(&p, session_out(s));
+	rpc_result(&p, call->msgid);
+	status_pack(s->engine, &p);
+	return 0;
+}
+
+static int ping(struct session *s, const struct rpc_call *call, struct error *error)
+{
+	msgpack_packer p;
+
+	(void)error;
+	if (call->notification)
+		return 0;
+	rpc_packer(&p, session_out(s));
+	rpc_result(&p, call->msgid);
+	if (rpc_param(call, 0))
+		msgpack_pack_object(&p, *rpc_param(call, 0));
+	else
+		msgpack_pack_nil(&p);
+	return 0;
+}
+
+static const struct method {
+	const char *name;
+	int (*call)(struct session *s, const struct rpc_call *call, struct error *error);
+} methods[] = {
+	{ "append", append }, { "hello", hello }, { "read", read_events }, { "wait", wait_for },
+	{ "status", status_call }, { "ping", ping },
+};
+
+void method_call(struct session *s, const struct rpc_call *call)
+{
+	const struct method *m = NULL;
+	struct error error;
+
+	error_clear(&error);
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]) && !m; i++)
+		if (bytes_is(call->method, methods[i].name))
+			m = &methods[i];
+	if (!s->greeted && (!m || m->call != hello))
+		error_set(&error, E_HELLO, "the first call must be hello(version, token, client)");
+	else if (!m)
+		error_field(&error, E_METHOD, "method", "there is no method '%.*s'; see the protocol's page",
+			    (int)(call->method.len < 40 ? call->method.len : 40), call->method.data);
+	else
+		m->call(s, call, &error);
+	if (error.code)
+		refuse(s, call, &error);
+}

@@ -1,0 +1,95 @@
+/*
+ * request - one append call on its way from a socket to its answer.
+ *
+ *   decoded --> queued at its shard's appender --> in a batch --> answered
+ *                        ^                            |
+ *                        +---- stale head, lost ------+
+ *
+ * A request owns the memory of its events (one arena).  Requests come from a pool and go back to it, so that
+ * a steady load allocates nothing.  Whoever holds a request is on exactly one list with it; the answer is
+ * given once, by calling `answer`, which must not keep the request.
+ */
+#ifndef VERBATIM_ENGINE_REQUEST_H
+#define VERBATIM_ENGINE_REQUEST_H
+
+#include <msgpack.h>
+
+#include "base/arena.h"
+#include "event/envelope.h"
+#include "store/store.h"
+
+/* What is known of one event of a request beside the event itself. */
+struct request_event {
+	int64_t duplicate_at; /* position of the same event in the log; 0: not there */
+	int same_as;          /* an earlier event of this request with this id and content; -1: none */
+};
+
+struct request {
+	struct request *next;
+	struct arena arena;
+	struct event *events;
+	struct request_event *states;
+	int count;
+	struct expectation *expects;
+	int expect_count;
+	struct uuid tenant_id;
+	int shard;
+	size_t bytes;          /* what it counts for in the bounds */
+
+	/* A batch with this request was sent and its connection died: what the log holds behind `unsettled_after` may be ours, not a duplicate. */
+	bool unsettled;
+	int64_t unsettled_after;
+
+	/* The outcome: status 0 and the ack, or an error. */
+	int status;
+	struct error error;
+	struct uuid log_id;
+	int32_t epoch;
+	int64_t first, last;
+	uint8_t leaf[LEAF_BYTES];
+
+	void (*answer)(struct request *r);
+	void *owner;           /* the session, or whoever sent it; NULL when it has gone */
+	struct request *owner_next, **owner_link; /* the owner's list of what it waits for */
+	uint32_t msgid;
+};
+
+struct request_list {
+	struct request *first;
+	struct request **end;
+	int count;
+	size_t bytes;
+};
+
+void request_list_init(struct request_list *l);
+void request_list_add(struct request_list *l, struct request *r);
+struct request *request_list_take(struct request_list *l); /* the first, or NULL */
+void request_list_prepend(struct request_list *l, struct request_list *front); /* empties `front` */
+
+struct request_pool {
+	struct request *free;
+	int free_count;
+};
+
+struct request *request_new(struct request_pool *pool);
+void request_free(struct request_pool *pool, struct request *r);
+void request_pool_release(struct request_pool *pool);
+
+struct request_limits {
+	struct envelope_limits envelope;
+	int events;
+	int expects;
+	int shards;
+};
+
+/*
+ * Fills `r` from append's parameters: `events` an array of maps, `options` a map or NULL.  Errors: E_PARAMS,
+ * E_INVALID (index and field say where), E_MIXED_TENANTS, E_TOO_LARGE.
+ */
+int request_decode(struct request *r, const msgpack_object *events, const msgpack_object *options, int64_t now,
+		   const struct request_limits *limits, struct error *error) must_check;
+
+/* Sets the outcome to `code` and answers. */
+void request_refuse(struct request *r, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,523 @@
+/*
+ * server - starts the engine's parts in order, and ends them in the other.
+ *
+ *   start:  control session (which log, months) --> appenders, reader, workers --> sockets --> ready
+ *   stop:   no new calls --> appenders end their batches --> reader, waits --> threads --> sockets --> loop ends
+ *
+ * Until the database answers, nothing listens: a client that can connect finds an engine that knows its log.
+ */
+#include "engine/server.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "engine/fault.h"
+#include "engine/session.h"
+#include "store/pg.h"
+
+enum {
+	BACKLOG = 1024,
+	SWEEP_MS = 1000,
+	MAINTAIN_MS = 60000,
+	CONTROL_RETRY_MS = 300,
+	CONTROL_TRIES = 100,      /* at start: about half a minute, then the command ends with the reason */
+	FEED_BYTES = 2 << 20,
+	STATE_BYTES = 3 << 20,
+	BATCH_BYTES = 4 << 20,
+	WORKER_EVENTS = 2000,
+	WORKER_READ_BYTES = 2 << 20,
+	LEASE_MS = 10000,
+	POLL_MS = 200,
+	EXPECTS_MOST = 100,
+};
+
+static struct engine *running; /* one engine a process: the signal handler and answers to nobody find it here */
+
+struct engine *engine_get(void)
+{
+	return running;
+}
+
+static void begin_stop(struct engine *e);
+
+/* ---- bounds ---- */
+
+void engine_balance(struct engine *e)
+{
+	bool full = e->inflight_bytes > e->inflight_limit || e->partial_bytes > e->partial_limit ||
+		    e->out_bytes > e->out_limit;
+	bool roomy = e->inflight_bytes < e->inflight_limit / 4 * 3 && e->partial_bytes < e->partial_limit / 4 * 3 &&
+		     e->out_bytes < e->out_limit / 4 * 3;
+
+	if (!e->paused && full) {
+		e->paused = true;
+		for (struct session *s = e->sessions; s; s = s->next)
+			session_resume(s);
+	} else if (e->paused && roomy) {
+		e->paused = false;
+		for (struct session *s = e->sessions, *next; s; s = next) {
+			next = s->next;
+			session_resume(s);
+		}
+	}
+}
+
+void engine_committed(void *data, struct appender *a)
+{
+	struct engine *e = data;
+
+	for (int g = 0; g < group_count; g++)
+		feed_put(&e->feeds[g * (e->shards + 1) + a->shard], a->batch.events, a->batch.count);
+	reader_committed(&e->reader, a->shard, a->head);
+}
+
+static void on_flush(uv_prepare_t *handle)
+{
+	struct engine *e = handle->data;
+
+	session_flush_all(e);
+	if (e->paused) /* answers have made room: sockets that waited for it are read again */
+		engine_balance(e);
+}
+
+static void on_moved(uv_async_t *handle)
+{
+	struct engine *e = handle->data;
+
+	waits_look(&e->waits, e->env.env.monotonic(&e->env.env));
+}
+
+static void worker_moved(void *data, struct worker *w)
+{
+	(void)data;
+	(void)w;
+	uv_async_send(&running->moved);
+}
+
+static void on_sweep(uv_timer_t *handle)
+{
+	struct engine *e = handle->data;
+	int64_t now = e->env.env.monotonic(&e->env.env);
+
+	session_sweep(e, now);
+	engine_balance(e);
+	if (e->ready && !e->stopping) {
+		waits_look(&e->waits, now);
+		reader_kick(&e->reader);
+	}
+}
+
+/* ---- listening ---- */
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+	if (status == 0)
+		session_accept(listener->data, listener);
+}
+
+static int listen_unix(struct engine *e, union listener *l, const char *path, struct error *error)
+{
+	struct stat st;
+	int status;
+
+	if (strlen(path) > 107)
+		return error_set(error, E_CONFIG, "--listen unix:%s: the path is longer than 107 bytes; choose a shorter one", path);
+	uv_pipe_init(&e->loop, &l->pipe, 0);
+	if (stat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path);
+	status = uv_pipe_bind(&l->pipe, path);
+	if (!status)
+		status = uv_listen(&l->stream, BACKLOG, on_connection);
+	if (status)
+		return error_set(error, E_CONFIG, "cannot listen on 'unix:%s': %s", path, uv_strerror(status));
+	buffer_printf(&e->addresses, "unix %s\n", path);
+	return 0;
+}
+
+static int listen_tcp(struct engine *e, union listener *l, const char *address, struct error *error)
+{
+	const char *colon = strrchr(address, ':');
+	char host[256], port[16], name[INET6_ADDRSTRLEN];
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct sockaddr_storage bound;
+	uv_getaddrinfo_t look;
+	int status, n = sizeof(bound), number;
+
+	if (!colon || colon == address || (size_t)(colon - address) >= sizeof(host) || strlen(colon + 1) >= sizeof(port))
+		return error_set(error, E_CONFIG, "--listen '%s': not HOST:PORT or unix:PATH", address);
+	if (address[0] == '[' && colon[-1] == ']')
+		snprintf(host, sizeof(host), "%.*s", (int)(colon - address - 2), address + 1);
+	else
+		snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
+	snprintf(port, sizeof(port), "%s", colon + 1);
+	status = uv_getaddrinfo(&e->loop, &look, NULL, host, port, &hints);
+	if (status)
+		return error_set(error, E_CONFIG, "--listen '%s': %s", address, uv_strerror(status));
+	uv_tcp_init(&e->loop, &l->tcp);
+	status = uv_tcp_bind(&l->tcp, look.addrinfo->ai_addr, 0);
+	if (!status)
+		status = uv_listen(&l->stream, BACKLOG, on_connection);
+	uv_freeaddrinfo(look.addrinfo);
+	if (status)
+		return error_set(error, E_CONFIG, "cannot listen on '%s': %s%s", address, uv_strerror(status),
+				 status == UV_EADDRINUSE ? "; is another engine running? choose another port with --listen" : "");
+	uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&bound, &n);
+	if (bound.ss_family == AF_INET6) {
+		uv_ip6_name((struct sockaddr_in6 *)&bound, name, sizeof(name));
+		number = ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
+		buffer_printf(&e->addresses, "tcp [%s]:%d\n", name, number);
+	} else {
+		uv_ip4_name((struct sockaddr_in *)&bound, name, sizeof(name));
+		number = ntohs(((struct sockaddr_in *)&bound)->sin_port);
+		buffer_printf(&e->addresses, "tcp %s:%d\n", name, number);
+	}
+	return 0;
+}
+
+static int listen_all(struct engine *e, struct error *error)
+{
+	const struct server_options *o = e->options;
+
+	if (o->listen_count > LISTEN_MOST)
+		return error_set(error, E_CONFIG, "more than %d --listen", LISTEN_MOST);
+	for (int i = 0; i < o->listen_count; i++) {
+		union listener *l = &e->listeners[e->listener_count];
+		bool unix_path = strncmp(o->listen[i], "unix:", 5) == 0;
+		int status = unix_path ? listen_unix(e, l, o->listen[i] + 5, error)
+				       : listen_tcp(e, l, o->listen[i], error);
+
+		if (l->handle.type != UV_UNKNOWN_HANDLE) {
+			l->handle.data = e;
+			e->listener_count++;
+		}
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+/* ---- start ---- */
+
+static void on_appender_closed(void *data, struct appender *a);
+
+static void start_parts(struct engine *e)
+{
+	const struct server_options *o = e->options;
+	struct batch_limits batch = { .events = (int)o->batch_events, .bytes = BATCH_BYTES };
+	struct threads_options t = {
+		.conninfo = o->conninfo,
+		.role = o->role,
+		.threads = (int)o->workers,
+		.shards = e->shards + 1,
+		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, STATE_BYTES, LEASE_MS, POLL_MS },
+		.owner = e->owner,
+		.moved = worker_moved,
+	};
+	uint64_t seed;
+
+	random_system(&seed, sizeof(seed));
+	e->request_limits = (struct request_limits){
+		.envelope = { (size_t)o->event_bytes, (int)o->depth },
+		.events = (int)o->request_events,
+		.expects = EXPECTS_MOST,
+		.shards = e->shards,
+	};
+	e->feeds = mem_zalloc(sizeof(*e->feeds) * (size_t)((e->shards + 1) * group_count));
+	for (int i = 0; i < (e->shards + 1) * group_count; i++)
+		feed_init(&e->feeds[i], FEED_BYTES);
+	e->appenders = mem_zalloc(sizeof(*e->appenders) * (size_t)(e->shards + 1));
+	for (int i = 0; i <= e->shards; i++) {
+		struct appender *a = &e->appenders[i];
+		char name[64];
+
+		snprintf(name, sizeof(name), "verbatim appender %d", i);
+		appender_open(a, (int16_t)i, &e->env.env, e->factory->open(e->factory, name), &e->log, &batch, seed);
+		a->committed = engine_committed;
+		a->closed = on_appender_closed;
+		a->data = e;
+		e->appenders_open++;
+	}
+	reader_open(&e->reader, &e->env.env, e->factory->open(e->factory, "verbatim reader"));
+	e->reader.may = method_may_read;
+	e->reader.answer = method_answer_read;
+	e->reader.data = e;
+	t.feeds = e->feeds;
+	threads_start(&e->threads, &t);
+	e->waits = (struct waits){ .workers = e->threads.workers, .shards = e->shards + 1,
+				   .answer = method_answer_wait, .data = e };
+	for (int i = 0; i <= e->shards; i++)
+		appender_start(&e->appenders[i]);
+	reader_start(&e->reader);
+}
+
+static void on_created_answer(struct request *r)
+{
+	request_free(&running->pool, r);
+}
+
+/*
+ * The log's own first event: log.created in shard 0.  Its id follows from the log_id, so that whichever engine
+ * comes first stores it, and all others find it there.
+ */
+static void journal_creation(struct engine *e)
+{
+	struct request *r = request_new(&e->pool);
+	struct buffer packed = { 0 };
+	char text[512], log_id[UUID_TEXT], event_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
+	msgpack_object list;
+	msgpack_zone zone;
+	struct error error;
+	struct uuid id;
+	uint8_t hash[32];
+	size_t at = 0;
+
+	sha256_two("log.created", 11, e->log.log_id.b, 16, hash);
+	uuid_v8(&id, hash);
+	snprintf(text, sizeof(text),
+		 "[{\"event_id\":\"%s\",\"event_type\":\"log.created\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\","
+		 "\"actor_type\":\"system\",\"occurred_at\":\"%s\",\"payload\":{\"log_id\":\"%s\",\"shards\":%d}}]",
+		 uuid_format(&id, event_id), uuid_format(&system_tenant, tenant), uuid_format(&e->log.log_id, log_id),
+		 time_format(e->known.created_at, when), log_id, e->shards);
+	r->answer = on_created_answer;
+	error_clear(&error);
+	msgpack_zone_init(&zone, 1024);
+	if (json_to_msgpack(bytes_text(text), &packed, &error) ||
+	    msgpack_unpack(packed.data, packed.len, &at, &zone, &list) != MSGPACK_UNPACK_SUCCESS ||
+	    request_decode(r, &list, NULL, e->env.env.wall(&e->env.env), &e->request_limits, &error)) {
+		log_warn("server", "the log's first event was not journaled: %s", error.message);
+		request_free(&e->pool, r);
+	} else {
+		appender_submit(&e->appenders[0], r);
+	}
+	msgpack_zone_destroy(&zone);
+	buffer_release(&packed);
+}
+
+static void log_is_known(struct engine *e)
+{
+	e->log.log_id = e->known.log_id;
+	e->log.epoch = e->known.epoch;
+	e->shards = e->known.shards;
+	start_parts(e);
+	if (listen_all(e, &e->fatal)) {
+		begin_stop(e);
+		return;
+	}
+	journal_creation(e);
+	e->ready = true;
+	if (e->options->ready)
+		e->options->ready(e->options->data, buffer_text(&e->addresses));
+}
+
+/* ---- the control session: connect, then make the months' partitions, then again each minute ---- */
+
+static void on_control(struct store_request *request);
+
+static void control_go(struct engine *e)
+{
+	e->control_busy = true;
+	memset(&e->control_call, 0, sizeof(e->control_call));
+	e->control_call.request.done = on_control;
+	e->control_call.request.data = e;
+	if (!e->control_connected) {
+		e->control->ops->connect(e->control, &e->control_call.connect);
+		return;
+	}
+	e->control_call.maintain.now = e->env.env.wall(&e->env.env);
+	e->control->ops->maintain(e->control, &e->control_call.maintain);
+}
+
+static void on_control_timer(uv_timer_t *handle)
+{
+	struct engine *e = handle->data;
+
+	if (!e->control_busy && !e->stopping)
+		control_go(e);
+}
+
+static void control_failed(struct engine *e, const struct store_request *request)
+{
+	if (request->lost || !e->control_connected) {
+		if (e->control_failures++ == 0)
+			log_warn("server", "%s; connecting again", request->error.message);
+		e->control_connected = false;
+		if (!e->ready && (request->status == E_UNSUITABLE || e->control_failures > CONTROL_TRIES)) {
+			e->fatal = request->error;
+			begin_stop(e);
+			return;
+		}
+		if (e->options->revive)
+			e->options->revive(e->options->data);
+	} else if (request->status != E_BUSY) {
+		log_warn("server", "making the months' partitions: %s", request->error.message);
+	}
+	uv_timer_start(&e->control_timer, on_control_timer, CONTROL_RETRY_MS, 0);
+}
+
+static void on_control(struct store_request *request)
+{
+	struct engine *e = request->data;
+
+	e->control_busy = false;
+	if (e->stopping)
+		return;
+	if (request->status) {
+		control_failed(e, request);
+		return;
+	}
+	e->control_failures = 0;
+	if (!e->control_connected) {
+		e->control_connected = true;
+		e->known = e->control_call.connect;
+		control_go(e);
+		return;
+	}
+	uv_timer_start(&e->control_timer, on_control_timer, MAINTAIN_MS, 0);
+	if (!e->appenders)
+		log_is_known(e);
+}
+
+/* ---- stop ---- */
+
+static void on_control_closed(void *data)
+{
+	struct engine *e = data;
+
+	e->control = NULL;
+}
+
+static void end_loop(struct engine *e)
+{
+	session_flush_all(e);
+	for (struct session *s = e->sessions, *next; s; s = next) {
+		next = s->next;
+		session_close(s);
+	}
+	uv_close((uv_handle_t *)&e->moved, NULL);
+	uv_close((uv_handle_t *)&e->stop, NULL);
+	uv_close((uv_handle_t *)&e->flush, NULL);
+	uv_close((uv_handle_t *)&e->sweep, NULL);
+	uv_close((uv_handle_t *)&e->control_timer, NULL);
+	e->control->ops->close(e->control, on_control_closed, e);
+}
+
+static void on_reader_closed(void *data)
+{
+	struct engine *e = data;
+
+	waits_close(&e->waits);
+	threads_stop(&e->threads);
+	end_loop(e);
+}
+
+static void on_appender_closed(void *data, struct appender *a)
+{
+	struct engine *e = data;
+
+	(void)a;
+	if (--e->appenders_open == 0) {
+		e->reader.closed = on_reader_closed;
+		reader_close(&e->reader);
+	}
+}
+
+static void begin_stop(struct engine *e)
+{
+	if (e->stopping)
+		return;
+	e->stopping = true;
+	for (int i = 0; i < e->listener_count; i++)
+		uv_close(&e->listeners[i].handle, NULL);
+	for (struct session *s = e->sessions, *next; s; s = next) {
+		next = s->next;
+		session_resume(s); /* stops reading */
+	}
+	if (!e->appenders) {
+		end_loop(e);
+		return;
+	}
+	for (int i = 0; i <= e->shards; i++)
+		appender_close(&e->appenders[i]);
+}
+
+static void on_stop(uv_async_t *handle)
+{
+	begin_stop(handle->data);
+}
+
+void server_stop(void)
+{
+	if (running)
+		uv_async_send(&running->stop);
+}
+
+static void release(struct engine *e)
+{
+	for (int i = 0; e->feeds && i < (e->shards + 1) * group_count; i++)
+		feed_release(&e->feeds[i]);
+	free(e->feeds);
+	free(e->appenders);
+	threads_release(&e->threads);
+	request_pool_release(&e->pool);
+	buffer_release(&e->addresses);
+	msgpack_zone_destroy(&e->zone);
+	pg_factory_free(e->factory);
+}
+
+/* As many sockets as are allowed, not as many as somebody's shell was set to. */
+static void raise_file_limit(int64_t wanted)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= (rlim_t)wanted + 64)
+		return;
+	limit.rlim_cur = limit.rlim_max < (rlim_t)wanted + 64 ? limit.rlim_max : (rlim_t)wanted + 64;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int server_run(const struct server_options *options, struct error *error)
+{
+	struct engine *e = mem_zalloc(sizeof(*e));
+	uint8_t random[16];
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	raise_file_limit(options->connections);
+	catalog_init();
+	e->options = options;
+	error_clear(&e->fatal);
+	uv_loop_init(&e->loop);
+	env_uv_init(&e->env, &e->loop);
+	msgpack_zone_init(&e->zone, 64 << 10);
+	random_system(random, sizeof(random));
+	uuid_v4(&e->owner, random);
+	e->started_at = time_monotonic();
+	e->inflight_limit = (size_t)options->memory_bytes / 4;
+	e->partial_limit = (size_t)options->memory_bytes / 8;
+	e->out_limit = (size_t)options->memory_bytes / 8;
+	e->factory = pg_factory_new(&e->loop, options->conninfo, options->role);
+	e->control = e->factory->open(e->factory, "verbatim control");
+	running = e;
+	uv_async_init(&e->loop, &e->moved, on_moved);
+	uv_async_init(&e->loop, &e->stop, on_stop);
+	uv_prepare_init(&e->loop, &e->flush);
+	uv_timer_init(&e->loop, &e->sweep);
+	uv_timer_init(&e->loop, &e->control_timer);
+	e->moved.data = e->stop.data = e->flush.data = e->sweep.data = e->control_timer.data = e;
+	uv_prepare_start(&e->flush, on_flush);
+	uv_timer_start(&e->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	control_go(e);
+	uv_run(&e->loop, UV_RUN_DEFAULT);
+	status = e->fatal.code;
+	if (status && error)
+		*error = e->fatal;
+	running = NULL;
+	release(e);
+	uv_loop_close(&e->loop);
+	free(e);
+	return status;
+}

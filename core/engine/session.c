@@ -1,0 +1,341 @@
+/* session - see session.h. */
+#include "engine/session.h"
+
+#include "base/log.h"
+
+enum { ELEMENTS_MOST = 600000 };
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct session *s = handle->data;
+
+	(void)suggested;
+	*buf = uv_buf_init(s->engine->scratch, sizeof(s->engine->scratch));
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct session *s = handle->data;
+
+	buffer_release(&s->in);
+	buffer_release(&s->out);
+	buffer_release(&s->writing);
+	free(s);
+}
+
+static void count_partial(struct session *s)
+{
+	struct engine *e = s->engine;
+	size_t held = s->in.cap;
+
+	e->partial_bytes = e->partial_bytes - s->partial + held;
+	s->partial = held;
+}
+
+static void count_out(struct session *s)
+{
+	struct engine *e = s->engine;
+	size_t held = s->out.len + s->writing.len;
+
+	e->out_bytes = e->out_bytes - s->out_counted + held;
+	s->out_counted = held;
+}
+
+void session_close(struct session *s)
+{
+	struct engine *e = s->engine;
+
+	if (s->closing)
+		return;
+	s->closing = true;
+	while (s->requests) {
+		struct request *r = s->requests;
+
+		s->requests = r->owner_next;
+		r->owner = NULL;
+	}
+	while (s->reads) {
+		struct read_call *c = s->reads;
+
+		s->reads = c->owner_next;
+		c->owner = NULL;
+	}
+	while (s->waits) {
+		struct wait_call *c = s->waits;
+
+		s->waits = c->owner_next;
+		c->owner = NULL;
+	}
+	if (s->dirty)
+		for (struct session **link = &e->dirty; *link; link = &(*link)->next_dirty)
+			if (*link == s) {
+				*link = s->next_dirty;
+				break;
+			}
+	if (s->next)
+		s->next->previous = s->previous;
+	if (s->previous)
+		s->previous->next = s->next;
+	else
+		e->sessions = s->next;
+	e->session_count--;
+	e->partial_bytes -= s->partial;
+	e->out_bytes -= s->out_counted;
+	s->partial = s->out_counted = 0;
+	uv_close(&s->u.handle, on_closed);
+}
+
+struct buffer *session_out(struct session *s)
+{
+	if (!s->dirty && !s->closing) {
+		s->dirty = true;
+		s->next_dirty = s->engine->dirty;
+		s->engine->dirty = s;
+	}
+	return &s->out;
+}
+
+void session_fail(struct session *s, uint32_t msgid, const struct error *error)
+{
+	rpc_error(session_out(s), msgid, error);
+	s->closed_after_write = true;
+	if (s->reading)
+		uv_read_stop(&s->u.stream);
+	s->reading = false;
+}
+
+static bool may_go_on(const struct session *s)
+{
+	const struct engine *e = s->engine;
+
+	return !s->closing && !s->closed_after_write && !e->paused && !e->stopping &&
+	       s->out.len + s->writing.len < SESSION_OUT_MOST && s->calls < SESSION_CALLS_MOST &&
+	       s->inflight < e->inflight_limit / 4 + 1;
+}
+
+/* Takes one whole message apart.  The zone is the engine's, emptied after each. */
+static void handle(struct session *s, const char *data, size_t len)
+{
+	struct engine *e = s->engine;
+	struct rpc_call call;
+	struct error error;
+	msgpack_object message;
+	size_t at = 0;
+
+	error_clear(&error);
+	if (msgpack_unpack(data, len, &at, &e->zone, &message) != MSGPACK_UNPACK_SUCCESS || at != len)
+		error_set(&error, E_PROTOCOL, "a message cannot be decoded");
+	else if (rpc_decode(&message, &call, &error) == 0)
+		method_call(s, &call);
+	if (error.code)
+		session_fail(s, 0, &error);
+	msgpack_zone_clear(&e->zone);
+}
+
+/*
+ * Handles the whole messages of data[0, len) and returns how many bytes they were.  Stops early when the session
+ * may not go on.  s->walk remembers how far the half message at the end was looked at.
+ */
+static size_t consume(struct session *s, const char *data, size_t len)
+{
+	const struct server_options *o = s->engine->options;
+	struct walk_limits limits = { (size_t)o->frame_bytes, (int)o->depth + 4, ELEMENTS_MOST };
+	size_t done = 0;
+
+	while (done < len && may_go_on(s)) {
+		struct error error;
+		int whole;
+
+		error_clear(&error);
+		whole = walk_more(&s->walk, data + done, len - done, &limits, &error);
+		if (whole == 0)
+			break;
+		if (whole < 0) {
+			session_fail(s, 0, &error);
+			return len;
+		}
+		handle(s, data + done, s->walk.at);
+		done += s->walk.at;
+		walk_init(&s->walk);
+	}
+	return done;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct session *s = stream->data;
+	size_t done;
+
+	if (n < 0) {
+		session_close(s);
+		return;
+	}
+	if (n == 0)
+		return;
+	s->active_at = s->engine->env.env.monotonic(&s->engine->env.env);
+	if (s->in.len == 0) {
+		done = consume(s, buf->base, (size_t)n);
+		if (done < (size_t)n && !s->closing)
+			buffer_add(&s->in, buf->base + done, (size_t)n - done);
+	} else {
+		buffer_add(&s->in, buf->base, (size_t)n);
+		done = consume(s, s->in.data, s->in.len);
+		buffer_drop(&s->in, done);
+	}
+	if (s->closing)
+		return;
+	if (s->in.len == 0 && s->in.cap > 4096)
+		buffer_release(&s->in);
+	count_partial(s);
+	engine_balance(s->engine);
+	session_resume(s);
+}
+
+void session_resume(struct session *s)
+{
+	if (s->closing || s->closed_after_write)
+		return;
+	if (may_go_on(s) && s->in.len) {
+		size_t done = consume(s, s->in.data, s->in.len);
+
+		buffer_drop(&s->in, done);
+		if (s->in.len == 0)
+			buffer_release(&s->in);
+		count_partial(s);
+	}
+	if (s->closing || s->closed_after_write)
+		return;
+	if (may_go_on(s) && !s->reading)
+		s->reading = uv_read_start(&s->u.stream, on_alloc, on_read) == 0;
+	else if (!may_go_on(s) && s->reading) {
+		uv_read_stop(&s->u.stream);
+		s->reading = false;
+	}
+}
+
+static void flush(struct session *s);
+
+static void on_written(uv_write_t *w, int status)
+{
+	struct session *s = w->data;
+
+	s->write_out = false;
+	if (s->closing)
+		return;
+	if (status < 0) {
+		session_close(s);
+		return;
+	}
+	s->active_at = s->engine->env.env.monotonic(&s->engine->env.env);
+	buffer_reset(&s->writing);
+	if (s->writing.cap > SESSION_OUT_MOST)
+		buffer_release(&s->writing);
+	flush(s);
+	if (s->closing)
+		return;
+	engine_balance(s->engine);
+	session_resume(s);
+	if (s->calls)
+		reader_kick(&s->engine->reader);
+}
+
+static void flush(struct session *s)
+{
+	if (!s->write_out && s->out.len) {
+		struct buffer spare = s->writing;
+		uv_buf_t buf;
+		int n;
+
+		s->writing = s->out;
+		s->out = spare;
+		buffer_reset(&s->out);
+		buf = uv_buf_init(s->writing.data, (unsigned)s->writing.len);
+		n = uv_try_write(&s->u.stream, &buf, 1);
+		if (n == (int)s->writing.len) {
+			buffer_reset(&s->writing);
+			if (s->writing.cap > SESSION_OUT_MOST)
+				buffer_release(&s->writing);
+		} else {
+			if (n > 0)
+				buf = uv_buf_init(s->writing.data + n, (unsigned)(s->writing.len - (size_t)n));
+			s->write.data = s;
+			if (uv_write(&s->write, &s->u.stream, &buf, 1, on_written)) {
+				session_close(s);
+				return;
+			}
+			s->write_out = true;
+		}
+	}
+	count_out(s);
+	if (s->closed_after_write && !s->write_out && s->out.len == 0)
+		session_close(s);
+}
+
+void session_flush_all(struct engine *e)
+{
+	while (e->dirty) {
+		struct session *s = e->dirty;
+
+		e->dirty = s->next_dirty;
+		s->dirty = false;
+		flush(s);
+		if (!s->closing && !s->reading)
+			session_resume(s); /* what it waited for may be answered now */
+	}
+}
+
+void session_accept(struct engine *e, uv_stream_t *listener)
+{
+	struct session *s = mem_zalloc(sizeof(*s));
+
+	s->engine = e;
+	if (listener->type == UV_TCP)
+		uv_tcp_init(&e->loop, &s->u.tcp);
+	else
+		uv_pipe_init(&e->loop, &s->u.pipe, 0);
+	s->u.handle.data = s;
+	walk_init(&s->walk);
+	s->opened_at = s->active_at = e->env.env.monotonic(&e->env.env);
+	s->next = e->sessions;
+	if (s->next)
+		s->next->previous = s;
+	e->sessions = s;
+	e->session_count++;
+	if (uv_accept(listener, &s->u.stream) || e->session_count > e->options->connections || e->stopping) {
+		session_close(s);
+		return;
+	}
+	if (listener->type == UV_TCP)
+		uv_tcp_nodelay(&s->u.tcp, 1);
+	session_resume(s);
+}
+
+void session_sweep(struct engine *e, int64_t now)
+{
+	const struct server_options *o = e->options;
+
+	for (struct session *s = e->sessions, *next; s; s = next) {
+		bool busy = s->requests || s->reads || s->waits;
+		bool stuck = s->write_out || s->in.len;
+
+		next = s->next;
+		if (!s->greeted && now - s->opened_at > o->hello_ms * 1000)
+			session_close(s);
+		else if (o->idle_ms && (!busy || stuck) && !e->paused && now - s->active_at > o->idle_ms * 1000)
+			session_close(s);
+	}
+	/* Half messages hold all the memory there is for them, and nothing under way will free any: the largest goes. */
+	if (e->partial_bytes > e->partial_limit && e->inflight_bytes == 0) {
+		struct session *largest = NULL;
+
+		for (struct session *s = e->sessions; s; s = s->next)
+			if (!largest || s->partial > largest->partial)
+				largest = s;
+		if (largest) {
+			struct error error;
+
+			error_set(&error, E_OVERLOADED, "too many half messages; send whole ones, or smaller ones");
+			session_fail(largest, 0, &error);
+		}
+	}
+}

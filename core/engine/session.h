@@ -1,0 +1,85 @@
+/*
+ * session - one client's connection.
+ *
+ *   socket --> scratch of the loop --> whole messages --> methods
+ *                   |  (a half message is kept)              |
+ *                   v                                        v
+ *                  in                                       out --> socket
+ *
+ * Bytes are read into one buffer that all connections share; only the half message at its end is copied into the
+ * session's own `in`, so ten thousand idle connections cost little.  Answers gather in `out` and are written once
+ * a turn of the loop.
+ *
+ * A session stops being read while it has too much in flight, while its answers pile up, or while the whole
+ * engine is at a bound; it goes on where it stopped, with what stands in `in`.
+ *
+ * Ownership: requests, reads and waits under way know their session by `owner`, and stand on its lists; when the
+ * session goes they are cut loose (owner NULL) and finish without an answer.
+ */
+#ifndef VERBATIM_ENGINE_SESSION_H
+#define VERBATIM_ENGINE_SESSION_H
+
+#include "engine/engine.h"
+#include "engine/rpc.h"
+#include "event/walk.h"
+
+enum {
+	SESSION_OUT_MOST = 256 << 10, /* answers not taken: past it the session is not read, and no read() is served */
+	SESSION_CALLS_MOST = 64,      /* read() and wait() calls outstanding */
+};
+
+struct session {
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} u;
+	struct engine *engine;
+	struct session *next, *previous;
+	struct session *next_dirty;
+	struct buffer in;        /* [in_at, len) is not handled yet */
+	size_t in_at;
+	size_t partial;          /* what it counts for in engine->partial_bytes */
+	struct walk walk;
+	struct buffer out, writing;
+	size_t out_counted;
+	uv_write_t write;
+	bool greeted, reading, dirty, write_out, closing, closed_after_write, shutdown;
+	size_t inflight;         /* bytes of its requests */
+	int calls;               /* reads and waits */
+	struct request *requests;
+	struct read_call *reads;
+	struct wait_call *waits;
+	int64_t opened_at, active_at; /* monotonic */
+	char client[48];
+};
+
+/* Accepts from a listener. */
+void session_accept(struct engine *e, uv_stream_t *listener);
+
+/* Ends the connection at once; what is under way goes on without it. */
+void session_close(struct session *s);
+
+/* Where answers are appended; marks the session for the flush. */
+struct buffer *session_out(struct session *s);
+
+/* Answers and then closes: the stream cannot be trusted any more. */
+void session_fail(struct session *s, uint32_t msgid, const struct error *error);
+
+void session_flush_all(struct engine *e);
+
+/* Starts or stops reading as the bounds say, and handles what was left in `in`. */
+void session_resume(struct session *s);
+
+/* Each second: hello and idle time-outs. */
+void session_sweep(struct engine *e, int64_t now);
+
+/* methods.c: one call; the params are valid during it only. */
+void method_call(struct session *s, const struct rpc_call *call);
+void method_answer_append(struct request *r);
+void method_answer_read(void *engine, struct read_call *c);
+bool method_may_read(void *engine, struct read_call *c);
+void method_answer_wait(void *engine, struct wait_call *c);
+
+#endif

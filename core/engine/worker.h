@@ -1,0 +1,126 @@
+/*
+ * worker - folds one shard of one group of read models, from its checkpoint to the head, and stays there.
+ *
+ *   CONNECTING --> LEASING --> CHECKPOINT --> IDLE --events--> LOADING --> (fold) --> WRITING --> IDLE
+ *       ^            |  ^                      |  ^               ^  |                   |
+ *       |            v  |                      v  |               +--+ more keys         |
+ *       |          STANDBY (another holds it)  READING            ^                      |
+ *       |                                      (not in the feed)  +---- halved ----------+ refused row
+ *       +-------- lost, from anywhere; CHECKPOINT again when fenced --------------------+
+ *
+ *   any --> STOPPED: a gap in the log, a diverged log, a fold that failed; status says why.  It starts again by
+ *   itself after a while, since a person may have mended the cause; nothing is skipped meanwhile.
+ *
+ * The rows and the checkpoint are written in one transaction, fenced by (generation, epoch, old position): a
+ * crash anywhere leaves either all of a batch's effect or none, and of two workers only one can win.  Whoever
+ * is refused drops its rows before anything else.
+ *
+ * A batch comes from the feed when it begins right after the worker's position, else from the log.  Batches grow
+ * by themselves while the previous write is in flight.
+ */
+#ifndef VERBATIM_ENGINE_WORKER_H
+#define VERBATIM_ENGINE_WORKER_H
+
+#include <stdatomic.h>
+
+#include "base/random.h"
+#include "engine/appender.h"
+#include "engine/feed.h"
+#include "fold/state.h"
+
+enum worker_state {
+	WORKER_CONNECTING,
+	WORKER_LEASING,
+	WORKER_STANDBY,
+	WORKER_CHECKPOINT,
+	WORKER_IDLE,
+	WORKER_READING,
+	WORKER_LOADING,
+	WORKER_WRITING,
+	WORKER_STOPPED,
+	WORKER_CLOSED,
+};
+
+struct worker_limits {
+	int events;          /* of one transaction */
+	size_t read_bytes;   /* payload bytes of one read */
+	size_t state_bytes;  /* of half the row cache */
+	int64_t lease_ms;
+	int64_t poll_ms;     /* how often the log is looked at when nothing comes through the feed */
+};
+
+/* What other threads may look at. */
+struct worker_view {
+	_Atomic int64_t position;
+	_Atomic int state;
+	_Atomic int64_t anomalies;
+	_Atomic int64_t events;
+	_Atomic int64_t batches;
+	_Atomic bool watched;   /* somebody waits for its position: a stand-by looks at the checkpoint often */
+	pthread_mutex_t lock;   /* of trouble */
+	struct error trouble;
+};
+
+struct worker {
+	const struct group *group;
+	int16_t shard;
+	struct env *env;
+	struct store *store;
+	struct feed *feed;
+	struct worker_limits limits;
+	struct uuid owner;       /* of the lease: this engine */
+	struct worker_view view;
+
+	enum worker_state state;
+	struct env_timer timer;
+	struct random random;
+	bool request_out, timer_out, closing, woken;
+	int failures;
+	int32_t epoch;
+	int32_t generation;
+	int64_t position;
+	int64_t lease_due;       /* monotonic: when it is to be renewed */
+	int64_t lease_end;       /* monotonic: when it may have been lost */
+	bool renewing;
+	bool refusing;           /* the write under way holds the anomaly of a refused event */
+
+	/* The batch at hand. */
+	struct feed_batch *taken;    /* list */
+	struct arena read_arena;
+	const struct event **events;
+	int count, capacity;
+	int from;                    /* events before it are written */
+	int width;                   /* events of this transaction */
+	int most;                    /* bound of width, halved when a row is refused */
+	struct arena load_arena;
+	struct row_keys keys;
+	int rounds;
+	struct state rows;
+
+	union {
+		struct store_request request;
+		struct store_connect connect;
+		struct store_lease lease;
+		struct store_checkpoint checkpoint;
+		struct store_read read;
+		struct store_load load;
+		struct store_project project;
+	} call;
+
+	void (*moved)(void *data, struct worker *w);  /* the position or the state changed; on the worker's thread */
+	void (*closed)(void *data, struct worker *w);
+	void *data;
+};
+
+void worker_open(struct worker *w, const struct group *group, int16_t shard, struct env *env, struct store *store,
+		 struct feed *feed, const struct worker_limits *limits, const struct uuid *owner, uint64_t seed);
+void worker_start(struct worker *w);
+
+/* On its thread: something is in the feed. */
+void worker_wake(struct worker *w);
+
+void worker_close(struct worker *w);
+
+const char *worker_state_name(enum worker_state state);
+
+#endif

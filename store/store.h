@@ -9,9 +9,10 @@
  * Two implementations: store/pg_*.c on libpq, and test/simulation/fake_store.c with a virtual clock and
  * injected faults.  The engine cannot tell them apart.
  *
- * Failures.  E_UNAVAILABLE: the session is lost; whether the request had its effect is unknown; call
- * `connect` again before anything else.  E_FENCED, E_ROW_REFUSED, E_TIMEOUT, E_DATABASE: the server answered,
- * nothing was changed, the session stays usable.  `request.error` has the words.
+ * Failures.  `lost`: the session is gone (status E_UNAVAILABLE); whether the request had its effect is unknown;
+ * call `connect` again before anything else.  Not lost: the server answered, nothing was changed, the session
+ * stays usable: E_UNAVAILABLE (disk full, read-only), E_FENCED, E_ROW_REFUSED, E_TIMEOUT, E_BUSY, E_DATABASE.
+ * `request.error` has the words.
  */
 #ifndef VERBATIM_STORE_STORE_H
 #define VERBATIM_STORE_STORE_H
@@ -28,6 +29,7 @@ struct store_request {
 	void (*done)(struct store_request *request);
 	void *data;       /* the owner's */
 	int status;       /* 0 or a negative code */
+	bool lost;        /* with a failure: the session is gone, and whether it happened is unknown */
 	struct error error;
 };
 
@@ -39,6 +41,7 @@ struct store_connect {
 	struct uuid log_id;
 	int32_t epoch;
 	int16_t shards;       /* tenant shards: 1..shards; shard 0 besides */
+	int64_t created_at;   /* of the log */
 	int64_t database_now; /* its clock when it answered */
 };
 

@@ -1,0 +1,67 @@
+/*
+ * pg_rows - the read models' tables as the sessions know them: names, column types, statements made from the
+ * column tables.
+ *
+ * A physical table is generations.<schema>_<name>_v<version>_g<generation>.  Which generation a session's rows
+ * belong to it learns from `checkpoint`, which therefore comes before `load` and `project`.
+ */
+#ifndef VERBATIM_STORE_PG_ROWS_H
+#define VERBATIM_STORE_PG_ROWS_H
+
+#include "fold/projection.h"
+#include "store/pg_codec.h"
+#include "store/pg_session.h"
+
+enum { PG_NAME_MAX = 63, PG_SHAPES_MAX = 64 };
+
+struct pg_table {
+	const struct projection *projection;
+	int generation;
+	char name[PG_NAME_MAX + 1]; /* within schema generations */
+	struct pg_statement load;
+};
+
+/* A write: which projections of the group have rows to insert (bit 2i) and to update (bit 2i + 1). */
+enum { PG_MASK_WORDS = 2 * GROUP_PROJECTIONS_MAX / 64 };
+
+struct pg_shape {
+	const struct group *group;
+	int generation;
+	bool fenced;
+	uint64_t mask[PG_MASK_WORDS];
+	struct pg_statement statement;
+	struct pg_shape *next;
+};
+
+struct pg_tables {
+	struct pg_table *tables;
+	int count;
+	int loads; /* names given to load statements */
+	struct pg_shape *shapes;
+	int shape_count;
+	struct row **rows;   /* of the write under way, by kind of write */
+	int rows_capacity;
+	int first[2 * GROUP_PROJECTIONS_MAX + 1]; /* where a kind's rows begin in `rows` */
+	int probes[2 * GROUP_PROJECTIONS_MAX];    /* kinds tried one by one to find the refused one */
+	int *numbers;        /* of the load under way: key numbers, by projection */
+	int numbers_capacity;
+	int asked[GROUP_PROJECTIONS_MAX];         /* query -> index of tables */
+	int asked_first[GROUP_PROJECTIONS_MAX + 1]; /* query -> where its numbers begin */
+};
+
+struct pg_tables *pg_tables_new(void);
+void pg_tables_free(struct pg_tables *t);
+void pg_tables_reconnect(struct pg_tables *t); /* a new connection knows no statement */
+void pg_tables_set(struct pg_tables *t, const struct group *group, int generation);
+struct pg_table *pg_tables_find(struct pg_tables *t, const struct projection *p); /* NULL before a checkpoint */
+
+/* The statement that writes one such shape, built when it is new. */
+struct pg_statement *pg_shape_get(struct pg_tables *t, const struct group *group, int generation, bool fenced,
+				  const uint64_t mask[PG_MASK_WORDS], const uint64_t **built);
+
+/* Names and types from the tables of the projections. */
+void pg_table_name(const struct projection *p, int generation, char out[PG_NAME_MAX + 1]);
+const char *pg_kind_type(enum column_kind kind);
+const char *pg_column_type(const struct column *c); /* the column's own, or its kind's */
+
+#endif

@@ -1,0 +1,233 @@
+/* pg_tables - the statements that read and write read models, made from their column tables.  See pg_rows.h. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "store/pg_rows.h"
+
+void pg_table_name(const struct projection *p, int generation, char out[PG_NAME_MAX + 1])
+{
+	int n = snprintf(out, PG_NAME_MAX + 1, "%s_%s_v%d_g%d", p->schema, p->name, p->version, generation);
+
+	assert(n > 0 && n <= PG_NAME_MAX);
+}
+
+const char *pg_kind_type(enum column_kind kind)
+{
+	static const char *const types[] = {
+		[COLUMN_UUID] = "uuid",      [COLUMN_TEXT] = "text",      [COLUMN_ENUM] = "text",
+		[COLUMN_INT2] = "int2",      [COLUMN_INT4] = "int4",      [COLUMN_INT8] = "int8",
+		[COLUMN_BOOL] = "bool",      [COLUMN_TIME] = "timestamptz", [COLUMN_JSON] = "jsonb",
+		[COLUMN_TEXTS] = "text[]",   [COLUMN_UUIDS] = "uuid[]",   [COLUMN_DECIMAL] = "numeric",
+		[COLUMN_INET] = "inet",
+	};
+
+	return types[kind];
+}
+
+const char *pg_column_type(const struct column *c)
+{
+	return c->sql ? c->sql : pg_kind_type(c->kind);
+}
+
+struct pg_tables *pg_tables_new(void)
+{
+	return mem_zalloc(sizeof(struct pg_tables));
+}
+
+static void free_shapes(struct pg_tables *t)
+{
+	while (t->shapes) {
+		struct pg_shape *next = t->shapes->next;
+
+		free((char *)t->shapes->statement.sql);
+		free(t->shapes);
+		t->shapes = next;
+	}
+	t->shape_count = 0;
+}
+
+void pg_tables_free(struct pg_tables *t)
+{
+	for (int i = 0; i < t->count; i++)
+		free((char *)t->tables[i].load.sql);
+	free_shapes(t);
+	free(t->tables);
+	free(t->rows);
+	free(t->numbers);
+	free(t);
+}
+
+void pg_tables_reconnect(struct pg_tables *t)
+{
+	for (int i = 0; i < t->count; i++)
+		t->tables[i].load.ready = false;
+	free_shapes(t);
+}
+
+struct pg_table *pg_tables_find(struct pg_tables *t, const struct projection *p)
+{
+	for (int i = 0; i < t->count; i++)
+		if (t->tables[i].projection == p)
+			return &t->tables[i];
+	return NULL;
+}
+
+static char *owned(struct buffer *b)
+{
+	char *text = mem_strdup(buffer_text(b));
+
+	buffer_release(b);
+	return text;
+}
+
+/* Ordinal, last_position, the columns in the table's order, in the kinds' own types. */
+static char *load_sql(const struct projection *p, const char *table)
+{
+	struct buffer b = { 0 };
+
+	buffer_add_text(&b, "SELECT k.n::int4, t.last_position");
+	for (int i = 0; i < p->column_count; i++)
+		buffer_printf(&b, ", t.\"%s\"::%s", p->columns[i].name, pg_kind_type(p->columns[i].kind));
+	buffer_printf(&b,
+		      " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY k (tenant_id, id, n)"
+		      " JOIN generations.\"%s\" t ON t.tenant_id = k.tenant_id AND t.id = k.id",
+		      table);
+	return owned(&b);
+}
+
+void pg_tables_set(struct pg_tables *t, const struct group *group, int generation)
+{
+	for (int i = 0; i < group->count; i++) {
+		const struct projection *p = group->projections[i];
+		struct pg_table *table = pg_tables_find(t, p);
+
+		if (table && table->generation == generation)
+			continue;
+		if (!table) {
+			t->tables = mem_realloc(t->tables, (size_t)(t->count + 1) * sizeof(*t->tables));
+			table = &t->tables[t->count++];
+			memset(table, 0, sizeof(*table));
+			table->projection = p;
+		}
+		/* A name of its own each time: the connection may know the old generation's statement. */
+		table->generation = generation;
+		pg_table_name(p, generation, table->name);
+		free((char *)table->load.sql);
+		table->load.sql = load_sql(p, table->name);
+		table->load.ready = false;
+		snprintf(table->load.name, sizeof(table->load.name), "l%d", t->loads++);
+	}
+}
+
+/* One column of the rows: SELECT-list item over parameter `n`. */
+static void add_unnest(struct buffer *b, const struct column *c, int n)
+{
+	if (c->kind == COLUMN_TEXTS || c->kind == COLUMN_UUIDS)
+		buffer_printf(b, ", unnest($%d::text[])::%s", n, pg_kind_type(c->kind));
+	else
+		buffer_printf(b, ", unnest($%d::%s[])", n, pg_kind_type(c->kind));
+}
+
+static int add_insert(struct buffer *b, const struct projection *p, const char *table, int n, const char *source)
+{
+	buffer_printf(b, "INSERT INTO generations.\"%s\" (tenant_id, id, last_position", table);
+	for (int i = 0; i < p->column_count; i++)
+		buffer_printf(b, ", \"%s\"", p->columns[i].name);
+	buffer_printf(b, ") SELECT unnest($%d::uuid[]), unnest($%d::uuid[]), unnest($%d::int8[])", n, n + 1, n + 2);
+	n += 3;
+	for (int i = 0; i < p->column_count; i++)
+		add_unnest(b, &p->columns[i], n++);
+	buffer_add_text(b, source);
+	return n;
+}
+
+static int add_update(struct buffer *b, const struct projection *p, const char *table, int n, const char *source)
+{
+	buffer_printf(b, "UPDATE generations.\"%s\" t SET last_position = u.last_position", table);
+	for (int i = 0; i < p->column_count; i++)
+		buffer_printf(b, ", \"%s\" = u.\"%s\"", p->columns[i].name, p->columns[i].name);
+	buffer_printf(b, " FROM (SELECT unnest($%d::uuid[]) AS tenant_id, unnest($%d::uuid[]) AS id,"
+			 " unnest($%d::int8[]) AS last_position", n, n + 1, n + 2);
+	n += 3;
+	for (int i = 0; i < p->column_count; i++) {
+		add_unnest(b, &p->columns[i], n++);
+		buffer_printf(b, " AS \"%s\"", p->columns[i].name);
+	}
+	buffer_add_text(b, source);
+	buffer_add_text(b, ") u WHERE t.tenant_id = u.tenant_id AND t.id = u.id");
+	return n;
+}
+
+/*
+ * All writes of a batch as one statement.  They read from `fence`, so that none begins before the checkpoint
+ * has moved: a worker that is too late meets VB001 and not a row that its successor has written already.
+ */
+static char *write_sql(const struct pg_shape *shape)
+{
+	const struct group *g = shape->group;
+	struct buffer b = { 0 };
+	int n = 1;
+
+	if (shape->fenced) {
+		buffer_add_text(&b, "WITH fence AS MATERIALIZED (SELECT verbatim.project_fence($1::text, $2::int4, $3::int2,"
+				    " $4::int4, $5::int8, $6::int8, $7::bytea) AS moved)");
+		n = 8;
+	}
+	for (int i = 0; i < 2 * g->count; i++) {
+		const struct projection *p = g->projections[i / 2];
+		const char *source = shape->fenced ? " FROM fence" : "";
+		char table[PG_NAME_MAX + 1];
+
+		if (!(shape->mask[i / 64] >> (i % 64) & 1))
+			continue;
+		pg_table_name(p, shape->generation, table);
+		if (shape->fenced)
+			buffer_printf(&b, ", w%d AS (", i);
+		n = i % 2 ? add_update(&b, p, table, n, source) : add_insert(&b, p, table, n, source);
+		if (shape->fenced)
+			buffer_add_byte(&b, ')');
+	}
+	if (shape->fenced)
+		buffer_add_text(&b, " SELECT count(moved::text) FROM fence");
+	return owned(&b);
+}
+
+static bool is_shape(const struct pg_shape *s, const struct group *group, int generation, bool fenced,
+		     const uint64_t *mask)
+{
+	return s->group == group && s->generation == generation && s->fenced == fenced &&
+	       memcmp(s->mask, mask, sizeof(s->mask)) == 0;
+}
+
+struct pg_statement *pg_shape_get(struct pg_tables *t, const struct group *group, int generation, bool fenced,
+				  const uint64_t mask[PG_MASK_WORDS], const uint64_t **built)
+{
+	uint64_t full[PG_MASK_WORDS] = { 0 };
+	struct pg_shape *s;
+
+	for (s = t->shapes; s; s = s->next)
+		if (is_shape(s, group, generation, fenced, mask))
+			break;
+	if (!s && fenced && t->shape_count >= PG_SHAPES_MAX) {
+		/* Rather one statement with rows for every table, some of them none, than a new one for each batch. */
+		for (int i = 0; i < 2 * group->count; i++)
+			full[i / 64] |= UINT64_C(1) << (i % 64);
+		mask = full;
+		for (s = t->shapes; s; s = s->next)
+			if (is_shape(s, group, generation, fenced, mask))
+				break;
+	}
+	if (!s) {
+		s = mem_zalloc(sizeof(*s));
+		s->group = group;
+		s->generation = generation;
+		s->fenced = fenced;
+		memcpy(s->mask, mask, sizeof(s->mask));
+		snprintf(s->statement.name, sizeof(s->statement.name), "w%d", t->shape_count++);
+		s->statement.sql = write_sql(s);
+		s->next = t->shapes;
+		t->shapes = s;
+	}
+	*built = s->mask;
+	return &s->statement;
+}

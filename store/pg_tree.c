@@ -1,0 +1,256 @@
+/*
+ * pg_tree - the small questions: heads, the open tiles of the tree, checkpoints, leases, the months' leaves.
+ */
+#include <assert.h>
+
+#include "store/pg_rows.h"
+#include "store/pg_session.h"
+
+/* ---- head ---- */
+
+static void on_head(struct pg_session *s, int query, const PGresult *r)
+{
+	struct store_head *h = (struct store_head *)s->request;
+
+	if (PQntuples(r) != 1) {
+		pg_wrong(s, E_DATABASE, "the log has lost its identity");
+		return;
+	}
+	h->epoch = (int32_t)pg_int(r, 0, 0);
+	h->position = PQgetisnull(r, 0, 1) ? 0 : pg_int(r, 0, 1);
+	h->recorded_at = pg_time(r, 0, 2);
+	pg_fixed(r, 0, 3, h->root, LEAF_BYTES);
+	h->known_found = h->known > 0 && !PQgetisnull(r, 0, 4);
+	pg_fixed(r, 0, 4, h->known_root, LEAF_BYTES);
+	h->first_month = pg_time(r, 0, 5);
+}
+
+void pg_head(struct store *store, struct store_head *r)
+{
+	struct pg_session *s = pg_of(store);
+
+	if (!pg_begin(s, &r->request, on_head, pg_finish))
+		return;
+	pg_param_int2(&s->params, r->shard);
+	pg_param_int8(&s->params, r->known);
+	pg_run(s, PG_HEAD);
+	pg_round(s, 0);
+}
+
+/* ---- tree: query 0 brings the leaves, query L the full tiles of level L - 1 ---- */
+
+static void on_tree(struct pg_session *s, int query, const PGresult *r)
+{
+	struct store_tree *t = (struct store_tree *)s->request;
+	int level = query, count, rows = PQntuples(r);
+	uint8_t *hashes;
+
+	/* Levels without open hashes were not asked for. */
+	for (level = 0; level < MERKLE_LEVELS; level++)
+		if (merkle_open_count(t->size, level) > 0 && query-- == 0)
+			break;
+	assert(level < MERKLE_LEVELS);
+	count = merkle_open_count(t->size, level);
+	if (rows != count) {
+		pg_wrong(s, E_LOG_GAP, "shard %d has %d of the %d hashes of tree level %d at size %lld", t->shard, rows,
+			 count, level, (long long)t->size);
+		return;
+	}
+	hashes = arena_alloc(t->arena, (size_t)count * LEAF_BYTES);
+	for (int row = 0; row < rows; row++) {
+		if (level == 0)
+			pg_fixed(r, row, 1, hashes + row * LEAF_BYTES, LEAF_BYTES);
+		else if (PQgetlength(r, row, 1) == MERKLE_TILE * LEAF_BYTES)
+			merkle_tile_hash((const uint8_t *)PQgetvalue(r, row, 1), MERKLE_TILE, hashes + row * LEAF_BYTES);
+		else
+			pg_wrong(s, E_DATABASE, "a tile of shard %d has not 256 hashes", t->shard);
+	}
+	t->open[level] = hashes;
+}
+
+void pg_tree(struct store *store, struct store_tree *r)
+{
+	struct pg_session *s = pg_of(store);
+	bool asked = false;
+
+	memset(r->open, 0, sizeof(r->open));
+	if (!pg_begin(s, &r->request, on_tree, pg_finish))
+		return;
+	for (int level = 0; level < MERKLE_LEVELS; level++) {
+		int count = merkle_open_count(r->size, level);
+		int64_t end = r->size >> (8 * level);
+
+		if (count == 0)
+			continue;
+		asked = true;
+		pg_param_int2(&s->params, r->shard);
+		if (level > 0)
+			pg_param_int2(&s->params, (int16_t)(level - 1));
+		pg_param_int8(&s->params, end - count);
+		pg_param_int8(&s->params, end);
+		pg_run(s, level > 0 ? PG_TILES : PG_LEAVES);
+	}
+	if (!asked) { /* an empty tree: an answer all the same */
+		s->result = NULL;
+		pg_run(s, PG_IDENTITY);
+	}
+	pg_round(s, 0);
+}
+
+/* ---- heads ---- */
+
+static void on_heads(struct pg_session *s, int query, const PGresult *r)
+{
+	struct store_heads *h = (struct store_heads *)s->request;
+
+	for (int row = 0; row < PQntuples(r); row++) {
+		int64_t shard = pg_int(r, row, 0);
+
+		if (shard >= 0 && shard < SHARDS_MAX)
+			h->position[shard] = PQgetisnull(r, row, 1) ? 0 : pg_int(r, row, 1);
+		h->epoch = (int32_t)pg_int(r, row, 2);
+		h->database_now = pg_time(r, row, 3);
+	}
+}
+
+void pg_heads(struct store *store, struct store_heads *r)
+{
+	struct pg_session *s = pg_of(store);
+
+	memset(r->position, 0, sizeof(r->position));
+	if (!pg_begin(s, &r->request, on_heads, pg_finish))
+		return;
+	pg_run(s, PG_HEADS);
+	pg_round(s, 0);
+}
+
+/* ---- checkpoint: first which generation is this binary's, then where it stands ---- */
+
+static void on_checkpoint(struct pg_session *s, int query, const PGresult *r)
+{
+	struct store_checkpoint *c = (struct store_checkpoint *)s->request;
+
+	if (s->round == 1) {
+		c->generation = PQntuples(r) ? (int32_t)pg_int(r, 0, 0) : 0;
+		return;
+	}
+	if (PQntuples(r) == 0)
+		return;
+	c->position = pg_int(r, 0, 0);
+	pg_fixed(r, 0, 1, c->leaf, LEAF_BYTES);
+	c->diverged = PQgetlength(r, 0, 2) != LEAF_BYTES || memcmp(PQgetvalue(r, 0, 2), c->leaf, LEAF_BYTES) != 0;
+}
+
+static void on_checkpoint_end(struct pg_session *s)
+{
+	struct store_checkpoint *c = (struct store_checkpoint *)s->request;
+
+	if (s->round == 1 && c->request.status == 0 && c->generation == 0)
+		pg_wrong(s, E_SCHEMA_DIFFERS, "the read models of group \"%s\" are not there in this binary's versions; run 'verbatim migrate up'",
+			 c->group->name);
+	if (s->round > 1 || c->request.status) {
+		pg_finish(s);
+		return;
+	}
+	pg_tables_set(s->tables, c->group, c->generation);
+	pg_param_int2(&s->params, c->shard);
+	pg_param_text(&s->params, c->group->name);
+	pg_param_int4(&s->params, c->generation);
+	pg_run(s, PG_CHECKPOINT);
+	pg_round(s, 0);
+}
+
+void pg_checkpoint(struct store *store, struct store_checkpoint *r)
+{
+	struct pg_session *s = pg_of(store);
+	size_t began;
+	char name[128];
+
+	r->generation = 0;
+	r->position = 0;
+	r->diverged = false;
+	memset(r->leaf, 0, sizeof(r->leaf));
+	if (!pg_begin(s, &r->request, on_checkpoint, on_checkpoint_end))
+		return;
+	pg_param_text(&s->params, r->group->name);
+	began = pg_array_begin(&s->params, OID_TEXT, r->group->count);
+	for (int i = 0; i < r->group->count; i++) {
+		snprintf(name, sizeof(name), "%s.%s", r->group->projections[i]->schema, r->group->projections[i]->name);
+		pg_item(&s->params, name, strlen(name));
+	}
+	pg_array_end(&s->params, began, 0);
+	began = pg_array_begin(&s->params, OID_INT4, r->group->count);
+	for (int i = 0; i < r->group->count; i++) {
+		char b[4];
+
+		put_be32(b, (uint32_t)r->group->projections[i]->version);
+		pg_item(&s->params, b, sizeof(b));
+	}
+	pg_array_end(&s->params, began, 0);
+	pg_run(s, PG_GENERATION);
+	pg_round(s, 0);
+}
+
+/* ---- lease ---- */
+
+static void on_lease(struct pg_session *s, int query, const PGresult *r)
+{
+	struct store_lease *l = (struct store_lease *)s->request;
+
+	if (l->ttl_ms == 0 || PQntuples(r) != 1)
+		return;
+	l->held = pg_bool(r, 0, 0);
+	pg_fixed(r, 0, 1, l->holder.b, 16);
+}
+
+void pg_lease(struct store *store, struct store_lease *r)
+{
+	struct pg_session *s = pg_of(store);
+
+	r->held = false;
+	memset(&r->holder, 0, sizeof(r->holder));
+	if (!pg_begin(s, &r->request, on_lease, pg_finish))
+		return;
+	pg_param_text(&s->params, r->name);
+	pg_param_int2(&s->params, r->shard);
+	pg_param_uuid(&s->params, &r->owner);
+	if (r->ttl_ms > 0)
+		pg_param_int8(&s->params, r->ttl_ms);
+	pg_run(s, r->ttl_ms > 0 ? PG_LEASE_TAKE : PG_LEASE_GIVE);
+	pg_round(s, 0);
+}
+
+/* ---- maintain: the leaves ahead; then, in a round of its own, one month that is over ---- */
+
+static void on_maintain(struct pg_session *s, int query, const PGresult *r)
+{
+	/* PostgreSQL's date is a day number; 0x7fffffff is no month of a log. */
+	if (s->round == 1 && query == 1)
+		s->mark = PQntuples(r) ? pg_int(r, 0, 0) : INT64_MAX;
+}
+
+static void on_maintain_end(struct pg_session *s)
+{
+	if (s->request->status || s->round > 1 || s->mark == INT64_MAX) {
+		pg_finish(s);
+		return;
+	}
+	pg_run(s, PG_PATIENCE);
+	pg_param_int4(&s->params, (int32_t)s->mark);
+	pg_run(s, PG_CLOSE_MONTH);
+	pg_round(s, PG_LONG_MS);
+}
+
+void pg_maintain(struct store *store, struct store_maintain *r)
+{
+	struct pg_session *s = pg_of(store);
+
+	if (!pg_begin(s, &r->request, on_maintain, on_maintain_end))
+		return;
+	s->mark = INT64_MAX;
+	pg_param_time(&s->params, r->now);
+	pg_run(s, PG_MAKE_LEAVES);
+	pg_param_time(&s->params, r->now);
+	pg_run(s, PG_OPEN_MONTH);
+	pg_round(s, 0);
+}

@@ -17,8 +17,11 @@
  *     ENUM     int16_t        -1             INT2, INT4, INT8, DECIMAL        int64_t        INT64_MIN
  *     BOOL     int8_t         -1             TIME                             int64_t        TIME_NONE
  *
- * TEXTS and UUIDS (text[], uuid[]) are held as JSON arrays of strings, JSON (jsonb) as JSON text; DECIMAL
- * (numeric) as an integer times 10^scale.
+ * TEXTS and UUIDS (text[], uuid[]) are held as JSON arrays of strings, escaped as RFC 8785 says, JSON (jsonb)
+ * as JSON text; DECIMAL (numeric) as an integer times 10^scale.
+ *
+ * Two columns look after themselves when a read model has them: created_at is the occurred_at of the event
+ * that made the row, updated_at the latest occurred_at of all events that changed it.
  *
  * No projection names SQL values from input; the store builds its statements from these tables alone.
  */
@@ -61,6 +64,7 @@ struct row {
 	struct uuid tenant_id;
 	struct uuid id;
 	int64_t last_position;
+	uint32_t looked; /* state_wants has followed its refs in this round */
 	bool exists;  /* false: looked for, and not in the database */
 	bool fresh;   /* created in this batch: INSERT, not UPDATE */
 	bool changed; /* on the batch's list */
@@ -82,8 +86,12 @@ enum fold_how {
 struct fold_entry {
 	enum event_kind kind; /* EV_UNKNOWN ends the table */
 	enum fold_how how;
-	fold_fn then;         /* after the copy, or alone with FOLD_CALL */
+	fold_fn then;         /* after the copy (fold.row is the row), or alone with FOLD_CALL; may be NULL otherwise */
+	enum entity refs;     /* the fold looks at rows of this entity that the payload names: they are loaded before it runs */
 };
+
+/* ON(TEAM_ACTIVATED, COPY, .then = on_activated) */
+#define ON(event, fold_how, ...) { .kind = EV_##event, .how = FOLD_##fold_how, __VA_ARGS__ }
 
 struct projection {
 	const char *schema;  /* "core" */
@@ -98,6 +106,9 @@ struct projection {
 	const char *const *indexes; /* "(tenant_id, state)", "USING gin (tags)", "UNIQUE ..." not allowed; NULL-terminated or NULL */
 	int fillfactor;      /* 0: 100; less for rows that change often */
 };
+
+/* FOLDS(a_table): the table ends with { .kind = EV_UNKNOWN }. */
+#define FOLDS(table) .folds = (table)
 
 #define COLUMNS(type, table) .row_bytes = sizeof(struct type), .columns = (table), \
 	.column_count = (int)(sizeof(table) / sizeof((table)[0]))

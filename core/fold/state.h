@@ -34,8 +34,19 @@ struct facts {
 	bool transition_derived;    /* by a fixed rule, not by an explicit event */
 	int16_t from_state, to_state; /* indexes of values_conversation_state; from -1 when created */
 	const char *transition_cause; /* "message.received", "reopen", ... constant text */
+	struct uuid conversation;   /* whose state moved, or whose assignment changed */
 	bool agent_changed;         /* the conversation's open load moved between agents */
 	struct uuid from_agent, to_agent; /* nil: none.  An agent carries a conversation while it is assigned and not resolved */
+	struct uuid closed_assignment; /* row of the assignment that ended, nil: none */
+	const char *closed_reason;     /* constant text, or NULL: the event's own unassignment_reason */
+	bool assignment_opened;        /* a new one began, under the event's id */
+	int16_t assigned_by;           /* of values_assigned_by */
+	struct uuid assigned_agent, assigned_team;
+	struct row *message;           /* the row the event's message has, and what happened to it */
+	bool message_added;            /* it is new */
+	bool message_sent;             /* it left for the customer, for the first time */
+	int messages_moved;            /* to another conversation */
+	struct row *unmerged;          /* the customer that got its own life back */
 };
 
 struct row_key {
@@ -44,6 +55,9 @@ struct row_key {
 	struct uuid id;
 };
 
+struct plan;
+struct plan_fold;
+
 struct half {
 	struct arena arena;
 	struct map rows[GROUP_PROJECTIONS_MAX]; /* by (tenant_id, id) */
@@ -51,6 +65,7 @@ struct half {
 
 struct state {
 	const struct group *group;
+	const struct plan *plan; /* the group's tables, made ready for folding (fold/plan.h) */
 	struct half halves[2];
 	int young;
 	size_t half_bytes;      /* bound of the young half */
@@ -61,6 +76,8 @@ struct state {
 	int64_t folded;
 	struct row_key *missed; /* keys a fold asked for that nobody had loaded; see state_fold */
 	int missed_count, missed_cap;
+	struct map wanted;      /* state_wants' set of keys */
+	uint32_t round;         /* counts its calls */
 };
 
 /* What a fold function sees. */
@@ -70,18 +87,22 @@ struct fold {
 	const struct event *event;
 	struct fields fields;
 	struct facts facts;
+	const struct plan_fold *step; /* the running entry */
+	void *row;         /* of FOLD_CREATE, FOLD_COPY, FOLD_CHANGES, FOLD_ADD */
 	int anomalies;     /* of this event */
 	struct arena *arena; /* the young half's: what is put into a row may live here */
 };
 
+/* catalog_init must have run.  The first state of a group compiles its tables (thread-safe); the rest share them. */
 void state_init(struct state *s, const struct group *group, size_t half_bytes);
 void state_release(struct state *s);
 
 /*
  * Adds to `keys` (capacity grown by the callee from `arena`, no doubles) the rows that folding `events` needs and
  * memory does not have: of the entity, the envelope's context and the payload's refs; then, for rows that are in
- * memory, of their columns' refs.  Call, load, state_put each, call again, until it adds none (at most a few
- * rounds: 8 is asserted).
+ * memory, of their columns' refs; and whatever state_fold missed before.  Call, load, state_put each (with NULL
+ * for what the database does not have), call again, until it adds none.  That ends: each round puts rows that
+ * were not there, and it is a few rounds, since folds keep chains of merges short.
  */
 struct row_keys {
 	struct row_key *keys;
@@ -90,20 +111,26 @@ struct row_keys {
 };
 void state_wants(struct state *s, const struct event *const *events, int count, struct arena *arena, struct row_keys *keys);
 
-/* A row as the store loaded it, or NULL when the database has none; texts are copied. */
+/*
+ * A row as the store loaded it, or NULL when the database has none; texts are copied, JSON loses the blanks that
+ * jsonb prints.  A row that is in memory already stays as it is.
+ */
 void state_put(struct state *s, const struct row_key *key, const struct row *row);
 
 /*
  * Folds one event over the rows in memory.  E_CANCELLED when a fold asked for a row that state_wants had not
- * foreseen: then nothing may be written, the caller drops the state, loads s->missed besides, and folds the
- * batch again.
+ * foreseen: then nothing may be written, the caller drops the state and begins the batch again with state_wants,
+ * which now names those rows too.  E_INTERNAL only on a bug.
+ *
+ * An event that does not fit is an anomaly and 0: of a type this binary does not know (`unknown_type`), with a
+ * payload that is not its type's (`bad_payload`), or one that a fold refused.
  */
 int state_fold(struct state *s, const struct event *e, struct error *error) must_check;
 
 /* The changed rows have been committed: clears the list, turns the halves when the young one is full. */
 void state_done(struct state *s);
 
-/* Forgets all rows (and the list). */
+/* Forgets all rows (and the list), but not what was missed. */
 void state_drop(struct state *s);
 
 /* Puts an anomaly row for an event that could not be folded or written at all (code "row_refused", ...). */
@@ -120,6 +147,9 @@ void *fold_self(struct fold *f, const struct uuid *id);
 /* A new row with the columns' fallbacks; there must be none yet. */
 void *fold_create(struct fold *f, const struct uuid *id);
 
+/* The same under the event's own id, which no row can have yet: nothing needs to be loaded for it. */
+void *fold_add(struct fold *f);
+
 /* Call before (or right after) writing into a row: it will be stored, with last_position = the event's. */
 void fold_change(struct fold *f, void *row);
 
@@ -129,8 +159,14 @@ int fold_anomaly(struct fold *f, const char *code, const char *format, ...) __at
 /* Text into memory that lives as long as the row. */
 struct bytes fold_keep(struct fold *f, struct bytes text);
 
-/* Copies the payload fields that are there into columns of the same name. */
+/* Formatted text that lives as long as the row. */
+struct bytes fold_format(struct fold *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Copies the payload fields that are there into columns of the same name; a value that does not fit is an anomaly `bad_value` and left out. */
 void fold_copy(struct fold *f, void *row);
+
+/* The payload (of the newest version) as one JSON object without the field `but` (NULL: with all). */
+struct bytes fold_payload(struct fold *f, const char *but);
 
 /* JSON arrays of strings as sets: add/remove the strings of `values` (a JSON array, or one plain text), keeping order. */
 struct bytes fold_texts_add(struct fold *f, struct bytes array, struct bytes text);
@@ -138,5 +174,16 @@ struct bytes fold_texts_remove(struct fold *f, struct bytes array, struct bytes 
 bool fold_texts_has(struct bytes array, struct bytes text);
 struct bytes fold_texts_add_all(struct fold *f, struct bytes array, struct bytes values);
 struct bytes fold_texts_remove_all(struct fold *f, struct bytes array, struct bytes values);
+
+/* The same with an element that is JSON text already. */
+struct bytes fold_list_add(struct fold *f, struct bytes array, struct bytes raw);
+struct bytes fold_list_remove(struct fold *f, struct bytes array, struct bytes raw);
+
+/* JSON objects: `raw` is the member's JSON text, absent to remove it; the name is as it stands between the quotes.  An absent object counts as {}. */
+struct bytes fold_object_set(struct fold *f, struct bytes object, struct bytes name, struct bytes raw);
+struct bytes fold_object_get(struct bytes object, struct bytes name);
+
+/* Text as a JSON string with its quotes. */
+struct bytes fold_quote(struct fold *f, struct bytes text);
 
 #endif

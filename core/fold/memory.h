@@ -1,0 +1,18 @@
+/*
+ * memory - the rows of a state by projection number; between state.c and fold.c only.
+ */
+#ifndef VERBATIM_FOLD_MEMORY_H
+#define VERBATIM_FOLD_MEMORY_H
+
+#include "fold/state.h"
+
+/* The row, moved into the young half; NULL when it is not in memory.  May be one that does not exist. */
+struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id);
+
+/* A row with the columns' fallbacks in the young half, in the place of what was known under that key; fresh unless that one existed. */
+struct row *memory_blank(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id);
+
+/* Remembers a key that was asked for and not loaded. */
+void memory_miss(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id);
+
+#endif

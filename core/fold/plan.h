@@ -1,0 +1,88 @@
+/*
+ * plan - a group's tables, made ready for folding: what happens on each kind of event, and what it needs.
+ *
+ * Compiled once a group and kept for the life of the process; after that nothing is looked up by name while
+ * events are folded.
+ *
+ * What is loaded for an event.  Only rows that one of its folds can look at: those of the event's own entity and
+ * of the envelope's context (conversation_id, customer_id, resolution_id) whose read models fold this kind, and
+ * of the payload's refs those that a fold's entry names.
+ */
+#ifndef VERBATIM_FOLD_PLAN_H
+#define VERBATIM_FOLD_PLAN_H
+
+#include "fold/projection.h"
+
+struct copy_step {
+	int16_t field;  /* of the newest shape */
+	int16_t column;
+};
+
+struct plan_fold {
+	const struct projection *projection;
+	int index;               /* of the projection in the group */
+	enum fold_how how;
+	fold_fn then;
+	const struct copy_step *copies;
+	int copy_count;
+};
+
+enum want_from { WANT_ENTITY, WANT_CONVERSATION, WANT_CUSTOMER, WANT_RESOLUTION };
+
+struct plan_want {
+	enum want_from from;
+	int index;
+};
+
+struct plan_kind {
+	const struct plan_fold *folds;
+	int fold_count;
+	struct plan_want wants[4];
+	int want_count;
+	uint64_t entities;         /* bit by entity: whose refs in the payload are followed */
+	const int16_t *ref_fields; /* top-level fields that hold such refs */
+	int ref_field_count;
+};
+
+struct plan_ref {
+	size_t offset;
+	int index;
+};
+
+/* A projection's columns. */
+struct plan_rows {
+	const struct projection *projection;
+	const struct row *blank;   /* what a new row begins as; all columns null in `null` */
+	const struct row *null;
+	const size_t *texts;       /* offsets of struct bytes columns */
+	const bool *is_json;       /* beside texts: JSON, whose blanks are dropped on loading */
+	int text_count;
+	const struct plan_ref *refs;
+	int ref_count;
+	const int32_t *limits;     /* by column: most characters of a varchar, 0: any */
+	size_t created_at, updated_at; /* offsets, 0: no such column */
+};
+
+struct plan {
+	const struct group *group;
+	struct plan_kind kinds[EV_COUNT];
+	struct plan_rows rows[GROUP_PROJECTIONS_MAX];
+	int by_entity[ENTITY_COUNT]; /* index of the projection, -1: none */
+	int anomalies;               /* index of the read model of that name, -1: none */
+	struct plan *next;
+};
+
+/* The group's plan; compiled on first use, thread-safe. */
+const struct plan *plan_get(const struct group *group);
+
+/* The projection's place in the group; asserts that it is there. */
+int plan_index(const struct plan *plan, const struct projection *projection);
+
+/* Sets a column from a JSON value; false when the value does not fit, and then nothing is written. */
+struct fold;
+bool column_set(struct fold *f, const struct plan_rows *rows, int column, struct bytes raw, void *row);
+
+/* The column's NULL. */
+void column_null(const struct column *column, void *row);
+
+#endif

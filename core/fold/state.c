@@ -1,0 +1,348 @@
+/*
+ * state - see state.h; here: the two half-spaces, what a batch needs, what was loaded, the turn.
+ *
+ * The keys of the maps hold (tenant_id, id); a row stands once in the young half, or, not touched since the
+ * last turn, in the old one.  A stale copy may stand in the old half beside the young one; nobody looks there
+ * first.
+ */
+#include "fold/state.h"
+
+#include <assert.h>
+
+#include "fold/memory.h"
+#include "fold/plan.h"
+
+enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 1 << 20 };
+
+struct map_key {
+	struct uuid tenant_id, id;
+};
+
+struct wanted_key {
+	uint64_t index;
+	struct uuid tenant_id, id;
+};
+
+void state_init(struct state *s, const struct group *group, size_t half_bytes)
+{
+	size_t block = half_bytes / 8;
+
+	memset(s, 0, sizeof(*s));
+	s->group = group;
+	s->plan = plan_get(group);
+	s->half_bytes = half_bytes;
+	block = block < BLOCK_MIN ? BLOCK_MIN : block > BLOCK_MAX ? BLOCK_MAX : block;
+	for (int h = 0; h < 2; h++) {
+		arena_init(&s->halves[h].arena, block);
+		for (int i = 0; i < group->count; i++)
+			map_init(&s->halves[h].rows[i], sizeof(struct map_key));
+	}
+	map_init(&s->wanted, sizeof(struct wanted_key));
+	s->changed_end = &s->changed;
+}
+
+static void half_clear(struct state *s, struct half *half)
+{
+	for (int i = 0; i < s->group->count; i++)
+		map_clear(&half->rows[i]);
+	arena_reset(&half->arena);
+}
+
+void state_release(struct state *s)
+{
+	for (int h = 0; h < 2; h++) {
+		for (int i = 0; i < s->group->count; i++)
+			map_release(&s->halves[h].rows[i]);
+		arena_release(&s->halves[h].arena);
+	}
+	map_release(&s->wanted);
+	free(s->missed);
+	memset(s, 0, sizeof(*s));
+}
+
+/* ---- rows in memory ---- */
+
+static struct map_key key_of(const struct uuid *tenant_id, const struct uuid *id)
+{
+	return (struct map_key){ *tenant_id, *id };
+}
+
+/* A copy whose texts stand in the young half as well. */
+static struct row *row_copy(struct state *s, const struct plan_rows *rows, const struct row *from)
+{
+	struct arena *arena = &s->halves[s->young].arena;
+	struct row *row = arena_alloc(arena, rows->projection->row_bytes);
+
+	memcpy(row, from, rows->projection->row_bytes);
+	for (int i = 0; i < rows->text_count; i++) {
+		struct bytes *text = (struct bytes *)(void *)((char *)row + rows->texts[i]);
+
+		*text = arena_copy(arena, *text);
+	}
+	return row;
+}
+
+struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct map_key key = key_of(tenant_id, id);
+	struct row *row = map_find(&s->halves[s->young].rows[index], &key);
+
+	if (row)
+		return row;
+	row = map_find(&s->halves[!s->young].rows[index], &key);
+	if (!row)
+		return NULL;
+	row = row_copy(s, &s->plan->rows[index], row);
+	*map_put(&s->halves[s->young].rows[index], &key) = row;
+	return row;
+}
+
+struct row *memory_blank(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	const struct plan_rows *rows = &s->plan->rows[index];
+	struct map_key key = key_of(tenant_id, id);
+	void **slot = map_put(&s->halves[s->young].rows[index], &key);
+	struct row before = { .fresh = true }, *row = *slot;
+
+	if (row && row->exists)
+		before = *row; /* it may stand on the list of changes, and in the database */
+	if (!row)
+		*slot = row = arena_alloc(&s->halves[s->young].arena, rows->projection->row_bytes);
+	memcpy(row, rows->blank, rows->projection->row_bytes);
+	row->tenant_id = *tenant_id;
+	row->id = *id;
+	row->exists = true;
+	row->fresh = before.fresh;
+	row->changed = before.changed;
+	row->next_changed = before.next_changed;
+	return row;
+}
+
+void memory_miss(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct row_key key = { s->group->projections[index], *tenant_id, *id };
+
+	for (int i = 0; i < s->missed_count; i++)
+		if (s->missed[i].projection == key.projection && uuid_equal(&s->missed[i].id, id) &&
+		    uuid_equal(&s->missed[i].tenant_id, tenant_id))
+			return;
+	if (s->missed_count == s->missed_cap) {
+		s->missed_cap = s->missed_cap ? s->missed_cap * 2 : 16;
+		s->missed = mem_realloc(s->missed, sizeof(*s->missed) * (size_t)s->missed_cap);
+	}
+	s->missed[s->missed_count++] = key;
+}
+
+/* ---- what a batch needs ---- */
+
+struct wish {
+	struct state *state;
+	struct arena *arena;
+	struct row_keys *keys;
+};
+
+static void keys_add(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct wanted_key key = { (uint64_t)index, *tenant_id, *id };
+	void **slot = map_put(&w->state->wanted, &key);
+	struct row_keys *keys = w->keys;
+
+	if (*slot)
+		return;
+	*slot = w->state;
+	if (keys->count == keys->capacity) {
+		int capacity = keys->capacity ? keys->capacity * 2 : 256;
+		struct row_key *grown = arena_alloc(w->arena, sizeof(*grown) * (size_t)capacity);
+
+		if (keys->count)
+			memcpy(grown, keys->keys, sizeof(*grown) * (size_t)keys->count);
+		keys->keys = grown;
+		keys->capacity = capacity;
+	}
+	keys->keys[keys->count++] = (struct row_key){ w->state->group->projections[index], *tenant_id, *id };
+}
+
+static void want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct state *s = w->state;
+	const struct plan_rows *rows = &s->plan->rows[index];
+	struct row *row;
+
+	if (uuid_is_nil(id))
+		return;
+	row = memory_find(s, index, tenant_id, id);
+	if (!row) {
+		keys_add(w, index, tenant_id, id);
+		return;
+	}
+	if (row->looked == s->round || !row->exists)
+		return;
+	row->looked = s->round;
+	for (int i = 0; i < rows->ref_count; i++)
+		want(w, rows->refs[i].index, tenant_id, (struct uuid *)(void *)((char *)row + rows->refs[i].offset));
+}
+
+static void want_text(struct wish *w, enum entity entity, const struct event *e, struct bytes raw)
+{
+	struct uuid id;
+
+	if (raw.len == 38 && uuid_parse(raw.data + 1, 36, &id))
+		want(w, w->state->plan->by_entity[entity], &e->tenant_id, &id);
+}
+
+/* The refs in one value of the payload, all levels. */
+static void want_refs(struct wish *w, const struct plan_kind *kind, const struct event *e, const struct field *field,
+		      struct bytes raw)
+{
+	bool followed = field->ref != ENTITY_NONE && (kind->entities >> field->ref & 1);
+	struct bytes key, value;
+	size_t at = 0;
+
+	if (!raw.data)
+		return;
+	if (field->type == FIELD_UUID && followed) {
+		want_text(w, field->ref, e, raw);
+	} else if (field->type == FIELD_UUIDS && followed) {
+		while (json_next(raw, &at, &key, &value))
+			want_text(w, field->ref, e, value);
+	} else if (field->type == FIELD_OBJECT) {
+		for (const struct field *inner = field->fields; inner->name; inner++)
+			want_refs(w, kind, e, inner, json_member(raw, inner->name));
+	} else if (field->type == FIELD_OBJECTS) {
+		while (json_next(raw, &at, &key, &value))
+			for (const struct field *inner = field->fields; inner->name; inner++)
+				want_refs(w, kind, e, inner, json_member(value, inner->name));
+	}
+}
+
+static void want_event(struct wish *w, const struct event *e)
+{
+	const struct plan_kind *kind;
+	struct fields fields;
+	struct error ignored;
+
+	if (!e->type)
+		return;
+	kind = &w->state->plan->kinds[e->type->kind];
+	for (int i = 0; i < kind->want_count; i++) {
+		const struct uuid *id = kind->wants[i].from == WANT_ENTITY ? &e->entity_id :
+					kind->wants[i].from == WANT_CONVERSATION ? &e->conversation_id :
+					kind->wants[i].from == WANT_CUSTOMER ? &e->customer_id : &e->resolution_id;
+
+		want(w, kind->wants[i].index, &e->tenant_id, id);
+	}
+	if (kind->ref_field_count == 0)
+		return;
+	error_clear(&ignored);
+	if (fields_decode(e, w->arena, &fields, &ignored) < 0)
+		return; /* state_fold will say so */
+	for (int i = 0; i < kind->ref_field_count; i++)
+		want_refs(w, kind, e, &e->type->shape.fields[kind->ref_fields[i]], fields.values[kind->ref_fields[i]]);
+}
+
+void state_wants(struct state *s, const struct event *const *events, int count, struct arena *arena,
+		 struct row_keys *keys)
+{
+	struct wish w = { s, arena, keys };
+
+	s->round++;
+	map_clear(&s->wanted);
+	for (int i = 0; i < keys->count; i++) {
+		const struct row_key *k = &keys->keys[i];
+		struct wanted_key key = { (uint64_t)plan_index(s->plan, k->projection), k->tenant_id, k->id };
+
+		*map_put(&s->wanted, &key) = s;
+	}
+	for (int i = 0; i < count; i++)
+		want_event(&w, events[i]);
+	for (int i = 0; i < s->missed_count; i++)
+		want(&w, plan_index(s->plan, s->missed[i].projection), &s->missed[i].tenant_id, &s->missed[i].id);
+}
+
+/* jsonb prints a blank after colons and commas; the folds' JSON has none. */
+static struct bytes without_blanks(struct arena *arena, struct bytes json)
+{
+	char *out;
+	size_t len = 0;
+	bool quoted = false;
+
+	if (!json.data || !memchr(json.data, ' ', json.len))
+		return arena_copy(arena, json);
+	out = arena_alloc(arena, json.len);
+	for (size_t i = 0; i < json.len; i++) {
+		char c = json.data[i];
+
+		if (!quoted && (c == ' ' || c == '\n' || c == '\t' || c == '\r'))
+			continue;
+		out[len++] = c;
+		if (c == '"')
+			quoted = !quoted;
+		else if (quoted && c == '\\' && i + 1 < json.len)
+			out[len++] = json.data[++i];
+	}
+	return bytes_of(out, len);
+}
+
+void state_put(struct state *s, const struct row_key *key, const struct row *loaded)
+{
+	int index = plan_index(s->plan, key->projection);
+	const struct plan_rows *rows = &s->plan->rows[index];
+	struct arena *arena = &s->halves[s->young].arena;
+	struct map_key map_key = key_of(&key->tenant_id, &key->id);
+	struct row *row;
+
+	if (memory_find(s, index, &key->tenant_id, &key->id))
+		return;
+	row = arena_alloc(arena, rows->projection->row_bytes);
+	memcpy(row, loaded ? loaded : rows->null, rows->projection->row_bytes);
+	for (int i = 0; loaded && i < rows->text_count; i++) {
+		struct bytes *text = (struct bytes *)(void *)((char *)row + rows->texts[i]);
+
+		*text = rows->is_json[i] ? without_blanks(arena, *text) : arena_copy(arena, *text);
+	}
+	row->of = rows->projection;
+	row->next_changed = NULL;
+	row->tenant_id = key->tenant_id;
+	row->id = key->id;
+	row->looked = 0;
+	row->exists = loaded != NULL;
+	row->fresh = row->changed = false;
+	*map_put(&s->halves[s->young].rows[index], &map_key) = row;
+}
+
+/* ---- after a batch ---- */
+
+static size_t half_used(const struct state *s, const struct half *half)
+{
+	size_t used = half->arena.used;
+
+	for (int i = 0; i < s->group->count; i++)
+		used += half->rows[i].capacity * half->rows[i].slot_bytes;
+	return used;
+}
+
+void state_done(struct state *s)
+{
+	for (struct row *row = s->changed, *next; row; row = next) {
+		next = row->next_changed;
+		row->next_changed = NULL;
+		row->changed = row->fresh = false;
+	}
+	s->changed = NULL;
+	s->changed_end = &s->changed;
+	s->changed_count = 0;
+	s->missed_count = 0;
+	if (half_used(s, &s->halves[s->young]) > s->half_bytes) {
+		s->young = !s->young;
+		half_clear(s, &s->halves[s->young]);
+	}
+}
+
+void state_drop(struct state *s)
+{
+	half_clear(s, &s->halves[0]);
+	half_clear(s, &s->halves[1]);
+	s->changed = NULL;
+	s->changed_end = &s->changed;
+	s->changed_count = 0;
+}

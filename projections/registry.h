@@ -1,0 +1,12 @@
+/*
+ * registry - the read models of this binary, by name; their order stands in registry.c.
+ */
+#ifndef VERBATIM_PROJECTIONS_REGISTRY_H
+#define VERBATIM_PROJECTIONS_REGISTRY_H
+
+#include "fold/projection.h"
+
+extern const struct projection tenants, users, teams, channels, customers, messages, conversations,
+	conversation_transitions, assignments, anomalies;
+
+#endif

@@ -15,7 +15,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-        -Wformat=2 -Wundef -Wwrite-strings -Wno-unused-parameter
+        -Wformat=2 -Wundef -Wwrite-strings -Wno-unused-parameter -Wno-missing-field-initializers
 HARD := -fstack-protector-strong -fPIE -fstack-clash-protection -D_FORTIFY_SOURCE=2
 LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 

@@ -78,14 +78,19 @@ int error_field(struct error *e, int code, const char *field, const char *format
 int error_prefix(struct error *e, const char *format, ...)
 {
 	char text[sizeof(e->message)];
+	size_t n, rest = strlen(e->message);
 	va_list args;
-	size_t n;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(text, sizeof(text) - 2, format, args);
 	va_end(args);
 	n = strlen(text);
-	snprintf(text + n, sizeof(text) - n, ": %s", e->message);
+	memcpy(text + n, ": ", 2);
+	n += 2;
+	if (rest > sizeof(text) - n - 1)
+		rest = sizeof(text) - n - 1; /* the end is cut, not the beginning */
+	memcpy(text + n, e->message, rest);
+	text[n + rest] = 0;
 	memcpy(e->message, text, sizeof(text));
 	return e->code;
 }

@@ -1,0 +1,120 @@
+/*
+ * world - a virtual clock, one queue of things to come, and a log and rows in memory behind the store's seam.
+ *
+ * Everything that happens in a simulation is an event of this queue, in order of virtual time and then of its
+ * entry; all randomness comes from one seed.  So a seed is a whole history, and a failing seed repeats.
+ *
+ * Faults of a session (by chance, while `faults` is on):
+ *
+ *   lost before    the connection dies, nothing happened
+ *   lost after     the statement was committed, its answer never comes
+ *   lost, late     the connection dies; the old backend commits some time later, unless another holds the fence
+ *   refused        the server answers with an error (disk full, a row refused)
+ *   slow           the answer takes long
+ */
+#ifndef VERBATIM_TEST_WORLD_H
+#define VERBATIM_TEST_WORLD_H
+
+#include "base/map.h"
+#include "base/random.h"
+#include "engine/env.h"
+#include "store/store.h"
+
+enum { WORLD_SHARDS = 2 };
+
+struct world_entry {
+	int64_t at;
+	uint64_t order;
+	void (*run)(void *data);
+	void *data;
+};
+
+struct world_event { /* one row of the log */
+	struct event event;
+	char *memory;
+};
+
+struct world_batch {
+	int64_t first, last, recorded_at;
+	uint8_t root[LEAF_BYTES];
+};
+
+struct world_shard {
+	struct world_event *events;
+	int64_t count, capacity;
+	struct world_batch *batches;
+	int batch_count, batch_capacity;
+	int64_t checkpoint;         /* of the one group */
+	uint8_t checkpoint_leaf[LEAF_BYTES];
+	struct uuid lease_owner;
+	int64_t lease_end;
+	/* A lost session's backend that has not committed yet: it holds the fence until it ends. */
+	struct world_late *late;
+};
+
+struct world {
+	int64_t now;                /* virtual µs since 1970 */
+	uint64_t order;
+	struct world_entry *queue;  /* a heap */
+	int queued, capacity;
+	struct random random;
+	bool faults;
+	uint64_t steps;
+	struct uuid log_id;
+	int32_t epoch;
+	struct world_shard shards[WORLD_SHARDS + 1];
+	struct map rows;            /* (projection, tenant, id) -> struct row, malloc'ed */
+	struct arena memory;        /* of rows; only grows */
+	int faults_made[8];
+	bool verbose;
+	int mutation;               /* a fault built in on purpose, to see it caught; 0: none */
+};
+
+enum mutation {
+	MUTATION_NONE,
+	MUTATION_NO_FENCE,          /* append does not compare the head */
+	MUTATION_FORGET_DUPLICATES, /* append does not look for event ids */
+	MUTATION_EARLY_CHECKPOINT,  /* the checkpoint moves although the rows are lost */
+	MUTATION_NO_PROJECT_FENCE,  /* project does not compare the old position */
+	MUTATION_SKIP_READ,         /* read leaves out an event now and then */
+	MUTATION_IGNORE_EXPECT,     /* append does not judge expectations */
+	MUTATION_COUNT,
+};
+
+void world_init(struct world *w, uint64_t seed);
+void world_release(struct world *w);
+
+/* Runs `run(data)` after `us` of virtual time. */
+void world_after(struct world *w, int64_t us, void (*run)(void *data), void *data);
+
+/* Drops what is queued for `data`. */
+void world_forget(struct world *w, const void *data);
+
+/* One step; false when nothing is to come. */
+bool world_step(struct world *w);
+
+bool world_chance(struct world *w, int in_thousand);
+
+/* An env whose clock is the world's plus `skew`. */
+struct world_env {
+	struct env env;
+	struct world *world;
+	int64_t skew;
+};
+void world_env_init(struct world_env *e, struct world *w, int64_t skew);
+
+struct store_factory *world_factory_new(struct world *w);
+void world_factory_free(struct store_factory *f);
+
+/* Kills every session of the factory: what is under way is answered as lost (it happened or not). */
+void world_factory_crash(struct store_factory *f);
+
+const struct row *world_row(struct world *w, const struct projection *p, const struct uuid *tenant, const struct uuid *id);
+
+/* Compares two rows column by column; the first that differs, or NULL. */
+const char *row_difference(const struct row *a, const struct row *b);
+
+/* A deep copy of a row into an arena. */
+struct row *row_copy(const struct row *row, struct arena *arena);
+
+#endif

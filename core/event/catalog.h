@@ -3,18 +3,18 @@
  *
  * One `.def` file a family under core/event/catalog/, one entry an event type:
  *
- *     EVENT(MESSAGE_FAILED, "message.failed", MESSAGE,
- *             FIELD(error_message, STRING, REQUIRED, MAX(2000))
- *             FIELD(code,          STRING, MAX(50))
- *             FIELD(attempt,       INT,    RANGE(1, 1000)))
+ *     EVENT(MESSAGE_RETRIED, "message.retried", MESSAGE,
+ *             ABOUT("Another attempt to send the message began.") NEEDS_CONVERSATION,
+ *             FIELD(attempt, INT, REQUIRED, RANGE(1, 1000)))
  *
- * The same files, included twice with other meanings for the macros, give the `EV_...` symbols and the
- * tables.  Everything that knows a type or a field takes it from here: validation at the door, the printed
- * reference, the field readers of the folds, the rows a batch must load (a field's REF), the checks of the
- * read models, the upcasters.
+ * (catalog.c lists the attributes.)  The same files, included several times with other meanings for the macros,
+ * give the `EV_...` symbols and the tables.  Everything that knows a type or a field takes it from here:
+ * validation at the door, the printed reference, the field readers of the folds, the rows a batch must load (a
+ * field's REF), the checks of the read models, the upcasters.
  *
- * Versions.  EVENT describes the newest version; EVENT_OLD(..., version, upcast, fields) an older one, which
- * stays valid at the door and is lifted, one version at a time, in the one read path (event/fields.h).
+ * Versions.  EVENT describes the newest version, 1 unless it says ABOUT_VERSION; EVENT_OLD(symbol, version,
+ * upcast, fields) an older one, which stays valid at the door and is lifted, one version at a time, in the one
+ * read path (event/fields.h).  message.def has an example.
  *
  * The tables are constant; nothing is allocated.  `catalog_init` sorts nothing and may be called twice: it
  * only builds the index by name and checks the tables (fields in ascending order of their UTF-16 names are
@@ -42,7 +42,8 @@ enum field_type {
 	FIELD_UUIDS,   /* list of uuids, COUNT(n), REF(entity) */
 	FIELD_OBJECT,  /* one object, OF(fields) */
 	FIELD_OBJECTS, /* list of objects, OF(fields), COUNT(n) */
-	FIELD_CHANGES, /* {column: {"from": any, "to": any}}; VALUES(list) names the columns that may change */
+	FIELD_CHANGES, /* {column: {"from": any, "to": any}}; VALUES(list) names the columns that may change,
+			  catalog_column says what each may hold */
 };
 
 /* What changes; also the names of entity_type in the envelope. */
@@ -64,6 +65,7 @@ struct field {
 	enum field_type type;
 	bool required;
 	bool pii;      /* personal data: to be sealed with the customer's key before it is hashed */
+	bool any_of;   /* at least one of the shape's fields so marked must be there (given, or by context) */
 	bool context;  /* conversation_id, customer_id, resolution_id: the envelope's column of this name says the same */
 	int64_t min;
 	int64_t max;   /* 0: no bound beyond the type's own */
@@ -71,8 +73,9 @@ struct field {
 	int scale;
 	int count;     /* most elements of a list; 0: 100 */
 	const char *const *values; /* NULL-terminated */
-	const struct field *fields; /* of an object, ended by a NULL name */
+	const struct field *fields; /* of an object, ended by a NULL name; of CHANGES: what its columns may hold */
 	enum entity ref;
+	int like; /* of CHANGES: the enum event_kind whose fields say what the columns of the same name may hold */
 	const char *fallback; /* the documented default, as text; for people, and for folds that ask */
 };
 
@@ -86,7 +89,10 @@ struct shape {
 	const struct shape *older;  /* the version before, or NULL */
 };
 
-enum { CATALOG_FIELDS_MAX = 40 }; /* fields of one type */
+enum {
+	CATALOG_FIELDS_MAX = 40,     /* fields of one type */
+	CATALOG_COUNT_DEFAULT = 100, /* elements of a list that states no COUNT */
+};
 
 #define EVENT(symbol, ...) EV_##symbol,
 #define EVENT_OLD(symbol, ...)
@@ -121,6 +127,12 @@ const struct event_type *catalog_get(enum event_kind kind);
 const struct shape *catalog_shape(const struct event_type *type, int version);
 
 int shape_field_count(const struct shape *shape);
+
+/*
+ * What a column named in a CHANGES field may hold: "from" and "to" are checked as that field would be, and may
+ * be null as well.  NULL when any value is allowed (or the column may not change at all; see its values).
+ */
+const struct field *catalog_column(const struct field *changes, struct bytes name);
 
 const char *entity_name(enum entity entity);
 enum entity entity_find(struct bytes name);

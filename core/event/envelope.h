@@ -19,6 +19,7 @@
 struct envelope_limits {
 	size_t event_bytes; /* of the event's canonical text, about */
 	int depth;
+	const struct uuid *tenant_id; /* taken by an event that names none, when the key is bound to one tenant; NULL: it must be named */
 };
 
 /*

@@ -13,8 +13,11 @@
 #include "base/arena.h"
 #include "event/event.h"
 
+struct field_index;
+
 struct fields {
 	const struct event_type *type;
+	const struct field_index *index;          /* of the type's newest shape */
 	struct arena *arena;                      /* for unescaped strings and lifted payloads */
 	struct bytes values[CATALOG_FIELDS_MAX];  /* by the shape's field order; raw JSON text */
 };
@@ -42,7 +45,7 @@ struct bytes json_member(struct bytes object, const char *name); /* raw value or
 struct bytes json_string(struct bytes raw, struct arena *arena); /* unescaped; absent unless a string */
 bool json_is_null(struct bytes raw);
 
-/* Strict check that `text` is one JSON value (RFC 8259) of at most `depth` levels; for rows read from a database. */
+/* Strict check that `text` is one JSON value (RFC 8259, without lone surrogates and NUL) of at most `depth` levels (up to 64); for rows read from a database. */
 bool json_check(struct bytes text, int depth);
 
 #endif

@@ -1,0 +1,236 @@
+/* demo_show - see demo_show.h. */
+#include "cmd/demo_show.h"
+
+#include <stdio.h>
+
+#include "base/term.h"
+#include "store/db.h"
+
+enum { QUEUE_ROWS = 10, TIMELINE_ROWS = 40 };
+
+static void heading(const char *text)
+{
+	bool colour = term_has_colour(stdout);
+
+	printf("\n%s%s%s\n\n", term_style(STYLE_BOLD, colour), text, term_style(STYLE_PLAIN, colour));
+}
+
+static void print_table(struct table *t)
+{
+	struct buffer out = { 0 };
+
+	table_print(t, &out, term_width(stdout), term_has_colour(stdout));
+	fwrite(out.data ? out.data : "", 1, out.len, stdout);
+	buffer_release(&out);
+	table_release(t);
+}
+
+static enum term_style severity_style(const char *severity)
+{
+	return strcmp(severity, "P0") == 0 ? STYLE_RED : strcmp(severity, "P1") == 0 ? STYLE_YELLOW : STYLE_PLAIN;
+}
+
+static int show_states(struct pg_conn *conn, const char *tenants, struct error *error)
+{
+	struct pg_result *rows;
+	char count[HUMAN_TEXT];
+	struct table t;
+	int code = db_query(conn,
+			    "SELECT state, count(*), sum(message_count), count(*) FILTER (WHERE severity = 'P0') FROM core.conversations "
+			    "WHERE tenant_id = ANY ($1::uuid[]) GROUP BY state ORDER BY count(*) DESC",
+			    1, &tenants, &rows, error);
+
+	if (code)
+		return code;
+	heading("Conversations (core.conversations)");
+	table_init(&t, 4, (const char *const[]){ "state", ">conversations", ">messages", ">P0" });
+	for (int i = 0; i < db_rows(rows); i++) {
+		table_cell(&t, "%s", db_text(rows, i, 0));
+		table_cell(&t, "%s", human_count(db_int(rows, i, 1), count));
+		table_cell(&t, "%s", human_count(db_int(rows, i, 2), count));
+		table_cell(&t, "%s", human_count(db_int(rows, i, 3), count));
+	}
+	print_table(&t);
+	db_free(rows);
+
+	code = db_query(conn,
+			"SELECT code, count(*), min(text) FROM core.anomalies WHERE tenant_id = ANY ($1::uuid[]) GROUP BY code "
+			"ORDER BY count(*) DESC LIMIT 5",
+			1, &tenants, &rows, error);
+	if (code)
+		return code;
+	heading("Events that did not fit, kept all the same (core.anomalies)");
+	if (!db_rows(rows))
+		printf("none\n");
+	table_init(&t, 3, (const char *const[]){ "code", ">events", "for example" });
+	for (int i = 0; i < db_rows(rows); i++) {
+		table_cell(&t, "%s", db_text(rows, i, 0));
+		table_cell(&t, "%s", human_count(db_int(rows, i, 1), count));
+		table_cell(&t, "%s", db_text(rows, i, 2));
+	}
+	if (db_rows(rows))
+		print_table(&t);
+	else
+		table_release(&t);
+	db_free(rows);
+	return 0;
+}
+
+static int show_queue(struct pg_conn *conn, const char *tenants, struct error *error)
+{
+	struct pg_result *rows;
+	char waiting[HUMAN_TEXT];
+	struct table t;
+	int code = db_query(conn,
+			    "SELECT coalesce(q.severity, '-'), q.state, coalesce(q.customer_name, '?'), coalesce(t.name, '?'), "
+			    "q.current_channel, coalesce(u.display_name, '-'), "
+			    "(extract(epoch FROM now() - coalesce(c.last_customer_message_at, c.created_at)) * 1000000)::int8, c.subject "
+			    "FROM core.v_agent_queue q "
+			    "JOIN core.conversations c ON c.tenant_id = q.tenant_id AND c.id = q.id "
+			    "LEFT JOIN core.tenants t ON t.tenant_id = q.tenant_id AND t.id = q.tenant_id "
+			    "LEFT JOIN core.users u ON u.tenant_id = q.tenant_id AND u.id = q.assigned_agent_id "
+			    "WHERE q.tenant_id = ANY ($1::uuid[]) ORDER BY coalesce(q.severity, 'P9'), 7 DESC LIMIT 10",
+			    1, &tenants, &rows, error);
+
+	if (code)
+		return code;
+	heading("The agent queue (core.v_agent_queue), most severe first, then who has waited longest");
+	table_init(&t, 8, (const char *const[]){ "sev", "state", "customer", "company", "channel", "agent", ">waiting", "subject" });
+	for (int i = 0; i < db_rows(rows); i++) {
+		table_cell_style(&t, severity_style(db_text(rows, i, 0)), "%s", db_text(rows, i, 0));
+		for (int j = 1; j < 6; j++)
+			table_cell(&t, "%s", db_text(rows, i, j));
+		table_cell(&t, "%s", human_duration(db_int(rows, i, 6), waiting));
+		table_cell(&t, "%s", db_text(rows, i, 7));
+	}
+	print_table(&t);
+	db_free(rows);
+	return 0;
+}
+
+static int show_timeline(struct pg_conn *conn, const char *tenants, struct error *error)
+{
+	bool colour = term_has_colour(stdout);
+	int width = term_width(stdout), code, receipts;
+	struct pg_result *rows;
+	const char *values[2];
+	char tenant[40], id[40], title[300];
+
+	code = db_query(conn,
+			"SELECT c.tenant_id, c.id, c.subject, coalesce(t.name, '?') FROM core.conversations c "
+			"LEFT JOIN core.tenants t ON t.tenant_id = c.tenant_id AND t.id = c.tenant_id "
+			"WHERE c.tenant_id = ANY ($1::uuid[]) AND c.state IN ('resolved', 'awaiting_customer', 'reopened') "
+			"ORDER BY c.resolution_id IS NOT NULL DESC, (c.message_count BETWEEN 6 AND 12) DESC, c.message_count DESC, c.id LIMIT 1",
+			1, &tenants, &rows, error);
+	if (code)
+		return code;
+	if (!db_rows(rows)) {
+		db_free(rows);
+		return 0;
+	}
+	snprintf(tenant, sizeof(tenant), "%s", db_text(rows, 0, 0));
+	snprintf(id, sizeof(id), "%s", db_text(rows, 0, 1));
+	snprintf(title, sizeof(title), "One conversation as the log tells it (verbatim.events): \"%s\", %s", db_text(rows, 0, 2), db_text(rows, 0, 3));
+	db_free(rows);
+
+	values[0] = tenant;
+	values[1] = id;
+	code = db_query(conn,
+			"SELECT to_char(e.occurred_at, 'HH24:MI:SS'), "
+			"CASE e.actor_type WHEN 'user' THEN coalesce(u.display_name, 'agent') "
+			" WHEN 'customer' THEN coalesce(c.profile ->> 'name', 'customer') ELSE e.actor_type END, e.event_type, "
+			"coalesce(e.payload ->> 'content', e.payload ->> 'summary', e.payload ->> 'root_cause', e.payload ->> 'fix_description', "
+			" e.payload ->> 'new_status', e.payload ->> 'reason', e.payload ->> 'comment', e.payload ->> 'subject', e.payload ->> 'severity', "
+			" e.payload ->> 'assigned_by', e.payload ->> 'by', ''), "
+			"e.payload ? 'content' AND e.event_type LIKE 'message.%' "
+			"FROM verbatim.events e "
+			"LEFT JOIN core.users u ON u.tenant_id = e.tenant_id AND u.id = e.actor_id "
+			"LEFT JOIN core.customers c ON c.tenant_id = e.tenant_id AND c.id = e.actor_id "
+			"WHERE e.tenant_id = $1::uuid AND e.conversation_id = $2::uuid "
+			"AND NOT (e.event_type IN ('message.delivered', 'message.read', 'message.translated') "
+			" OR (e.event_type = 'message.sent' AND NOT e.payload ? 'content')) "
+			"ORDER BY e.position LIMIT 40",
+			2, values, &rows, error);
+	if (code)
+		return code;
+	heading(title);
+	for (int i = 0; i < db_rows(rows); i++) {
+		bool said = db_bool(rows, i, 4);
+		struct buffer text = { 0 }, who = { 0 };
+		int who_columns, room = width - 10 - 18 - 34;
+
+		term_cut(&who, bytes_text(db_text(rows, i, 1)), 16);
+		who_columns = term_columns(buffer_bytes(&who));
+		term_cut(&text, bytes_text(db_text(rows, i, 3)), room > 24 ? room : 24);
+		printf("%s%s%s  %s%*s%s%-33s%s %s%s%s\n", term_style(STYLE_DIM, colour), db_text(rows, i, 0), term_style(STYLE_PLAIN, colour),
+		       buffer_text(&who), 18 - who_columns, "", term_style(STYLE_DIM, colour), db_text(rows, i, 2),
+		       term_style(STYLE_PLAIN, colour), term_style(said ? STYLE_BOLD : STYLE_PLAIN, colour), buffer_text(&text),
+		       term_style(STYLE_PLAIN, colour));
+		buffer_release(&text);
+		buffer_release(&who);
+	}
+	db_free(rows);
+	code = db_query(conn,
+			"SELECT count(*) FROM verbatim.events WHERE tenant_id = $1::uuid AND conversation_id = $2::uuid "
+			"AND event_type IN ('message.delivered', 'message.read', 'message.translated')",
+			2, values, &rows, error);
+	if (code)
+		return code;
+	receipts = (int)db_int(rows, 0, 0);
+	db_free(rows);
+	printf("\n(and %d receipts and translations; conversation %s)\n", receipts, id);
+	return 0;
+}
+
+int demo_show(const char *conninfo, const char *tenants, struct error *error)
+{
+	struct pg_conn *conn;
+	int code = db_open(conninfo, "verbatim demo", &conn, error);
+
+	if (code)
+		return code;
+	code = show_states(conn, tenants, error);
+	if (!code)
+		code = show_queue(conn, tenants, error);
+	if (!code)
+		code = show_timeline(conn, tenants, error);
+	db_close(conn);
+	return code;
+}
+
+void demo_show_next(const char *address, const char *conninfo, const char *data)
+{
+	const char *colon = strrchr(address, ':');
+	char *database = db_describe(conninfo);
+
+	heading("Connect");
+	printf("  engine   %s (MessagePack-RPC; core/engine/PROTOCOL.md)\n", address);
+	printf("  psql     psql \"%s\"\n", database);
+	if (data)
+		printf("           verbatim psql --data %s\n", data);
+	printf("  python   apt install python3-msgpack, then\n\n");
+	if (strncmp(address, "unix:", 5) == 0)
+		printf("    import socket, msgpack\n"
+		       "    s = socket.socket(socket.AF_UNIX); s.connect(\"%s\")\n", address + 5);
+	else
+		printf("    import socket, msgpack\n"
+		       "    s = socket.create_connection((\"%.*s\", %s))\n", (int)(colon - address), address, colon + 1);
+	printf("    answers = msgpack.Unpacker(s.makefile(\"rb\", 0))\n"
+	       "    def call(method, *params):\n"
+	       "        s.sendall(msgpack.packb([0, 1, method, params]))\n"
+	       "        return answers.unpack()\n"
+	       "    call(\"hello\", 1, \"\", \"me\")\n"
+	       "    call(\"append\", [{\"event_id\": \"0199c0de-0000-7000-8000-000000000001\", \"event_type\": \"tenant.created\",\n"
+	       "        \"tenant_id\": \"0199c0de-0000-4000-8000-000000000001\", \"entity_id\": \"0199c0de-0000-4000-8000-000000000001\",\n"
+	       "        \"actor_type\": \"api\", \"occurred_at\": \"2026-11-22T10:00:00Z\", \"payload\": {\"name\": \"My company\"}}])\n");
+	free(database);
+	heading("Try next");
+	printf("  verbatim status%s%s\n", data ? " --data " : "", data ? data : "");
+	printf("  verbatim events message                 the event types and their fields\n"
+	       "  verbatim generate --rate 200 --conversations 0 --to %s\n"
+	       "  verbatim generate | verbatim append - --wait --to %s\n",
+	       address, address);
+	printf("  SELECT * FROM core.v_agent_queue LIMIT 20;\n"
+	       "  SELECT shard, position, event_type, payload FROM verbatim.events ORDER BY recorded_at DESC LIMIT 10;\n"
+	       "  UPDATE verbatim.event_log SET payload = '{}';   (it will not let you)\n");
+}

@@ -1,0 +1,19 @@
+/* demo_show - the second half of `verbatim demo`: what the read models and the log say afterwards, for a person. */
+#ifndef VERBATIM_CMD_DEMO_SHOW_H
+#define VERBATIM_CMD_DEMO_SHOW_H
+
+#include <stdbool.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+/*
+ * Prints to standard output: conversations by state, anomalies, the head of the agent queue, one conversation's
+ * timeline.  `tenants` is a PostgreSQL array literal of the tenants to look at.
+ */
+int demo_show(const char *conninfo, const char *tenants, struct error *error) must_check;
+
+/* The rest: how to connect and what to try.  `address` is the engine's, `psql` how the database is reached. */
+void demo_show_next(const char *address, const char *conninfo, const char *data);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * engine_file - what a running engine writes down for the commands beside it.
+ *
+ *     DATA/lock          held by the one engine of this folder for as long as it lives
+ *     DATA/engine.json   {"pid": 4711, "version": "0.1.0", "started_at": "...", "socket_dir": "/tmp/verbatim-x1y2z3",
+ *                         "addresses": ["tcp 127.0.0.1:7411", "unix /run/v.sock"]}
+ *
+ * With --db there is no DATA: the file is called engine-LOG_ID.json and lies in a private folder of the user's
+ * (XDG_RUNTIME_DIR/verbatim or /tmp/verbatim-UID); then the pid in it must live.  No password or connection string
+ * is ever in it.
+ */
+#ifndef VERBATIM_CMD_ENGINE_FILE_H
+#define VERBATIM_CMD_ENGINE_FILE_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum { ENGINE_ADDRESSES_MAX = 16 };
+
+struct engine_file {
+	long pid;
+	char version[32];
+	char started_at[40];
+	char socket_dir[256];
+	char addresses[ENGINE_ADDRESSES_MAX][280]; /* "tcp HOST:PORT", "unix PATH" */
+	int address_count;
+};
+
+/* Locks DATA for an engine; the descriptor, or E_BUSY naming who has it. */
+int engine_lock(const char *data, struct error *error) must_check;
+
+/* Whether an engine holds the lock. */
+bool engine_is_locked(const char *data);
+
+/* DATA/engine.json, or the file of a log; the caller frees it.  NULL when there is no private folder for it. */
+char *engine_file_path(const char *data);
+char *engine_file_path_of_log(const char *log_id);
+
+int engine_file_write(const char *path, const struct engine_file *file, struct error *error) must_check;
+
+/* False when there is none, or it is not one. */
+bool engine_file_read(const char *path, struct engine_file *file);
+
+/* Removes it if it is this process's. */
+void engine_file_remove(const char *path);
+
+/* The address to connect to, as --to takes it: the first TCP one (a wildcard becomes the loopback), else the first Unix socket. */
+bool engine_file_address(const struct engine_file *file, char *out, size_t size);
+
+/* Fills addresses from what the server says: one a line. */
+void engine_file_set_addresses(struct engine_file *file, const char *lines);
+
+#endif

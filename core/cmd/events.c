@@ -1,0 +1,54 @@
+/* events - `verbatim events`: the catalog, for people and for programs. */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/term.h"
+#include "cmd/command.h"
+#include "event/catalog.h"
+
+struct events_options {
+	const char *format;
+};
+
+static const char *const formats[] = { "text", "json", "markdown", NULL };
+
+static const struct option options[] = {
+	{ .name = "format", .kind = OPTION_ENUM, .offset = offsetof(struct events_options, format), .argument = "FORMAT",
+	  .fallback = "text", .values = formats, .help = "how it is printed" },
+	{ .name = NULL },
+};
+
+static int run(const struct arguments *args, struct error *error)
+{
+	const struct events_options *o = args->options;
+	enum catalog_format format = CATALOG_TEXT;
+	struct buffer out = { 0 };
+	int status = 0;
+
+	if (args->count > 1)
+		return error_set(error, E_USAGE, "one prefix at a time");
+	while (strcmp(formats[format], o->format) != 0)
+		format++;
+	catalog_init();
+	catalog_print(&out, format, args->count ? args->words[0] : "", term_has_colour(stdout));
+	if (out.len == 0)
+		status = error_set(error, E_NOT_FOUND, "no event type begins with '%s'", args->words[0]);
+	else
+		fwrite(out.data, 1, out.len, stdout);
+	buffer_release(&out);
+	return status;
+}
+
+const struct command events_command = {
+	.name = "events",
+	.usage = "events [OPTION]... [PREFIX]",
+	.brief = "print the catalog of event types and their fields",
+	.help = "The single list of what may be appended: every type with its versions, its entity and the fields of its payload "
+		"(type, required or not, limits, values, personal data). An event that does not fit is refused with the field and "
+		"the reason. PREFIX narrows it to the types that begin so.\n"
+		"\n"
+		"  verbatim events message.\n"
+		"  verbatim events --format json | jq '.[].name'\n"
+		"  verbatim events --format markdown > EVENTS.md",
+	.options = options, .options_bytes = sizeof(struct events_options), .run = run,
+};

@@ -1,0 +1,345 @@
+/*
+ * serve - `verbatim serve`: the engine, with its own PostgreSQL or on one that is named.
+ *
+ *   lock DATA, start the cluster | check the server of --db
+ *   migrate up (or check), identity, leaves, read models
+ *   server_run .......... ready(): engine.json, one line on stdout
+ *   engine.json away, cluster stopped, lock given up
+ *
+ * The first SIGINT, SIGTERM or SIGHUP begins an orderly stop; a second one ends the process at once, after telling
+ * the cluster to shut down.  Both are safe: what was acknowledged is committed.
+ */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "cmd/command.h"
+#include "cmd/engine_file.h"
+#include "cmd/target.h"
+#include "engine/server.h"
+#include "store/cluster.h"
+#include "store/db.h"
+#include "store/migrate.h"
+
+struct serve_options {
+	struct target_options target;
+	struct texts listen;
+	const char *token;
+	const char *log;
+	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, batch_events, workers;
+};
+
+enum { LISTEN_MAX = 16 };
+
+struct serve {
+	const struct serve_options *options;
+	struct cluster *cluster; /* NULL with --db */
+	int lock;                /* -1 with --db */
+	char *conninfo;
+	char *file;              /* engine.json; NULL: nowhere to put it */
+	struct buffer listen[LISTEN_MAX];
+	const char *addresses[LISTEN_MAX];
+};
+
+static const char *const log_levels[] = { "debug", "info", "warn", "error", "silent", NULL };
+
+#define AT(member) .offset = offsetof(struct serve_options, member)
+
+static const struct option options[] = {
+	{ .name = "listen", .kind = OPTION_TEXTS, AT(listen), .argument = "ADDRESS", .fallback = "127.0.0.1:7411",
+	  .help = "HOST:PORT or unix:PATH to take clients on; port 0 takes a free one, which engine.json tells" },
+	{ .name = "token", .kind = OPTION_TEXT, AT(token), .argument = "SECRET",
+	  .help = "what a client's hello must bring; may be left out only when every address is of this machine. Better given by "
+		  "the variable than on the command line" },
+	{ .name = "workers", .kind = OPTION_INT, AT(workers), .argument = "N", .fallback = "1", .min = 1, .max = 64,
+	  .help = "threads that fold the log into read models" },
+	{ .name = "log", .kind = OPTION_ENUM, AT(log), .argument = "LEVEL", .fallback = "info", .values = log_levels,
+	  .help = "what the diary on standard error tells" },
+	TARGET_OPTIONS(struct serve_options, target),
+	{ .name = "memory", .kind = OPTION_BYTES, AT(memory), .argument = "SIZE", .fallback = "96M", .min = 16 << 20,
+	  .max = 64LL << 30, .group = "Limits", .help = "bound of everything that clients can make grow" },
+	{ .name = "connections", .kind = OPTION_INT, AT(connections), .argument = "N", .fallback = "10000", .min = 1,
+	  .max = 1000000, .group = "Limits", .help = "most clients at a time" },
+	{ .name = "frame-bytes", .kind = OPTION_BYTES, AT(frame_bytes), .argument = "SIZE", .fallback = "4M", .min = 4096,
+	  .max = 64 << 20, .group = "Limits", .help = "largest message" },
+	{ .name = "event-bytes", .kind = OPTION_BYTES, AT(event_bytes), .argument = "SIZE", .fallback = "256K", .min = 1024,
+	  .max = 16 << 20, .group = "Limits", .help = "largest event" },
+	{ .name = "request-events", .kind = OPTION_INT, AT(request_events), .argument = "N", .fallback = "10000", .min = 1,
+	  .max = 100000, .group = "Limits", .help = "most events in one request" },
+	{ .name = "depth", .kind = OPTION_INT, AT(depth), .argument = "N", .fallback = "16", .min = 4, .max = 64,
+	  .group = "Limits", .help = "how deep a message may nest" },
+	{ .name = "idle", .kind = OPTION_TIME, AT(idle), .argument = "TIME", .fallback = "10m", .group = "Limits",
+	  .help = "a client that says nothing for so long is closed; 0: never" },
+	{ .name = "hello", .kind = OPTION_TIME, AT(hello), .argument = "TIME", .fallback = "10s", .min = 100, .max = 3600000,
+	  .group = "Limits", .help = "a client must have said hello by then" },
+	{ .name = "batch-events", .kind = OPTION_INT, AT(batch_events), .argument = "N", .fallback = "2000", .min = 1,
+	  .max = 20000, .group = "Limits", .help = "most events that one commit takes" },
+	{ .name = NULL },
+};
+
+/* ---- signals ---- */
+
+static const struct cluster *volatile signal_cluster;
+static volatile sig_atomic_t stop_count;
+
+static void on_signal(int signal)
+{
+	const struct cluster *c = signal_cluster;
+
+	if (stop_count++ == 0) {
+		server_stop();
+		return;
+	}
+	if (c)
+		cluster_abandon(c);
+	_exit(75); /* E_INTERRUPTED's */
+}
+
+static void watch_signals(void)
+{
+	struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGHUP, &stop, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* ---- addresses ---- */
+
+static bool is_of_this_machine(const char *address)
+{
+	return strncmp(address, "unix:", 5) == 0 || strncmp(address, "127.", 4) == 0 ||
+	       strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
+}
+
+/* Relative socket paths are made absolute: engine.json is read from other folders. */
+static int check_addresses(struct serve *s, struct error *error)
+{
+	const struct serve_options *o = s->options;
+	char here[PATH_MAX];
+
+	if (o->listen.count == 0 || o->listen.count > LISTEN_MAX)
+		return error_set(error, E_USAGE, "give 1 to %d addresses with --listen", LISTEN_MAX);
+	for (int i = 0; i < o->listen.count; i++) {
+		const char *address = o->listen.items[i];
+
+		if (!is_of_this_machine(address) && (!o->token || !*o->token))
+			return error_set(error, E_CONFIG,
+					 "'%s' can be reached from other machines: set a token (VERBATIM_TOKEN), or listen on 127.0.0.1",
+					 address);
+		if (strncmp(address, "unix:", 5) == 0 && address[5] != '/' && getcwd(here, sizeof(here)))
+			buffer_printf(&s->listen[i], "unix:%s/%s", here, address + 5);
+		else
+			buffer_add_text(&s->listen[i], address);
+		s->addresses[i] = buffer_text(&s->listen[i]);
+	}
+	return 0;
+}
+
+/* ---- the database ---- */
+
+static int open_database(struct serve *s, struct error *error)
+{
+	const struct target_options *t = &s->options->target;
+	int status;
+
+	if (t->db) {
+		s->conninfo = mem_strdup(t->db);
+		return 0;
+	}
+	status = cluster_make_folder(t->data, error);
+	if (status)
+		return status;
+	s->lock = engine_lock(t->data, error);
+	if (s->lock < 0)
+		return s->lock;
+	status = cluster_start(t->data, true, &s->cluster, error);
+	if (status)
+		return status;
+	signal_cluster = s->cluster;
+	s->conninfo = mem_strdup(cluster_conninfo(s->cluster));
+	return 0;
+}
+
+static void log_migration(void *data, const char *version, const char *name)
+{
+	log_info("migrate", "applied %s %s", version, name);
+}
+
+/* Migrates where it may; where it may not, everything must be there. */
+static int prepare_schema(struct pg_conn *conn, struct error *error)
+{
+	bool may;
+	int status = migrate_may(conn, &may, error);
+
+	if (status)
+		return status;
+	if (!may)
+		return migrate_check(conn, error);
+	status = migrate_up(conn, log_migration, NULL, error);
+	return status ? status : log_prepare(conn, 0, error);
+}
+
+static int prepare_database(struct serve *s, struct error *error)
+{
+	struct migrations m = { 0 };
+	struct pg_conn *conn;
+	int status = db_open(s->conninfo, "verbatim serve", &conn, error);
+
+	if (status)
+		return status;
+	status = cluster_check_server(conn, error);
+	if (!status)
+		status = prepare_schema(conn, error);
+	if (!status)
+		status = migrate_status(conn, &m, error);
+	db_close(conn);
+	if (!status && !*m.log_id)
+		status = error_set(error, E_NOT_FOUND,
+				   "there is no log in this database and its user may not make one; run: verbatim init --db ...");
+	if (!status)
+		s->file = s->cluster ? engine_file_path(s->options->target.data) : engine_file_path_of_log(m.log_id);
+	migrations_release(&m);
+	return status;
+}
+
+/* ---- running ---- */
+
+static void print_ready(const struct serve *s, const struct engine_file *file)
+{
+	printf("verbatim %s is ready: ", VERBATIM_VERSION);
+	for (int i = 0; i < file->address_count; i++)
+		printf("%s%s", i ? ", " : "", file->addresses[i]);
+	if (s->cluster)
+		printf("; psql: verbatim psql --data %s\n", s->options->target.data);
+	else
+		printf("; psql: verbatim psql --db ...\n");
+	fflush(stdout);
+}
+
+static void on_ready(void *data, const char *addresses)
+{
+	struct serve *s = data;
+	struct engine_file file = { .pid = (long)getpid() };
+	struct error error;
+	char now[TIME_TEXT];
+
+	snprintf(file.version, sizeof(file.version), "%s", VERBATIM_VERSION);
+	snprintf(file.started_at, sizeof(file.started_at), "%s", time_format(time_wall(), now));
+	if (s->cluster)
+		snprintf(file.socket_dir, sizeof(file.socket_dir), "%s", cluster_socket_dir(s->cluster));
+	engine_file_set_addresses(&file, addresses);
+	if (!s->file)
+		log_warn("serve", "no private folder for the engine's file: commands need --to");
+	else if (engine_file_write(s->file, &file, &error))
+		log_warn("serve", "%s", error.message);
+	print_ready(s, &file);
+	if (stop_count)
+		server_stop(); /* the signal came before there was anything to stop */
+}
+
+static int on_lost(void *data)
+{
+	struct serve *s = data;
+	struct error error;
+	int status;
+
+	if (!s->cluster || stop_count)
+		return E_UNAVAILABLE;
+	status = cluster_revive(s->cluster, &error);
+	if (status)
+		log_error("cluster", "%s", error.message);
+	return status;
+}
+
+static int run_server(struct serve *s, struct error *error)
+{
+	const struct serve_options *o = s->options;
+	struct server_options server = {
+		.conninfo = s->conninfo,
+		.role = "verbatim_engine",
+		.listen = s->addresses,
+		.listen_count = o->listen.count,
+		.token = o->token ? o->token : "",
+		.frame_bytes = o->frame_bytes,
+		.event_bytes = o->event_bytes,
+		.request_events = o->request_events,
+		.depth = o->depth,
+		.connections = o->connections,
+		.idle_ms = o->idle,
+		.hello_ms = o->hello,
+		.memory_bytes = o->memory,
+		.batch_events = o->batch_events,
+		.workers = o->workers,
+		.ready = on_ready,
+		.revive = on_lost,
+		.data = s,
+	};
+
+	return stop_count ? 0 : server_run(&server, error);
+}
+
+static void close_all(struct serve *s)
+{
+	struct error error;
+
+	if (s->file)
+		engine_file_remove(s->file);
+	if (cluster_stop(s->cluster, &error))
+		log_error("cluster", "%s", error.message);
+	signal_cluster = NULL;
+	if (s->lock >= 0)
+		close(s->lock);
+	for (int i = 0; i < LISTEN_MAX; i++)
+		buffer_release(&s->listen[i]);
+	free(s->conninfo);
+	free(s->file);
+}
+
+static int run(const struct arguments *args, struct error *error)
+{
+	const struct serve_options *o = args->options;
+	struct serve s = { .options = o, .lock = -1 };
+	int status;
+
+	if (args->count)
+		return error_set(error, E_USAGE, "serve takes no words; did you mean --data %s?", args->words[0]);
+	for (int i = 0; log_levels[i]; i++)
+		if (strcmp(log_levels[i], o->log) == 0)
+			log_set_level((enum log_level)i);
+	status = check_addresses(&s, error);
+	if (!status) {
+		watch_signals();
+		status = open_database(&s, error);
+	}
+	if (!status)
+		status = prepare_database(&s, error);
+	if (!status)
+		status = run_server(&s, error);
+	close_all(&s);
+	return status;
+}
+
+const struct command serve_command = {
+	.name = "serve",
+	.usage = "serve [OPTION]...",
+	.brief = "run the engine",
+	.help = "Takes events over TCP, appends them to the log in PostgreSQL and keeps the read models up to date. Without --db it runs its "
+		"own PostgreSQL below --data: made at the first start, on a private Unix socket only, stopped with the engine. Any number "
+		"of engines may run on one database of --db.\n"
+		"\n"
+		"When it is ready it prints one line with its addresses. SIGTERM and SIGINT stop it in order: what was acknowledged is "
+		"committed, what was not the client sends again.\n"
+		"\n"
+		"  verbatim serve\n"
+		"  verbatim serve --data /srv/verbatim --listen 127.0.0.1:7411 --listen unix:/run/verbatim.sock\n"
+		"  VERBATIM_TOKEN=secret verbatim serve --db postgresql://verbatim@db/support --listen 0.0.0.0:7411",
+	.options = options, .options_bytes = sizeof(struct serve_options), .run = run,
+};

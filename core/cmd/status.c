@@ -1,0 +1,170 @@
+/* status - `verbatim status`: how the engine is, for people and (--json) for machines; exit status 0 only when it is ready. */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/term.h"
+#include "client/client.h"
+#include "client/client_json.h"
+#include "cmd/command.h"
+#include "cmd/engine_address.h"
+
+enum { STATUS_MS = 5000 };
+
+struct status_options {
+	struct engine_options engine;
+	bool json;
+};
+
+static const struct option options[] = {
+	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct status_options, json), .help = "print the engine's answer as JSON" },
+	ENGINE_OPTIONS(struct status_options, engine),
+	{ .name = NULL },
+};
+
+static const msgpack_object *list_of(const msgpack_object *map, const char *key, uint32_t *count)
+{
+	const msgpack_object *list = client_member(map, key);
+
+	*count = list && list->type == MSGPACK_OBJECT_ARRAY ? list->via.array.size : 0;
+	return *count ? list->via.array.ptr : NULL;
+}
+
+/* What is as it should be needs no colour. */
+static enum term_style state_style(struct bytes state)
+{
+	static const char *const calm[] = { "live", "ready", "ok", "idle", "connected", "appending", "running", "catching_up", "committing" };
+
+	for (size_t i = 0; i < sizeof(calm) / sizeof(calm[0]); i++)
+		if (bytes_is(state, calm[i]))
+			return STYLE_PLAIN;
+	return STYLE_YELLOW;
+}
+
+static void print_shards(const msgpack_object *map, struct buffer *out, int width, bool colour)
+{
+	uint32_t count;
+	const msgpack_object *shards = list_of(map, "shard_list", &count);
+	struct table t;
+	char text[HUMAN_TEXT];
+
+	if (!count)
+		return;
+	table_init(&t, 4, (const char *const[]){ ">shard", ">events", "state", ">waiting" });
+	for (uint32_t i = 0; i < count; i++) {
+		struct bytes state = client_text(&shards[i], "state");
+		int64_t waiting = client_int(&shards[i], "waiting_events", 0);
+
+		table_cell(&t, "%lld", (long long)client_int(&shards[i], "shard", 0));
+		table_cell(&t, "%s", human_count(client_int(&shards[i], "position", 0), text));
+		table_cell_style(&t, state_style(state), "%.*s", (int)state.len, state.data ? state.data : "");
+		table_cell(&t, "%s", human_count(waiting, text));
+	}
+	table_print(&t, out, width, colour);
+	table_release(&t);
+	buffer_add_byte(out, '\n');
+}
+
+static void print_groups(const msgpack_object *map, struct buffer *out, int width, bool colour)
+{
+	uint32_t count;
+	const msgpack_object *groups = list_of(map, "groups", &count);
+	struct table t;
+	char text[HUMAN_TEXT];
+
+	if (!count)
+		return;
+	table_init(&t, 7, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", ">anomalies", "error" });
+	for (uint32_t i = 0; i < count; i++) {
+		struct bytes name = client_text(&groups[i], "group"), state = client_text(&groups[i], "state");
+		struct bytes error = client_text(&groups[i], "error");
+		int64_t lag = client_int(&groups[i], "lag", 0), anomalies = client_int(&groups[i], "anomalies", 0);
+
+		table_cell(&t, "%.*s", (int)name.len, name.data ? name.data : "");
+		table_cell(&t, "%lld", (long long)client_int(&groups[i], "shard", 0));
+		table_cell(&t, "%s", human_count(client_int(&groups[i], "position", 0), text));
+		table_cell_style(&t, lag > 10000 ? STYLE_YELLOW : STYLE_PLAIN, "%s", human_count(lag, text));
+		table_cell_style(&t, error.len ? STYLE_RED : state_style(state), "%.*s", (int)state.len, state.data ? state.data : "");
+		table_cell(&t, "%s", human_count(anomalies, text));
+		table_cell_style(&t, STYLE_RED, "%.*s", (int)error.len, error.data ? error.data : "");
+	}
+	table_print(&t, out, width, colour);
+	table_release(&t);
+}
+
+static void print_status(const msgpack_object *map, const char *address, struct buffer *out)
+{
+	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
+	int width = term_width(stdout);
+	struct bytes version = client_text(map, "version"), log_id = client_text(map, "log_id");
+	struct bytes database = client_text(client_member(map, "database"), "state");
+	char a[HUMAN_TEXT], b[HUMAN_TEXT];
+
+	buffer_printf(out, "%s%s%s at %s, up %s\n", term_style(ready ? STYLE_GREEN : STYLE_RED, colour), ready ? "ready" : "not ready",
+		      term_style(STYLE_PLAIN, colour), address, human_duration(client_int(map, "uptime_ms", 0) * 1000, a));
+	buffer_printf(out, "verbatim %.*s, log %.*s, epoch %lld, %lld shards, database %s%.*s%s\n\n", (int)version.len,
+		      version.data ? version.data : "", (int)log_id.len, log_id.data ? log_id.data : "", (long long)client_int(map, "epoch", 0),
+		      (long long)client_int(map, "shards", 0), term_style(state_style(database), colour), (int)database.len,
+		      database.data ? database.data : "", term_style(STYLE_PLAIN, colour));
+	buffer_printf(out, "since its start: %s events", human_count(client_int(map, "appended_events", 0), a));
+	buffer_printf(out, " in %s commits", human_count(client_int(map, "appended_batches", 0), a));
+	buffer_printf(out, ", %s duplicates, %s requests refused\n", human_count(client_int(map, "duplicates", 0), a),
+		      human_count(client_int(map, "refused", 0), b));
+	buffer_printf(out, "now: %s connections, %s under way", human_count(client_int(map, "connections", 0), a),
+		      human_bytes(client_int(map, "inflight_bytes", 0), b));
+	buffer_printf(out, ", %s of memory\n\n", human_bytes(client_int(map, "memory_bytes", 0), a));
+	print_shards(map, out, width, colour);
+	print_groups(map, out, width, colour);
+}
+
+static int run(const struct arguments *args, struct error *error)
+{
+	static const char no_params[] = { (char)0x90 };
+	const struct status_options *o = args->options;
+	struct engine_address engine;
+	struct client *client;
+	msgpack_object result;
+	struct buffer out = { 0 };
+	int code = engine_find(&o->engine, &engine, error);
+
+	if (!code) {
+		client = client_new(&(struct client_options){ .addresses = engine.addresses, .token = o->engine.token, .name = "verbatim status" });
+		code = client_open(client, error);
+		if (!code)
+			code = client_call(client, "status", bytes_of(no_params, 1), STATUS_MS, &result, error);
+		if (!code) {
+			if (o->json) {
+				client_json(&result, &out);
+				buffer_add_byte(&out, '\n');
+			} else {
+				print_status(&result, client_address(client), &out);
+			}
+			if (!client_bool(&result, "ready"))
+				code = error_set(error, E_NOT_READY, "the engine at %s is not ready", client_address(client));
+		}
+		client_free(client);
+		engine_release(&engine);
+	}
+	if (code && o->json && !out.len) {
+		buffer_add_text(&out, "{\"ready\":false,\"error\":");
+		client_json_text(bytes_text(error->message), &out);
+		buffer_add_text(&out, "}\n");
+	}
+	fwrite(out.data ? out.data : "", 1, out.len, stdout);
+	buffer_release(&out);
+	/* Whatever kept it from answering, to who asks it is not ready. */
+	if (code && error_get(code)->class == CLASS_RETRY)
+		error->code = code = E_NOT_READY;
+	return code;
+}
+
+const struct command status_command = {
+	.name = "status",
+	.usage = "status [OPTION]...",
+	.brief = "show how an engine is",
+	.help = "Asks the running engine over its own protocol: shards and their events, read models and how far they are behind, connections, "
+		"memory. The exit status is 0 only when the engine is ready.\n"
+		"\n"
+		"  verbatim status\n"
+		"  verbatim status --to 127.0.0.1:7411 --json",
+	.options = options, .options_bytes = sizeof(struct status_options), .run = run,
+};

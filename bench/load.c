@@ -1,0 +1,577 @@
+/*
+ * load - how fast does an engine acknowledge, and how soon?
+ *
+ * One process opens K connections and keeps up to W requests of B events outstanding on each.  The events are
+ * messages of existing conversations (opened first, not counted), about 300 bytes of payload each, of at least 64
+ * tenants over all shards.  Requests are packed once; before one is sent again only its event and message ids
+ * and times are written anew, so that the client costs next to nothing; what it costs is printed.
+ *
+ * Closed loop by default: the next request goes when an answer came.  With --rate the loop is open: requests have a
+ * timetable, and latency counts from when a request was due, so a slow engine cannot hide by slowing the
+ * client down.
+ *
+ * One JSON line comes out; "latency_ms" is from sending (or being due) to the acknowledgement:
+ *
+ *   {"bench":"load","connections":1,"batch":100,"outstanding":16,"seconds":10.0,"events":412300,
+ *    "events_per_second":41230,"requests_per_second":412.3,"latency_ms":{"p50":..,"p90":..,"p99":..,"max":..},
+ *    "client_cpu_us_per_event":1.9,"errors":0,"retries":0,"steal_percent":0.3}
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "client/client.h"
+
+enum {
+	CONVERSATIONS = 16,      /* a tenant */
+	BUCKETS = 64 * 32,       /* of latencies: 32 a power of two of microseconds */
+	ANSWERS_A_TURN = 64,
+};
+
+/* A packed request, and where its changing parts stand. */
+struct packed {
+	struct buffer body;
+	size_t *ids;             /* of each event: event_id's, entity_id's and occurred_at's bytes */
+};
+
+struct pending {
+	uint32_t msgid;
+	int64_t due;             /* microseconds */
+};
+
+struct connection {
+	struct client *client;
+	struct pending *pending;
+	int outstanding;
+	int next_packed;
+	bool waits_for_room;
+};
+
+struct load {
+	const char *to, *token;
+	long connections, batch, outstanding, tenants, payload, seconds, events, rate, seed;
+	struct random random;
+	struct uuid *tenant_ids, *conversation_ids, *customer_ids;
+	struct packed *packed;
+	int packed_count;
+	struct connection *at;
+	int epoll;
+	int64_t sent_events, acked_events, acked_requests, errors, retries;
+	int64_t start, stop_sending, schedule; /* schedule: due time of the next request with --rate */
+	uint64_t histogram[BUCKETS];
+	int64_t worst;
+	char error_text[512];
+};
+
+static void die(const char *what, const struct error *error)
+{
+	fprintf(stderr, "load: %s: %s\n", what, error->message);
+	exit(1);
+}
+
+static void new_uuid(struct load *l, struct uuid *out, int64_t ms)
+{
+	uint8_t tail[16];
+
+	random_fill(&l->random, tail, sizeof(tail));
+	uuid_v7(out, ms, tail);
+}
+
+/* ---- events ---- */
+
+static void pack_text(msgpack_packer *p, const char *text)
+{
+	msgpack_pack_str_with_body(p, text, strlen(text));
+}
+
+static void pack_uuid(msgpack_packer *p, const char *name, const struct uuid *id)
+{
+	pack_text(p, name);
+	msgpack_pack_bin_with_body(p, id->b, 16);
+}
+
+/* 96 bits: nanoseconds, then seconds. */
+static void put_time(char *to, int64_t us)
+{
+	put_be32(to, (uint32_t)(us % 1000000 * 1000));
+	put_be64(to + 4, (uint64_t)(us / 1000000));
+}
+
+static void pack_time(msgpack_packer *p, const char *name, int64_t us)
+{
+	char bytes[12];
+
+	pack_text(p, name);
+	put_time(bytes, us);
+	msgpack_pack_ext_with_body(p, bytes, sizeof(bytes), -1);
+}
+
+static void pack_message(struct load *l, msgpack_packer *p, msgpack_sbuffer *out, long tenant, bool inbound, const char *text, size_t at[3])
+{
+	static const struct uuid nobody;
+	size_t which = (size_t)tenant * CONVERSATIONS + random_below(&l->random, CONVERSATIONS);
+
+	msgpack_pack_map(p, 9);
+	pack_uuid(p, "event_id", &nobody);
+	at[0] = out->size - 16;
+	pack_text(p, "event_type");
+	pack_text(p, inbound ? "message.received" : "message.sent");
+	pack_uuid(p, "tenant_id", &l->tenant_ids[tenant]);
+	pack_uuid(p, "entity_id", &nobody);
+	at[1] = out->size - 16;
+	pack_uuid(p, "conversation_id", &l->conversation_ids[which]);
+	pack_uuid(p, "customer_id", &l->customer_ids[which]);
+	pack_text(p, "actor_type");
+	pack_text(p, inbound ? "customer" : "user");
+	pack_time(p, "occurred_at", 0);
+	at[2] = out->size - 12;
+	pack_text(p, "payload");
+	msgpack_pack_map(p, 6);
+	pack_uuid(p, "conversation_id", &l->conversation_ids[which]);
+	pack_text(p, "channel");
+	pack_text(p, "email");
+	pack_text(p, "direction");
+	pack_text(p, inbound ? "inbound" : "outbound");
+	pack_text(p, "sender_type");
+	pack_text(p, inbound ? "customer" : "agent");
+	pack_text(p, "language");
+	pack_text(p, "en");
+	pack_text(p, "content");
+	msgpack_pack_str_with_body(p, text, (size_t)l->payload > 160 ? (size_t)l->payload - 160 : 1);
+}
+
+static void pack_requests(struct load *l)
+{
+	static const char *const words[] = { "the", "order", "has", "not", "arrived", "yet", "and", "I", "would", "like", "to", "know", "when",
+					     "it", "comes", "because", "my", "address", "changed", "last", "week", "please", "help" };
+	char *text = mem_alloc((size_t)l->payload + 64);
+	size_t len = 0;
+
+	while (len < (size_t)l->payload) {
+		const char *w = words[random_below(&l->random, sizeof(words) / sizeof(words[0]))];
+
+		len += (size_t)snprintf(text + len, 32, "%s ", w);
+	}
+	l->packed_count = (int)l->tenants; /* a request is of one tenant */
+	l->packed = mem_zalloc((size_t)l->packed_count * sizeof(*l->packed));
+	for (int i = 0; i < l->packed_count; i++) {
+		msgpack_sbuffer out;
+		msgpack_packer pack;
+
+		l->packed[i].ids = mem_alloc((size_t)l->batch * 3 * sizeof(size_t));
+		msgpack_sbuffer_init(&out);
+		msgpack_packer_init(&pack, &out, msgpack_sbuffer_write);
+		msgpack_pack_array(&pack, 1);
+		msgpack_pack_array(&pack, (size_t)l->batch);
+		for (long j = 0; j < l->batch; j++)
+			pack_message(l, &pack, &out, i, (i + j) % 2 == 0, text, &l->packed[i].ids[j * 3]);
+		buffer_add(&l->packed[i].body, out.data, out.size);
+		msgpack_sbuffer_destroy(&out);
+	}
+	free(text);
+}
+
+/* New identities and times for all its events. */
+static void renew(struct load *l, struct packed *p, int64_t now)
+{
+	uint64_t a = random_next(&l->random), b = random_next(&l->random);
+	uint8_t tail[16];
+	struct uuid id;
+
+	memcpy(tail, &a, 8);
+	memcpy(tail + 8, &b, 8);
+	for (long i = 0; i < l->batch; i++) {
+		const size_t *at = &p->ids[i * 3];
+
+		put_be32(tail + 6, (uint32_t)i); /* unlike its neighbours, the rest is random for each request */
+		uuid_v7(&id, now / 1000, tail);
+		memcpy(p->body.data + at[0], id.b, 16);
+		id.b[9] ^= 0x20; /* the message's own id */
+		memcpy(p->body.data + at[1], id.b, 16);
+		put_time(p->body.data + at[2], now);
+	}
+}
+
+/* Tenants, customers and conversations that the messages belong to: not part of what is measured. */
+static void set_up(struct load *l, struct client *client)
+{
+	size_t all = (size_t)l->tenants * CONVERSATIONS;
+	int64_t now = time_wall();
+	struct error error;
+
+	l->tenant_ids = mem_alloc((size_t)l->tenants * sizeof(struct uuid));
+	l->conversation_ids = mem_alloc(all * sizeof(struct uuid));
+	l->customer_ids = mem_alloc(all * sizeof(struct uuid));
+	for (long t = 0; t < l->tenants; t++) {
+		msgpack_object result;
+		msgpack_sbuffer out;
+		msgpack_packer p;
+		struct uuid id;
+
+		new_uuid(l, &l->tenant_ids[t], now / 1000);
+		msgpack_sbuffer_init(&out);
+		msgpack_packer_init(&p, &out, msgpack_sbuffer_write);
+		msgpack_pack_array(&p, 1);
+		msgpack_pack_array(&p, CONVERSATIONS * 2);
+		for (int i = 0; i < CONVERSATIONS; i++) {
+			size_t which = (size_t)t * CONVERSATIONS + (size_t)i;
+
+			new_uuid(l, &l->customer_ids[which], now / 1000);
+			new_uuid(l, &l->conversation_ids[which], now / 1000);
+			for (int j = 0; j < 2; j++) {
+				new_uuid(l, &id, now / 1000);
+				msgpack_pack_map(&p, 7);
+				pack_uuid(&p, "event_id", &id);
+				pack_text(&p, "event_type");
+				pack_text(&p, j ? "conversation.created" : "customer.created");
+				pack_uuid(&p, "tenant_id", &l->tenant_ids[t]);
+				pack_uuid(&p, "entity_id", j ? &l->conversation_ids[which] : &l->customer_ids[which]);
+				pack_text(&p, "actor_type");
+				pack_text(&p, "system");
+				pack_time(&p, "occurred_at", now);
+				pack_text(&p, "payload");
+				if (j) {
+					msgpack_pack_map(&p, 2);
+					pack_uuid(&p, "customer_id", &l->customer_ids[which]);
+					pack_text(&p, "initial_channel");
+					pack_text(&p, "email");
+				} else {
+					msgpack_pack_map(&p, 1);
+					pack_text(&p, "identities");
+					msgpack_pack_array(&p, 0);
+				}
+			}
+		}
+		if (client_call(client, "append", bytes_of(out.data, out.size), 30000, &result, &error))
+			die("cannot set up", &error);
+		msgpack_sbuffer_destroy(&out);
+	}
+}
+
+/* ---- measuring ---- */
+
+static void record(struct load *l, int64_t us)
+{
+	uint64_t v = us < 1 ? 1 : (uint64_t)us;
+	int power = 63 - __builtin_clzll(v);
+	int bucket = power < 5 ? (int)v : (power - 4) * 32 + (int)(v >> (power - 5) & 31);
+
+	l->histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+	if (us > l->worst)
+		l->worst = us;
+}
+
+static double percentile(const struct load *l, double p)
+{
+	uint64_t all = 0, seen = 0;
+
+	for (int i = 0; i < BUCKETS; i++)
+		all += l->histogram[i];
+	for (int i = 0; i < BUCKETS; i++) {
+		seen += l->histogram[i];
+		if (seen && (double)seen >= p * (double)all)
+			return i < 32 ? i / 1000.0 : (double)((uint64_t)(32 + i % 32) << (i / 32 - 1)) / 1000.0;
+	}
+	return 0;
+}
+
+static int64_t cpu_us(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+}
+
+/* The machine's time so far, in ticks: all of it, and what the hypervisor kept. */
+static void machine_time(uint64_t *all, uint64_t *steal)
+{
+	uint64_t t[8] = { 0 };
+	FILE *f = fopen("/proc/stat", "r");
+
+	*all = *steal = 0;
+	if (!f)
+		return;
+	if (fscanf(f, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &t[0], &t[1], &t[2],
+		   &t[3], &t[4], &t[5], &t[6], &t[7]) == 8) {
+		for (int i = 0; i < 8; i++)
+			*all += t[i];
+		*steal = t[7];
+	}
+	fclose(f);
+}
+
+/* ---- sending ---- */
+
+static bool more(const struct load *l, int64_t now)
+{
+	return now < l->stop_sending && (!l->events || l->sent_events < l->events);
+}
+
+static void watch(struct load *l, struct connection *c)
+{
+	bool wants = client_unsent(c->client) > 0;
+	struct epoll_event e = { .events = EPOLLIN | (wants ? EPOLLOUT : 0u), .data.ptr = c };
+
+	if (wants != c->waits_for_room && epoll_ctl(l->epoll, EPOLL_CTL_MOD, client_fd(c->client), &e) == 0)
+		c->waits_for_room = wants;
+}
+
+static bool send_one(struct load *l, struct connection *c, int64_t due)
+{
+	struct packed *p = &l->packed[c->next_packed];
+	struct error error;
+	uint32_t msgid;
+	int code;
+
+	renew(l, p, time_wall());
+	code = client_send(c->client, "append", buffer_bytes(&p->body), &msgid, &error);
+	if (code == E_OVERLOADED)
+		return false;
+	if (code)
+		die("sending", &error);
+	c->next_packed = (c->next_packed + 1) % l->packed_count;
+	c->pending[c->outstanding++] = (struct pending){ msgid, due };
+	l->sent_events += l->batch;
+	return true;
+}
+
+/* Closed loop: as many as may be outstanding. */
+static void send_some(struct load *l, struct connection *c)
+{
+	int64_t now = time_monotonic();
+
+	if (!l->rate)
+		while (c->outstanding < l->outstanding && more(l, now) && send_one(l, c, now))
+			;
+	watch(l, c);
+}
+
+/* Open loop: what is due by now, over the connections in turn; late when all are full, and counted so. */
+static void send_due(struct load *l, int64_t now, long *turn)
+{
+	int64_t gap_ns = (int64_t)1000000000 * l->batch / l->rate;
+
+	while (l->schedule / 1000 <= now && more(l, now)) {
+		struct connection *c = NULL;
+
+		for (long i = 0; i < l->connections && !c; i++) {
+			struct connection *other = &l->at[(*turn + i) % l->connections];
+
+			if (other->outstanding < l->outstanding)
+				c = other;
+		}
+		if (!c || !send_one(l, c, l->schedule / 1000))
+			return;
+		watch(l, c);
+		*turn = (c - l->at + 1) % l->connections;
+		l->schedule += gap_ns;
+	}
+}
+
+static void take_answers(struct load *l, struct connection *c)
+{
+	struct client_answer answer;
+	struct error error;
+	int n = 0;
+
+	for (int i = 0; i < ANSWERS_A_TURN && (n = client_poll(c->client, 0, &answer, &error)) == 1; i++) {
+		int at = 0;
+
+		while (at < c->outstanding && c->pending[at].msgid != answer.msgid)
+			at++;
+		if (at == c->outstanding)
+			continue;
+		if (answer.error.code) {
+			if (error_get(answer.error.code)->class == CLASS_RETRY)
+				l->retries++;
+			else
+				l->errors++;
+			snprintf(l->error_text, sizeof(l->error_text), "%s: %s", error_name(answer.error.code), answer.error.message);
+		} else {
+			record(l, time_monotonic() - c->pending[at].due);
+			l->acked_events += l->batch;
+			l->acked_requests++;
+		}
+		c->pending[at] = c->pending[--c->outstanding];
+	}
+	if (n < 0)
+		die("receiving", &error);
+}
+
+static void open_all(struct load *l)
+{
+	struct error error;
+
+	l->at = mem_zalloc((size_t)l->connections * sizeof(*l->at));
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (long i = 0; i < l->connections; i++) {
+		struct connection *c = &l->at[i];
+		struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
+
+		c->client = client_new(&(struct client_options){ .addresses = l->to, .token = l->token, .name = "bench load" });
+		if (client_open(c->client, &error))
+			die("cannot connect", &error);
+		c->pending = mem_alloc((size_t)l->outstanding * sizeof(*c->pending));
+		if (i == 0) {
+			set_up(l, c->client);
+			pack_requests(l);
+		}
+		c->next_packed = (int)(i * 7 % l->packed_count);
+		if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, client_fd(c->client), &e) != 0) {
+			perror("load: epoll");
+			exit(1);
+		}
+	}
+}
+
+static void run(struct load *l)
+{
+	long turn = 0;
+	int64_t now;
+
+	l->start = now = time_monotonic();
+	l->stop_sending = l->start + (l->events ? INT64_MAX / 2 : l->seconds * TIME_SECOND);
+	l->schedule = l->start * 1000;
+	for (long i = 0; i < l->connections; i++)
+		send_some(l, &l->at[i]);
+	while (more(l, now) || l->sent_events > l->acked_events + (l->errors + l->retries) * l->batch) {
+		struct epoll_event events[256];
+		int wait_ms = 100, n;
+
+		if (l->rate && more(l, now)) {
+			int64_t left = l->schedule / 1000 - time_monotonic();
+
+			wait_ms = left <= 0 ? 0 : left < 1000 ? 1 : (int)(left / 1000);
+		}
+		n = epoll_wait(l->epoll, events, 256, wait_ms < 100 ? wait_ms : 100);
+		if (n < 0 && errno != EINTR) {
+			perror("load: epoll_wait");
+			exit(1);
+		}
+		for (int i = 0; i < n; i++) {
+			struct connection *c = events[i].data.ptr;
+
+			take_answers(l, c);
+			send_some(l, c);
+		}
+		now = time_monotonic();
+		if (l->rate)
+			send_due(l, now, &turn);
+		if (now > l->stop_sending + 30 * TIME_SECOND) {
+			fprintf(stderr, "load: some requests were never answered\n");
+			exit(1);
+		}
+	}
+}
+
+static const char help[] =
+	"load - keeps an engine busy with appends and tells how fast it acknowledges\n"
+	"\n"
+	"  --to HOST:PORT     the engine, or unix:PATH (default 127.0.0.1:7411)\n"
+	"  --token TOKEN      its token (default VERBATIM_TOKEN)\n"
+	"  --connections K    (default 1)\n"
+	"  --batch B          events a request (default 100)\n"
+	"  --outstanding W    requests under way a connection (default 16)\n"
+	"  --tenants N        (default 64)\n"
+	"  --payload BYTES    about how long a payload is (default 300)\n"
+	"  --seconds S        how long (default 10)\n"
+	"  --events N         stop after so many instead\n"
+	"  --rate R           events a second, open loop: latency counts from when a request was due\n"
+	"  --seed N           of ids and texts (default: from the system)\n"
+	"  --help             this text\n"
+	"\n"
+	"example: load --to 127.0.0.1:7411 --connections 64 --batch 1 --seconds 10\n";
+
+static long number(const char *option, const char *text, long low, long high)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end || value < low || value > high) {
+		fprintf(stderr, "load: --%s takes a number from %ld to %ld, not \"%s\"\n", option, low, high, text);
+		exit(2);
+	}
+	return value;
+}
+
+static void print_result(const struct load *l, int64_t us, int64_t cpu, const uint64_t all[2], const uint64_t steal[2])
+{
+	double seconds = (double)us / 1e6;
+
+	printf("{\"bench\":\"load\",\"connections\":%ld,\"batch\":%ld,\"outstanding\":%ld,\"tenants\":%ld,\"payload_bytes\":%ld,\"rate\":%ld,", l->connections,
+	       l->batch, l->outstanding, l->tenants, l->payload, l->rate);
+	printf("\"seconds\":%.3f,\"events\":%" PRId64 ",\"events_per_second\":%.0f,\"requests_per_second\":%.1f,", seconds, l->acked_events,
+	       (double)l->acked_events / seconds, (double)l->acked_requests / seconds);
+	printf("\"latency_ms\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f},", percentile(l, 0.5), percentile(l, 0.9), percentile(l, 0.99),
+	       (double)l->worst / 1000);
+	printf("\"client_cpu_us_per_event\":%.2f,\"errors\":%" PRId64 ",\"retries\":%" PRId64 ",\"steal_percent\":%.1f}\n",
+	       l->acked_events ? (double)cpu / (double)l->acked_events : 0.0, l->errors, l->retries,
+	       all[1] > all[0] ? 100.0 * (double)(steal[1] - steal[0]) / (double)(all[1] - all[0]) : 0.0);
+	if (l->errors || l->retries)
+		fprintf(stderr, "load: the last refusal was %s\n", l->error_text);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "to", required_argument, NULL, 't' },	      { "token", required_argument, NULL, 'k' },    { "connections", required_argument, NULL, 'c' },
+		{ "batch", required_argument, NULL, 'b' },    { "outstanding", required_argument, NULL, 'o' }, { "tenants", required_argument, NULL, 'n' },
+		{ "payload", required_argument, NULL, 'p' },  { "seconds", required_argument, NULL, 's' },  { "events", required_argument, NULL, 'e' },
+		{ "rate", required_argument, NULL, 'r' },     { "seed", required_argument, NULL, 'x' },	    { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static struct load l = { .to = "127.0.0.1:7411", .connections = 1, .batch = 100, .outstanding = 16, .tenants = 64, .payload = 300, .seconds = 10 };
+	uint64_t all[2], steal[2], seed;
+	int64_t cpu, start;
+	int c;
+
+	l.token = getenv("VERBATIM_TOKEN");
+	random_system(&seed, sizeof(seed));
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 't': l.to = optarg; break;
+		case 'k': l.token = optarg; break;
+		case 'c': l.connections = number("connections", optarg, 1, 10000); break;
+		case 'b': l.batch = number("batch", optarg, 1, 10000); break;
+		case 'o': l.outstanding = number("outstanding", optarg, 1, 1024); break;
+		case 'n': l.tenants = number("tenants", optarg, 1, 100000); break;
+		case 'p': l.payload = number("payload", optarg, 200, 100000); break;
+		case 's': l.seconds = number("seconds", optarg, 1, 86400); break;
+		case 'e': l.events = number("events", optarg, 1, 1000000000); break;
+		case 'r': l.rate = number("rate", optarg, 1, 10000000); break;
+		case 'x': seed = (uint64_t)number("seed", optarg, 0, 1000000000); break;
+		case 'h': fputs(help, stdout); return 0;
+		default: fputs("load: --help tells the options\n", stderr); return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "load: unexpected \"%s\"; --help tells the options\n", argv[optind]);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	random_seed(&l.random, seed);
+	open_all(&l);
+	machine_time(&all[0], &steal[0]);
+	cpu = cpu_us();
+	start = time_monotonic();
+	run(&l);
+	start = time_monotonic() - start;
+	cpu = cpu_us() - cpu;
+	machine_time(&all[1], &steal[1]);
+	print_result(&l, start, cpu, all, steal);
+	return l.errors ? 1 : 0;
+}

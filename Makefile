@@ -49,33 +49,39 @@ BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 
 all: $(OUT)/verbatim
 
+# V=1 shows every command.
+Q := $(if $(V),,@)
+
 $(OUT)/verbatim: $(OBJ)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(if $(V),,@echo '  link $@')
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(OUT)/libverbatim.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(OUT)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo '  cc   $<')
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # The SQL under schema/ becomes one table of texts in the binary.
 $(OUT)/gen/schema.c: $(SQL) schema/embed.sh
 	@mkdir -p $(@D)
-	sh schema/embed.sh $(SQL) >$@
+	$(Q)sh schema/embed.sh $(SQL) >$@
 
 $(OUT)/obj/schema.o: $(OUT)/gen/schema.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
 $(OUT)/test/%: test/%.c $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) -MMD -MP -MT $@ -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
+	$(if $(V),,@echo '  test $@')
+	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) -MMD -MP -MT $@ -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
 
 $(OUT)/bench/%: bench/%.c $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
 
 -include $(OBJ:.o=.d) $(TEST_BIN:=.d)
 
@@ -116,10 +122,12 @@ run: deps
 test: deps-test
 	@$(MAKE) --no-print-directory check
 
+# End to end: shell and Python programs that drive the real binary (harness.py is what they share).
+E2E := $(filter-out test/e2e/harness.py,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
 JOBS_TEST ?= 2
 check: $(OUT)/verbatim $(TEST_BIN) $(BENCH_BIN)
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \
-		$(TEST_BIN) $(sort $(wildcard test/e2e/*.sh))
+		$(TEST_BIN) $(E2E)
 
 layers:
 	@sh test/layers.sh

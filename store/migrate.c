@@ -87,10 +87,13 @@ void migrations_release(struct migrations *m)
 	*m = (struct migrations){ 0 };
 }
 
-static int has_relation(struct pg_conn *conn, const char *name, bool *has, struct error *error)
+/* By a scan of the catalog: to_regclass may answer out of a cache that has not heard yet of what another session committed. */
+static int has_table(struct pg_conn *conn, const char *name, bool *has, struct error *error)
 {
 	char found[8];
-	int status = db_value(conn, "SELECT 1 WHERE to_regclass($1) IS NOT NULL", 1, &name, found, sizeof(found), error);
+	int status = db_value(conn,
+			      "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+			      " WHERE n.nspname = 'verbatim' AND c.relname = $1", 1, &name, found, sizeof(found), error);
 
 	*has = !status && *found;
 	return status;
@@ -100,7 +103,7 @@ static int read_identity(struct pg_conn *conn, struct migrations *m, struct erro
 {
 	struct pg_result *rows;
 	bool has;
-	int status = has_relation(conn, "verbatim.log_identity", &has, error);
+	int status = has_table(conn, "log_identity", &has, error);
 
 	if (status || !has)
 		return status;
@@ -160,7 +163,7 @@ int migrate_status(struct pg_conn *conn, struct migrations *out, struct error *e
 	if (count < 0)
 		status = count;
 	if (!status)
-		status = has_relation(conn, "verbatim.schema_migrations", &has, error);
+		status = has_table(conn, "schema_migrations", &has, error);
 	if (!status && has)
 		status = db_query(conn,
 				  "SELECT version, name, encode(checksum, 'hex'),"
@@ -266,7 +269,7 @@ static int finish(struct pg_conn *conn, int status, struct error *error)
 static int prepare_bookkeeping(struct pg_conn *conn, struct error *error)
 {
 	bool has;
-	int status = has_relation(conn, "verbatim.schema_migrations", &has, error);
+	int status = has_table(conn, "schema_migrations", &has, error);
 
 	if (status || has)
 		return status;

@@ -80,6 +80,13 @@ static char *owned(struct buffer *b)
 	return text;
 }
 
+/*
+ * A row by its key.  The tenant is compared in words that no index can serve, so that only the key's own index,
+ * (id, tenant_id), answers: with plain equality the planner, which knows nothing of a young table, may take any
+ * index that begins with tenant_id and walk through all of a tenant's rows for each key.
+ */
+#define KEY_MATCHES(k) "t.id = " k ".id AND t.tenant_id IS NOT DISTINCT FROM " k ".tenant_id"
+
 /* Ordinal, last_position, the columns in the table's order, in the kinds' own types. */
 static char *load_sql(const struct projection *p, const char *table)
 {
@@ -90,7 +97,7 @@ static char *load_sql(const struct projection *p, const char *table)
 		buffer_printf(&b, ", t.\"%s\"::%s", p->columns[i].name, pg_kind_type(p->columns[i].kind));
 	buffer_printf(&b,
 		      " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY k (tenant_id, id, n)"
-		      " JOIN generations.\"%s\" t ON t.tenant_id = k.tenant_id AND t.id = k.id",
+		      " JOIN generations.\"%s\" t ON " KEY_MATCHES("k"),
 		      table);
 	return owned(&b);
 }
@@ -154,7 +161,7 @@ static int add_update(struct buffer *b, const struct projection *p, const char *
 		buffer_printf(b, " AS \"%s\"", p->columns[i].name);
 	}
 	buffer_add_text(b, source);
-	buffer_add_text(b, ") u WHERE t.tenant_id = u.tenant_id AND t.id = u.id");
+	buffer_add_text(b, ") u WHERE " KEY_MATCHES("u"));
 	return n;
 }
 

@@ -94,7 +94,7 @@ static int make_table(PGconn *c, const struct projection *p, const char *table, 
 	for (int i = 0; i < p->column_count; i++)
 		buffer_printf(&b, ", \"%s\" %s%s", p->columns[i].name, pg_column_type(&p->columns[i]),
 			      p->columns[i].required ? " NOT NULL" : "");
-	buffer_printf(&b, ", PRIMARY KEY (tenant_id, id) WITH (fillfactor = 90)) WITH (fillfactor = %d)",
+	buffer_printf(&b, ", PRIMARY KEY (id, tenant_id) WITH (fillfactor = 90)) WITH (fillfactor = %d)",
 		      p->fillfactor ? p->fillfactor : 100);
 	result = readmodel_run(c, error, buffer_text(&b), NULL);
 	buffer_release(&b);

@@ -299,7 +299,7 @@ __attribute__((unused)) static struct uuid test_id(unsigned kind, unsigned numbe
 /* From one line of NDJSON, through the door that every event goes through; NULL (and a diagnostic) when it is refused. */
 __attribute__((unused)) static struct event *event_from_json(struct arena *arena, struct bytes line, int64_t position)
 {
-	static const struct envelope_limits limits = { 256 << 10, 16 };
+	static const struct envelope_limits limits = { .event_bytes = 256 << 10, .depth = 16 };
 	struct event *e = arena_zalloc(arena, sizeof(*e));
 	struct buffer packed = { 0 };
 	struct uuid event_id, tenant_id;
@@ -318,6 +318,7 @@ __attribute__((unused)) static struct event *event_from_json(struct arena *arena
 	buffer_release(&packed);
 	if (err < 0) {
 		printf("# refused: %s %s\n# %.*s\n", error.field, error.message, (int)line.len, line.data);
+		fflush(stdout);
 		return NULL;
 	}
 	e->shard = 1;

@@ -61,6 +61,7 @@ postmaster() {
 serve() {
 	data=$1
 	shift
+	rm -f "$T/serve.out"
 	"$BIN" serve --data "$data" --listen 127.0.0.1:0 "$@" >"$T/serve.out" 2>"$T/serve.err" &
 	ENGINE=$!
 	until_true 60 test -s "$T/serve.out" || { fail "the engine starts" "$(cat "$T/serve.err")"; return 1; }

@@ -244,7 +244,7 @@ static void the_keys_tenant(void)
 	ok(uuid_equal(&event.tenant_id, &tenant), "it is taken");
 	build(NULL, 0, &packed);
 	is_int(decode_bytes(buffer_bytes(&packed), &bound), 0, "a given tenant_id");
-	is_int(event.tenant_id.b[0], 0x11, "goes before it, for the session to judge");
+	is_int(event.tenant_id.b[0], 0x11, "goes before it, for the server to judge");
 	buffer_release(&packed);
 }
 

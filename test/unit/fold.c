@@ -272,7 +272,7 @@ static void anomalies_tell(void)
 
 static void changes(void)
 {
-	struct uuid u = test_id(0xa0, 1), c = test_id(0xc0, 1);
+	struct uuid u = test_id(0xa0, 1);
 	const struct event *events[] = {
 		make("user.created", tenant_a, u, "", "{\"email\":\"a@b.example\",\"first_name\":\"A\",\"last_name\":\"B\",\"role\":\"agent\"}"),
 		make("user.updated", tenant_a, u, "", "{\"changes\":{\"avatar_url\":{\"to\":\"x\"},\"first_name\":{\"from\":\"A\",\"to\":\"\\u00c4\\n\"}}}"),
@@ -283,7 +283,6 @@ static void changes(void)
 	struct row_key key;
 	struct fold f;
 
-	(void)c;
 	memory_db_init(&db, fold_group("core"));
 	state_init(&s, db.group, 1 << 20);
 	memory_db_fold(&db, &s, events, 2);

@@ -42,9 +42,10 @@ LIB_OBJ := $(filter-out $(OUT)/obj/core/cmd/main.o,$(OBJ))
 SQL  := $(sort $(shell find schema -name '*.sql'))
 TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c test/simulation/*.c))
 TEST_BIN := $(TEST_SRC:test/%.c=$(OUT)/test/%)
+E2E_BIN  := $(patsubst test/%.c,$(OUT)/test/%,$(wildcard test/e2e/*.c)) # run by a script that gives them a database
 BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all help deps run test check bench install clean layers headers compile_commands.json simulate
+.PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate
 .SECONDARY:
 
 all: $(OUT)/verbatim
@@ -83,7 +84,7 @@ $(OUT)/bench/%: bench/%.c $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
 
--include $(OBJ:.o=.d) $(TEST_BIN:=.d)
+-include $(OBJ:.o=.d) $(TEST_BIN:=.d) $(E2E_BIN:=.d)
 
 # ---- what can be asked for ------------------------------------------------------------------
 
@@ -125,9 +126,17 @@ test: deps-test
 # End to end: shell and Python programs that drive the real binary (harness.py is what they share).
 E2E := $(filter-out test/e2e/harness.py,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
 JOBS_TEST ?= 2
-check: $(OUT)/verbatim $(TEST_BIN) $(BENCH_BIN)
+check: $(OUT)/verbatim $(TEST_BIN) $(E2E_BIN) $(BENCH_BIN)
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \
 		$(TEST_BIN) $(E2E)
+
+# The same under sanitizers (MODE=asan or tsan): everything without a server, and the main paths with one.
+sanitize: $(OUT)/verbatim $(TEST_BIN) $(E2E_BIN)
+	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) prove --timer --merge $(TEST_BIN) test/e2e/smoke.py test/e2e/store.py $(wildcard test/e2e/wire.py test/e2e/hostile.py)
+
+sanitize-threads: $(OUT)/verbatim
+	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 prove --timer --merge test/e2e/smoke.py \
+		$(wildcard test/e2e/tenants.py)
 
 layers:
 	@sh test/layers.sh

@@ -141,18 +141,18 @@ static void source_payload(struct source *s, struct row *r)
 		"would", "like", "a", "refund", "please", "could", "you", "check", "invoice", "thank", "printer", "does",
 		"work", "after", "update", "again", "account", "locked", "since", "yesterday", "waiting", "for", "answer",
 	};
-	char *p = r->payload;
-	size_t target = (size_t)s->payload_bytes;
+	size_t target = (size_t)s->payload_bytes, size = sizeof(r->payload), used;
 
-	p += sprintf(p, "{\"channel\":\"email\",\"content\":\"");
+	used = (size_t)snprintf(r->payload, size, "{\"channel\":\"email\",\"content\":\"");
 	do {
 		const char *w = words[source_random(s) % (sizeof(words) / sizeof(words[0]))];
 
-		p += sprintf(p, "%s ", w);
-	} while ((size_t)(p - r->payload) + 72 < target);
-	p += sprintf(p, "\",\"message_id\":\"%016" PRIx64 "%016" PRIx64 "\",\"type\":\"text\"}",
-		     source_random(s), source_random(s));
-	r->payload_bytes = (int32_t)(p - r->payload);
+		used += (size_t)snprintf(r->payload + used, size - used, "%s ", w);
+	} while (used + 72 < target);
+	used += (size_t)snprintf(r->payload + used, size - used,
+				 "\",\"message_id\":\"%016" PRIx64 "%016" PRIx64 "\",\"type\":\"text\"}",
+				 source_random(s), source_random(s));
+	r->payload_bytes = (int32_t)used;
 }
 
 static void source_next(struct source *s, struct row *r)

@@ -319,11 +319,18 @@ static bool more(const struct load *l, int64_t now)
 	return now < l->stop_sending && (!l->events || l->sent_events < l->events);
 }
 
-static void watch(struct load *l, struct connection *c)
+/* Sends, and asks for word when the socket has room for the rest. */
+static void push(struct load *l, struct connection *c)
 {
-	bool wants = client_unsent(c->client) > 0;
-	struct epoll_event e = { .events = EPOLLIN | (wants ? EPOLLOUT : 0u), .data.ptr = c };
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
+	struct error error;
+	bool wants;
 
+	if (client_unsent(c->client) && client_flush(c->client, &error))
+		die("sending", &error);
+	wants = client_unsent(c->client) > 0;
+	if (wants)
+		e.events |= EPOLLOUT;
 	if (wants != c->waits_for_room && epoll_ctl(l->epoll, EPOLL_CTL_MOD, client_fd(c->client), &e) == 0)
 		c->waits_for_room = wants;
 }
@@ -355,7 +362,7 @@ static void send_some(struct load *l, struct connection *c)
 	if (!l->rate)
 		while (c->outstanding < l->outstanding && more(l, now) && send_one(l, c, now))
 			;
-	watch(l, c);
+	push(l, c);
 }
 
 /* Open loop: what is due by now, over the connections in turn; late when all are full, and counted so. */
@@ -374,7 +381,7 @@ static void send_due(struct load *l, int64_t now, long *turn)
 		}
 		if (!c || !send_one(l, c, l->schedule / 1000))
 			return;
-		watch(l, c);
+		push(l, c);
 		*turn = (c - l->at + 1) % l->connections;
 		l->schedule += gap_ns;
 	}
@@ -420,7 +427,7 @@ static void open_all(struct load *l)
 		struct connection *c = &l->at[i];
 		struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 
-		c->client = client_new(&(struct client_options){ .addresses = l->to, .token = l->token, .name = "bench load" });
+		c->client = client_new(&(struct client_options){ .addresses = l->to, .token = l->token, .name = "bench load", .corked = true });
 		if (client_open(c->client, &error))
 			die("cannot connect", &error);
 		c->pending = mem_alloc((size_t)l->outstanding * sizeof(*c->pending));
@@ -448,14 +455,17 @@ static void run(struct load *l)
 		send_some(l, &l->at[i]);
 	while (more(l, now) || l->sent_events > l->acked_events + (l->errors + l->retries) * l->batch) {
 		struct epoll_event events[256];
-		int wait_ms = 100, n;
+		int64_t wait_us = 100000;
+		struct timespec wait;
+		int n;
 
 		if (l->rate && more(l, now)) {
 			int64_t left = l->schedule / 1000 - time_monotonic();
 
-			wait_ms = left <= 0 ? 0 : left < 1000 ? 1 : (int)(left / 1000);
+			wait_us = left < 0 ? 0 : left < wait_us ? left : wait_us;
 		}
-		n = epoll_wait(l->epoll, events, 256, wait_ms < 100 ? wait_ms : 100);
+		wait = (struct timespec){ .tv_nsec = wait_us * 1000 };
+		n = epoll_pwait2(l->epoll, events, 256, &wait, NULL); /* a millisecond would be too coarse */
 		if (n < 0 && errno != EINTR) {
 			perror("load: epoll_wait");
 			exit(1);

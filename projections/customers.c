@@ -16,7 +16,7 @@
  */
 #include "projections/customers.h"
 
-#include "fold/plan.h"
+#include "projections/conversations.h"
 #include "projections/registry.h"
 #include "rules/lifecycle.h"
 
@@ -170,7 +170,8 @@ static int on_seen(struct fold *f, const struct event *e)
 /* The customer wrote: not an anomaly here when there is none, the conversations' fold says so. */
 static int on_activity(struct fold *f, const struct event *e)
 {
-	struct customer *c = customer_find(f, &e->customer_id);
+	const struct conversation *talk = uuid_is_nil(&e->customer_id) ? conversation_find(f, &e->conversation_id) : NULL;
+	struct customer *c = customer_find(f, talk ? &talk->customer_id : &e->customer_id);
 
 	if (e->type->kind == EV_MESSAGE_RECEIVED && !bytes_is(field_text(&f->fields, "sender_type"), "customer"))
 		return 0;

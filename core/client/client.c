@@ -243,7 +243,12 @@ int client_send(struct client *c, const char *method, struct bytes params, uint3
 	buffer_add(&c->out, head, 9);
 	buffer_add(&c->out, method, method_len);
 	buffer_add(&c->out, params.data, params.len);
-	return flush(c, error);
+	return c->options.corked ? 0 : flush(c, error);
+}
+
+int client_flush(struct client *c, struct error *error)
+{
+	return c->fd >= 0 ? flush(c, error) : error_set(error, E_UNAVAILABLE, "not connected");
 }
 
 /* 1: `*answer` is filled from the bytes at hand; 0: more are needed. */

@@ -34,6 +34,7 @@ struct client_options {
 	int connect_ms;        /* for connecting and hello, each address; 0: 5,000 */
 	size_t out_bytes;      /* most unsent bytes; 0: 16 MiB */
 	size_t frame_bytes;    /* most bytes of one answer; 0: 64 MiB */
+	bool corked;           /* client_send only fills the buffer; client_flush and client_poll send */
 };
 
 /* What hello told. */
@@ -95,8 +96,9 @@ int client_poll(struct client *c, int timeout_ms, struct client_answer *answer, 
 int client_call(struct client *c, const char *method, struct bytes params, int timeout_ms, msgpack_object *result,
 		struct error *error) must_check;
 
-/* For callers with a poll loop of their own: the socket (-1: closed), and whether output waits for room in it. */
+/* For callers with a poll loop of their own: the socket (-1: closed), what it takes is sent, and what still waits. */
 int client_fd(const struct client *c);
+int client_flush(struct client *c, struct error *error) must_check;
 size_t client_unsent(const struct client *c);
 
 /* How long to wait before attempt 1, 2, ...: 50 ms doubled up to 3 s, of which a random half to whole is taken. */

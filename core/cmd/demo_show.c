@@ -6,7 +6,12 @@
 #include "base/term.h"
 #include "store/db.h"
 
-enum { QUEUE_ROWS = 10, TIMELINE_ROWS = 40 };
+enum { PLAIN_WIDTH = 120 }; /* of what goes into a file or a pipe */
+
+static int width_of_output(void)
+{
+	return term_is_terminal(stdout) ? term_width(stdout) : PLAIN_WIDTH;
+}
 
 static void heading(const char *text)
 {
@@ -19,7 +24,7 @@ static void print_table(struct table *t)
 {
 	struct buffer out = { 0 };
 
-	table_print(t, &out, term_width(stdout), term_has_colour(stdout));
+	table_print(t, &out, width_of_output(), term_has_colour(stdout));
 	fwrite(out.data ? out.data : "", 1, out.len, stdout);
 	buffer_release(&out);
 	table_release(t);
@@ -111,7 +116,7 @@ static int show_queue(struct pg_conn *conn, const char *tenants, struct error *e
 static int show_timeline(struct pg_conn *conn, const char *tenants, struct error *error)
 {
 	bool colour = term_has_colour(stdout);
-	int width = term_width(stdout), code, receipts;
+	int width = width_of_output(), code, receipts;
 	struct pg_result *rows;
 	const char *values[2];
 	char tenant[40], id[40], title[300];

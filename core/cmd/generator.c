@@ -96,7 +96,7 @@ int64_t world_stamp(const struct generator *g, int64_t offset_us)
 	return g->options.live ? time_wall() : g->now + offset_us;
 }
 
-void world_end(struct generator *g, bool loose)
+bool world_end(struct generator *g, bool loose)
 {
 	struct line_writer *w = &g->lines;
 	const char *line;
@@ -116,7 +116,9 @@ void world_end(struct generator *g, bool loose)
 		hold(g, line, len, until);
 		g->counts.late++;
 		w->out.len = w->start;
+		return true;
 	}
+	return false;
 }
 
 struct talk *world_open(struct generator *g, int64_t at)

@@ -84,15 +84,17 @@ static inline bool chance(struct generator *g, unsigned n)
 /* generator.c: the moment as it is written into events: the simulation's, or the wall clock's. */
 int64_t world_stamp(const struct generator *g, int64_t offset_us);
 
-/* generator.c: ends the line; `loose` ones may come late. */
-void world_end(struct generator *g, bool loose);
+/* generator.c: ends the line; `loose` ones may come late, and true tells that this one will. */
+bool world_end(struct generator *g, bool loose);
 
 /* generator.c: a place for a new talk that begins at `at`, or NULL when all are taken. */
 struct talk *world_open(struct generator *g, int64_t at);
 
-/* generator_story.c */
+/* generator_setup.c, generator_story.c, generator_issue.c */
 void story_setup(struct generator *g, struct tenant *t);
 void story_begin(struct generator *g, struct talk *talk);
 void story_beat(struct generator *g, struct talk *talk); /* sets talk->next and talk->beat; BEAT_GONE ends it */
+void story_escalate(struct generator *g, struct talk *talk);
+void story_issue(struct generator *g, struct talk *talk);
 
 #endif

@@ -49,15 +49,16 @@ static void print_shards(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 4, (const char *const[]){ ">shard", ">events", "state", ">waiting" });
+	table_init(&t, 5, (const char *const[]){ ">shard", ">events", "state", ">waiting", "error" });
 	for (uint32_t i = 0; i < count; i++) {
-		struct bytes state = client_text(&shards[i], "state");
+		struct bytes state = client_text(&shards[i], "state"), error = client_text(&shards[i], "error");
 		int64_t waiting = client_int(&shards[i], "waiting_events", 0);
 
 		table_cell(&t, "%lld", (long long)client_int(&shards[i], "shard", 0));
 		table_cell(&t, "%s", human_count(client_int(&shards[i], "position", 0), text));
 		table_cell_style(&t, state_style(state), "%.*s", (int)state.len, state.data ? state.data : "");
 		table_cell(&t, "%s", human_count(waiting, text));
+		table_cell_style(&t, STYLE_RED, "%.*s", (int)error.len, error.data ? error.data : "");
 	}
 	table_print(&t, out, width, colour);
 	table_release(&t);
@@ -96,7 +97,7 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
 	int width = term_width(stdout);
 	struct bytes version = client_text(map, "version"), log_id = client_text(map, "log_id");
-	struct bytes database = client_text(client_member(map, "database"), "state");
+	struct bytes database = client_text(map, "database");
 	char a[HUMAN_TEXT], b[HUMAN_TEXT];
 
 	buffer_printf(out, "%s%s%s at %s, up %s\n", term_style(ready ? STYLE_GREEN : STYLE_RED, colour), ready ? "ready" : "not ready",

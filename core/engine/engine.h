@@ -73,7 +73,8 @@ struct engine {
 		struct store_connect connect;
 		struct store_maintain maintain;
 	} control_call;
-	struct store_connect known; /* what the first connection learned */
+	struct store_connect known; /* what the first connection learned; its texts in known_arena, until they are journaled */
+	struct arena known_arena;
 	uv_timer_t control_timer;   /* the next look at the months, or the next try to connect */
 	int control_failures;       /* in a row */
 	bool control_busy, control_connected;

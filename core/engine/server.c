@@ -254,20 +254,22 @@ static void start_parts(struct engine *e)
 	reader_start(&e->reader);
 }
 
-static void on_created_answer(struct request *r)
+static void on_journaled(struct request *r)
 {
+	if (r->status && r->status != E_STOPPING)
+		log_warn("server", "an event about the log was not journaled: %s", r->error.message);
 	request_free(&running->pool, r);
 }
 
 /*
- * The log's own first event: log.created in shard 0.  Its id follows from the log_id, so that whichever engine
- * comes first stores it, and all others find it there.
+ * What the engine journals of the log itself, in shard 0: log.created, and log.adopted for the epoch we are in.  The
+ * event's id follows from what it says, so that whichever engine comes first stores it and all others find it there.
  */
-static void journal_creation(struct engine *e)
+static void journal(struct engine *e, const char *type, int32_t epoch, int64_t occurred_at, struct bytes payload)
 {
 	struct request *r = request_new(&e->pool);
-	struct buffer packed = { 0 };
-	char text[512], log_id[UUID_TEXT], event_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
+	struct buffer text = { 0 }, seed = { 0 }, packed = { 0 };
+	char log_id[UUID_TEXT], event_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
 	msgpack_object list;
 	msgpack_zone zone;
 	struct error error;
@@ -275,26 +277,40 @@ static void journal_creation(struct engine *e)
 	uint8_t hash[32];
 	size_t at = 0;
 
-	sha256_two("log.created", 11, e->log.log_id.b, 16, hash);
+	buffer_printf(&seed, "%s %s %d", type, uuid_format(&e->log.log_id, log_id), epoch);
+	sha256(seed.data, seed.len, hash);
 	uuid_v8(&id, hash);
-	snprintf(text, sizeof(text),
-		 "[{\"event_id\":\"%s\",\"event_type\":\"log.created\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\","
-		 "\"actor_type\":\"system\",\"occurred_at\":\"%s\",\"payload\":{\"log_id\":\"%s\",\"shards\":%d}}]",
-		 uuid_format(&id, event_id), uuid_format(&system_tenant, tenant), uuid_format(&e->log.log_id, log_id),
-		 time_format(e->known.created_at, when), log_id, e->shards);
-	r->answer = on_created_answer;
+	buffer_printf(&text,
+		      "[{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\","
+		      "\"actor_type\":\"system\",\"occurred_at\":\"%s\",\"payload\":%.*s}]",
+		      uuid_format(&id, event_id), type, uuid_format(&system_tenant, tenant), log_id,
+		      time_format(occurred_at, when), (int)payload.len, payload.data);
+	r->answer = on_journaled;
 	error_clear(&error);
 	msgpack_zone_init(&zone, 1024);
-	if (json_to_msgpack(bytes_text(text), &packed, &error) ||
+	if (json_to_msgpack(buffer_bytes(&text), &packed, &error) ||
 	    msgpack_unpack(packed.data, packed.len, &at, &zone, &list) != MSGPACK_UNPACK_SUCCESS ||
 	    request_decode(r, &list, NULL, e->env.env.wall(&e->env.env), &e->request_limits, &error)) {
-		log_warn("server", "the log's first event was not journaled: %s", error.message);
+		log_warn("server", "%s was not journaled: %s", type, error.message);
 		request_free(&e->pool, r);
 	} else {
 		appender_submit(&e->appenders[0], r);
 	}
 	msgpack_zone_destroy(&zone);
 	buffer_release(&packed);
+	buffer_release(&text);
+	buffer_release(&seed);
+}
+
+static void journal_log(struct engine *e)
+{
+	char payload[128], log_id[UUID_TEXT];
+
+	snprintf(payload, sizeof(payload), "{\"log_id\":\"%s\",\"shards\":%d}", uuid_format(&e->log.log_id, log_id), e->shards);
+	journal(e, "log.created", 1, e->known.created_at, bytes_text(payload));
+	if (e->known.adoption.data)
+		journal(e, "log.adopted", e->known.epoch, e->known.adopted_at, e->known.adoption);
+	arena_release(&e->known_arena);
 }
 
 static void log_is_known(struct engine *e)
@@ -307,7 +323,7 @@ static void log_is_known(struct engine *e)
 		begin_stop(e);
 		return;
 	}
-	journal_creation(e);
+	journal_log(e);
 	e->ready = true;
 	if (e->options->ready)
 		e->options->ready(e->options->data, buffer_text(&e->addresses));
@@ -324,6 +340,8 @@ static void control_go(struct engine *e)
 	e->control_call.request.done = on_control;
 	e->control_call.request.data = e;
 	if (!e->control_connected) {
+		if (!e->ready)
+			e->control_call.connect.arena = &e->known_arena;
 		e->control->ops->connect(e->control, &e->control_call.connect);
 		return;
 	}
@@ -465,6 +483,7 @@ static void release(struct engine *e)
 	request_pool_release(&e->pool);
 	buffer_release(&e->addresses);
 	msgpack_zone_destroy(&e->zone);
+	arena_release(&e->known_arena);
 	pg_factory_free(e->factory);
 }
 
@@ -493,6 +512,7 @@ int server_run(const struct server_options *options, struct error *error)
 	uv_loop_init(&e->loop);
 	env_uv_init(&e->env, &e->loop);
 	msgpack_zone_init(&e->zone, 64 << 10);
+	arena_init(&e->known_arena, 1024);
 	random_system(random, sizeof(random));
 	uuid_v4(&e->owner, random);
 	e->started_at = time_monotonic();

@@ -71,7 +71,7 @@ CREATE FUNCTION verbatim.month_start(at timestamptz) RETURNS timestamptz
 CREATE TABLE verbatim.log_identity (
     log_id     uuid        NOT NULL,
     epoch      int4        NOT NULL CHECK (epoch >= 1),
-    shards     int2        NOT NULL CHECK (shards BETWEEN 1 AND 1024),
+    shards     int2        NOT NULL CHECK (shards BETWEEN 1 AND 255),
     created_at timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX log_identity_one_row ON verbatim.log_identity ((true));
@@ -257,7 +257,8 @@ BEGIN
     IF to_regclass(leaf) IS NULL THEN
         PERFORM pg_advisory_xact_lock(hashtext('verbatim.make_leaf'), hashtext(leaf));
     END IF;
-    IF to_regclass(leaf) IS NOT NULL THEN
+    -- Not to_regclass again: it would answer out of a cache that has not heard of what was waited for.
+    IF EXISTS (SELECT FROM pg_class WHERE relname = short AND relnamespace = 'verbatim'::regnamespace) THEN
         IF NOT EXISTS (SELECT FROM pg_inherits
                        WHERE inhrelid = to_regclass(leaf) AND inhparent = 'verbatim.event_log'::regclass) THEN
             RAISE EXCEPTION 'table "%" is there but is no leaf of the log', leaf

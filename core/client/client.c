@@ -349,7 +349,7 @@ int client_call(struct client *c, const char *method, struct bytes params, int t
 	if (n)
 		return n;
 	do {
-		int64_t left = (deadline - time_monotonic()) / 1000;
+		int64_t left = (deadline - time_monotonic() + 999) / 1000; /* never early: that would look like a signal */
 
 		n = client_poll(c, left > 0 ? (int)left : 0, &answer, error);
 	} while (n == 1 && answer.msgid != msgid);

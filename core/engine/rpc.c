@@ -1,6 +1,16 @@
 /* rpc - see rpc.h. */
 #include "engine/rpc.h"
 
+/* A method's name; some clients (pynvim) send their own as bin. */
+static bool method_name(const msgpack_object *o, struct bytes *out)
+{
+	if (o->type == MSGPACK_OBJECT_BIN) {
+		*out = bytes_of(o->via.bin.size ? o->via.bin.ptr : "", o->via.bin.size);
+		return true;
+	}
+	return rpc_text(o, out);
+}
+
 int rpc_decode(const msgpack_object *m, struct rpc_call *call, struct error *error)
 {
 	const msgpack_object *a = m->type == MSGPACK_OBJECT_ARRAY ? m->via.array.ptr : NULL;
@@ -16,7 +26,7 @@ int rpc_decode(const msgpack_object *m, struct rpc_call *call, struct error *err
 		return error_set(error, E_PROTOCOL,
 				 "a message is not a MessagePack-RPC request [0, msgid, method, params] or notification [2, method, params]");
 	}
-	if (!rpc_text(&a[n - 2], &call->method) || a[n - 1].type != MSGPACK_OBJECT_ARRAY)
+	if (!method_name(&a[n - 2], &call->method) || a[n - 1].type != MSGPACK_OBJECT_ARRAY)
 		return error_set(error, E_PROTOCOL, "the method is not a str or the params are not an array");
 	call->params = a[n - 1].via.array.ptr;
 	call->param_count = a[n - 1].via.array.size;

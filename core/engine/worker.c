@@ -12,7 +12,7 @@ enum {
 	STOPPED_MS = 15000,     /* a stopped worker looks again */
 	STANDBY_MS = 1000,
 	WATCHED_MS = 50,
-	ROUNDS_MOST = 8,
+	ROUNDS_MOST = 1000,     /* of loads for one batch: references end (merge chains are bounded by the folds) */
 	ARENA_BLOCK = 256 << 10,
 };
 
@@ -308,7 +308,6 @@ static void begin(struct worker *w)
 	w->from = 0;
 	w->width = w->count < w->most ? w->count : w->most;
 	w->rounds = 0;
-	w->rows.missed_count = 0;
 	set_state(w, WORKER_LOADING);
 }
 
@@ -341,15 +340,10 @@ static bool load_send(struct worker *w)
 
 	arena_reset(&w->load_arena);
 	memset(keys, 0, sizeof(*keys));
-	if (w->rows.missed_count) {
-		keys->count = keys->capacity = w->rows.missed_count;
-		keys->keys = arena_alloc(&w->load_arena, sizeof(*keys->keys) * (size_t)keys->count);
-		memcpy(keys->keys, w->rows.missed, sizeof(*keys->keys) * (size_t)keys->count);
-	}
 	state_wants(&w->rows, w->events + w->from, w->width, &w->load_arena, keys);
 	if (keys->count == 0)
 		return false;
-	assert(w->rounds++ < ROUNDS_MOST * 4);
+	assert(w->rounds++ < ROUNDS_MOST);
 	memset(c, 0, sizeof(*c));
 	c->keys = keys->keys;
 	c->count = keys->count;
@@ -369,7 +363,6 @@ static void load_take(struct worker *w)
 	}
 	for (int i = 0; i < c->count; i++)
 		state_put(&w->rows, &c->keys[i], c->rows[i]);
-	w->rows.missed_count = 0;
 }
 
 static int fold_all(struct worker *w, struct error *error)
@@ -427,14 +420,8 @@ static void fold_and_write(struct worker *w)
 
 	error_clear(&e);
 	status = fold_all(w, &e);
-	if (status == E_CANCELLED) { /* a row that was not foreseen: load it besides and fold again */
-		struct row_key *missed = arena_alloc(&w->load_arena, sizeof(*missed) * (size_t)w->rows.missed_count);
-		int n = w->rows.missed_count;
-
-		memcpy(missed, w->rows.missed, sizeof(*missed) * (size_t)n);
+	if (status == E_CANCELLED) { /* a row that was not foreseen: state_wants names it now, and all is folded again */
 		state_drop(&w->rows);
-		memcpy(w->rows.missed, missed, sizeof(*missed) * (size_t)n);
-		w->rows.missed_count = n;
 		return;
 	}
 	if (status) {

@@ -96,6 +96,19 @@ class RpcError(Exception):
         self.error = error
 
 
+def refused(call, code, name, **want):
+    """The call must end in this error; `want` names what its map says besides (field, index, position)."""
+    try:
+        result = call()
+    except RpcError as error:
+        got = dict({k: error.error.get(k) for k in want}, code=error.code)
+        same(got, dict(want, code=code), name)
+        return error
+    ok(False, name)
+    note("was not refused: %r" % (result,))
+    return None
+
+
 class Client:
     """One connection.  call() waits for its answer; send() and recv() are for pipelining."""
 
@@ -283,6 +296,14 @@ class Engine:
     def socket_folder(self):
         with open(os.path.join(self.data, "pg.socket")) as f:
             return f.read().strip()
+
+    def resident(self):
+        """Bytes of the engine's process in memory."""
+        with open("/proc/%d/statm" % self.process.pid) as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def alive(self):
+        return self.process.poll() is None
 
     def conninfo(self, user="postgres"):
         """libpq's words for the embedded server, for psql and for a second engine."""

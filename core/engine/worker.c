@@ -305,6 +305,7 @@ static void read_send(struct worker *w)
 
 static void begin(struct worker *w)
 {
+	w->empty_reads = 0;
 	w->from = 0;
 	w->width = w->count < w->most ? w->count : w->most;
 	w->rounds = 0;
@@ -322,7 +323,7 @@ static void read_take(struct worker *w)
 	drop_batch(w);
 	if (r->count == 0) {
 		set_state(w, WORKER_IDLE);
-		if (feed_head(w->feed) <= w->position) /* what came while we read needs no wait */
+		if (w->empty_reads++ || feed_head(w->feed) <= w->position) /* what came while we read needs no wait */
 			wait_ms(w, w->limits.poll_ms);
 		return;
 	}

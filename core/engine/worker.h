@@ -76,6 +76,7 @@ struct worker {
 	struct random random;
 	bool request_out, timer_out, closing, woken;
 	int failures;
+	int empty_reads;         /* in a row, while the feed says that there is more */
 	int32_t epoch;
 	int32_t generation;
 	int64_t position;

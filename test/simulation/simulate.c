@@ -21,7 +21,7 @@
 #include "tap.h"
 #include "world.h"
 
-enum { ENGINES = 2, CLIENTS = 5, EVENTS_MOST = 5, STEPS_MOST = 3000000, TENANTS = 3, CONVERSATIONS = 3 };
+enum { ENGINES = 2, CLIENTS = 5, EVENTS_MOST = 5, STEPS_MOST = 200000, TENANTS = 3, CONVERSATIONS = 3 };
 
 struct engine_sim {
 	struct world *world;

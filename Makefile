@@ -130,7 +130,7 @@ test: deps-test
 	@$(MAKE) --no-print-directory check
 
 # End to end: shell and Python programs that drive the real binary (harness.py is what they share).
-E2E := $(filter-out test/e2e/harness.py,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
+E2E := $(filter-out test/e2e/harness.py test/e2e/common.sh,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
 JOBS_TEST ?= 2
 check: $(OUT)/verbatim $(TEST_BIN) $(E2E_BIN) $(BENCH_BIN)
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \

@@ -403,6 +403,6 @@ void catalog_print(struct buffer *out, enum catalog_format format, const char *p
 	if (format == CATALOG_JSON)
 		buffer_add_text(out, "\n]\n");
 	else if (format == CATALOG_TEXT && last)
-		buffer_printf(out, "%s* required   + at least one of these   pii: personal data, sealed for each customer%s\n",
+		buffer_printf(out, "%s* required   + at least one of these   pii: personal data%s\n",
 			      p->faint, p->off);
 }

@@ -151,6 +151,8 @@ static void engine_up(void *data)
 	struct engine_sim *e = data;
 	struct world *w = e->world;
 
+	if (e->sim->ending)
+		return;
 	world_env_init(&e->env, w, (int64_t)random_below(&w->random, 2 * TIME_SECOND) - TIME_SECOND);
 	e->factory = world_factory_new(w);
 	random_fill(&w->random, &e->owner, sizeof(e->owner));

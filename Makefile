@@ -123,11 +123,11 @@ deps-test:
 
 DATA ?= var
 run: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@$(OUT)/verbatim demo --data '$(DATA)' $(if $(ONCE),--once)
 
 test: deps-test
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory -j$$(nproc) check
 
 # End to end: shell and Python programs that drive the real binary (harness.py is what they share).
 E2E := $(filter-out test/e2e/harness.py test/e2e/common.sh,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))

@@ -44,7 +44,7 @@ enum {
  */
 static const char settings[] =
 	"# Written by verbatim at each start; change settings with ALTER SYSTEM instead.\n"
-	"max_connections = 60\n"
+	"max_connections = 200\n"
 	"shared_buffers = 128MB\n"
 	"fsync = on\n"
 	"full_page_writes = on\n"

@@ -6,7 +6,7 @@
  *   server_run .......... ready(): engine.json, one line on stdout
  *   engine.json away, cluster stopped, lock given up
  *
- * The first SIGINT, SIGTERM or SIGHUP begins an orderly stop; a second one ends the process at once, after telling
+ * The first SIGINT, SIGTERM or SIGHUP begins an orderly stop; one that comes later ends the process at once, after telling
  * the cluster to shut down.  Both are safe: what was acknowledged is committed.
  */
 #include <limits.h>
@@ -88,14 +88,22 @@ static const struct option options[] = {
 static const struct cluster *volatile signal_cluster;
 static volatile sig_atomic_t stop_count;
 
+/* `timeout` and some supervisors signal the process and then its group: what comes within a second is the same wish. */
 static void on_signal(int signal)
 {
+	static int64_t first;
 	const struct cluster *c = signal_cluster;
+	struct timespec now;
 
-	if (stop_count++ == 0) {
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (stop_count == 0) {
+		stop_count = 1;
+		first = now.tv_sec * TIME_SECOND + now.tv_nsec / 1000;
 		server_stop();
 		return;
 	}
+	if (now.tv_sec * TIME_SECOND + now.tv_nsec / 1000 - first < TIME_SECOND)
+		return;
 	if (c)
 		cluster_abandon(c);
 	_exit(75); /* E_INTERRUPTED's */

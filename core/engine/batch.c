@@ -92,7 +92,7 @@ enum fit { FITS, WAITS, FINISHED };
  */
 static enum fit request_fits(struct batch *b, struct request *r)
 {
-	int fresh = 0, known = 0;
+	int fresh = 0, known = -1; /* the first event that stands in the log */
 
 	for (int i = 0; i < r->count; i++) {
 		struct event *e = &r->events[i];
@@ -100,7 +100,8 @@ static enum fit request_fits(struct batch *b, struct request *r)
 		void **slot;
 
 		if (r->states[i].duplicate_at) {
-			known++;
+			if (known < 0)
+				known = i;
 			continue;
 		}
 		slot = map_put(&b->ids, &key);
@@ -125,9 +126,11 @@ static enum fit request_fits(struct batch *b, struct request *r)
 	}
 	if (fresh == 0)
 		return FINISHED;
-	if (known && r->expect_count) {
+	if (known >= 0 && r->expect_count) {
 		r->status = error_set(&r->error, E_CONFLICT,
 				      "some of the request's events stand in the log and some do not; with 'expect' it must be all or none");
+		r->error.index = known;
+		r->error.position = r->states[known].duplicate_at;
 		return FINISHED;
 	}
 	for (int x = 0; x < r->expect_count; x++)

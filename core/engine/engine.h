@@ -7,8 +7,9 @@
  *      +------------------------------------- answers ---------------------+
  *
  * Memory.  Four things grow with what clients do, and each has a bound, all parts of --memory: bytes of requests
- * in flight, bytes of half frames, bytes of answers not yet taken by their readers, and the feeds.  Over a bound
- * the server stops reading sockets; it goes on when a quarter is free again.
+ * in flight, bytes of half frames, bytes of answers not yet taken by their readers, and what the workers hold (feeds
+ * and row caches).  Over the bound of the first or third the server stops reading sockets and goes on when a quarter
+ * is free again; over the second it closes whoever holds more than a fair share; the fourth drops its oldest.
  */
 #ifndef VERBATIM_ENGINE_ENGINE_H
 #define VERBATIM_ENGINE_ENGINE_H

@@ -25,8 +25,8 @@ enum {
 	MAINTAIN_MS = 60000,
 	CONTROL_RETRY_MS = 300,
 	CONTROL_TRIES = 100,      /* at start: about half a minute, then the command ends with the reason */
-	FEED_BYTES = 2 << 20,
-	STATE_BYTES = 3 << 20,
+	FEED_MOST = 2 << 20,      /* of one worker's feed; less when --memory or the number of shards says so */
+	STATE_MOST = 3 << 20,     /* of half a worker's row cache, likewise */
 	BATCH_BYTES = 4 << 20,
 	WORKER_EVENTS = 2000,
 	WORKER_READ_BYTES = 2 << 20,
@@ -48,10 +48,8 @@ static void begin_stop(struct engine *e);
 
 void engine_balance(struct engine *e)
 {
-	bool full = e->inflight_bytes > e->inflight_limit || e->partial_bytes > e->partial_limit ||
-		    e->out_bytes > e->out_limit;
-	bool roomy = e->inflight_bytes < e->inflight_limit / 4 * 3 && e->partial_bytes < e->partial_limit / 4 * 3 &&
-		     e->out_bytes < e->out_limit / 4 * 3;
+	bool full = e->inflight_bytes > e->inflight_limit || e->out_bytes > e->out_limit;
+	bool roomy = e->inflight_bytes < e->inflight_limit / 4 * 3 && e->out_bytes < e->out_limit / 4 * 3;
 
 	if (!e->paused && full) {
 		e->paused = true;
@@ -204,6 +202,14 @@ static int listen_all(struct engine *e, struct error *error)
 
 static void on_appender_closed(void *data, struct appender *a);
 
+/* One worker's part of `1/share` of --memory. */
+static size_t worker_share(const struct engine *e, int64_t share, size_t most)
+{
+	size_t part = (size_t)(e->options->memory_bytes / share) / (size_t)((e->shards + 1) * group_count);
+
+	return part < most ? part : most;
+}
+
 static void start_parts(struct engine *e)
 {
 	const struct server_options *o = e->options;
@@ -213,7 +219,7 @@ static void start_parts(struct engine *e)
 		.role = o->role,
 		.threads = (int)o->workers,
 		.shards = e->shards + 1,
-		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, STATE_BYTES, LEASE_MS, POLL_MS },
+		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, worker_share(e, 6, STATE_MOST), LEASE_MS, POLL_MS },
 		.owner = e->owner,
 		.moved = worker_moved,
 	};
@@ -228,7 +234,7 @@ static void start_parts(struct engine *e)
 	};
 	e->feeds = mem_zalloc(sizeof(*e->feeds) * (size_t)((e->shards + 1) * group_count));
 	for (int i = 0; i < (e->shards + 1) * group_count; i++)
-		feed_init(&e->feeds[i], FEED_BYTES);
+		feed_init(&e->feeds[i], worker_share(e, 8, FEED_MOST));
 	e->appenders = mem_zalloc(sizeof(*e->appenders) * (size_t)(e->shards + 1));
 	for (int i = 0; i <= e->shards; i++) {
 		struct appender *a = &e->appenders[i];

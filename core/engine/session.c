@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 
-enum { ELEMENTS_MOST = 600000 };
+enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60 };
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
@@ -30,6 +30,28 @@ static void count_partial(struct session *s)
 
 	e->partial_bytes = e->partial_bytes - s->partial + held;
 	s->partial = held;
+}
+
+/*
+ * Half messages hold more memory than there is for them all: somebody must go, or one client that never ends its
+ * message could stop the others.  It is whoever has just grown past a fair share, else the largest.
+ */
+static void evict_partial(struct session *grown)
+{
+	struct engine *e = grown->engine;
+	struct session *victim = grown;
+	struct error error;
+
+	if (e->partial_bytes <= e->partial_limit)
+		return;
+	if (grown->partial <= e->partial_limit / (size_t)e->session_count)
+		for (struct session *s = e->sessions; s; s = s->next)
+			if (s->partial > victim->partial && !s->closed_after_write)
+				victim = s;
+	error_set(&error, E_OVERLOADED, "too many half messages at a time; connect again, and send smaller ones");
+	buffer_release(&victim->in);
+	count_partial(victim);
+	session_fail(victim, 0, &error);
 }
 
 static void count_out(struct session *s)
@@ -187,6 +209,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (s->in.len == 0 && s->in.cap > 4096)
 		buffer_release(&s->in);
 	count_partial(s);
+	evict_partial(s);
 	engine_balance(s->engine);
 	session_resume(s);
 }
@@ -305,8 +328,10 @@ void session_accept(struct engine *e, uv_stream_t *listener)
 		session_close(s);
 		return;
 	}
-	if (listener->type == UV_TCP)
+	if (listener->type == UV_TCP) {
 		uv_tcp_nodelay(&s->u.tcp, 1);
+		uv_tcp_keepalive(&s->u.tcp, 1, KEEPALIVE_S);
+	}
 	session_resume(s);
 }
 
@@ -323,19 +348,5 @@ void session_sweep(struct engine *e, int64_t now)
 			session_close(s);
 		else if (o->idle_ms && (!busy || stuck) && !e->paused && now - s->active_at > o->idle_ms * 1000)
 			session_close(s);
-	}
-	/* Half messages hold all the memory there is for them, and nothing under way will free any: the largest goes. */
-	if (e->partial_bytes > e->partial_limit && e->inflight_bytes == 0) {
-		struct session *largest = NULL;
-
-		for (struct session *s = e->sessions; s; s = s->next)
-			if (!largest || s->partial > largest->partial)
-				largest = s;
-		if (largest) {
-			struct error error;
-
-			error_set(&error, E_OVERLOADED, "too many half messages; send whole ones, or smaller ones");
-			session_fail(largest, 0, &error);
-		}
 	}
 }

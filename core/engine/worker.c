@@ -179,15 +179,11 @@ static void connect_take(struct worker *w)
 
 static void lease_send(struct worker *w)
 {
-	char name[64];
-
 	memset(&w->call.lease, 0, sizeof(w->call.lease));
-	snprintf(name, sizeof(name), "%s", w->group->name);
 	w->call.lease.name = w->group->name;
 	w->call.lease.shard = w->shard;
 	w->call.lease.owner = w->owner;
 	w->call.lease.ttl_ms = w->limits.lease_ms;
-	w->lease_end = w->env->monotonic(w->env) + w->limits.lease_ms * 1000;
 	ask(w);
 	w->store->ops->lease(w->store, &w->call.lease);
 }

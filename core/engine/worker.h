@@ -81,7 +81,6 @@ struct worker {
 	int32_t generation;
 	int64_t position;
 	int64_t lease_due;       /* monotonic: when it is to be renewed */
-	int64_t lease_end;       /* monotonic: when it may have been lost */
 	bool renewing;
 	bool refusing;           /* the write under way holds the anomaly of a refused event */
 

@@ -195,6 +195,13 @@ static int read_filter(struct engine *e, const msgpack_object *o, struct read_ca
 		} else if (bytes_is(key, "conversation_id")) {
 			if (!rpc_uuid(value, &c->conversation_id))
 				return error_field(error, E_PARAMS, "filter.conversation_id", "not a uuid");
+		} else if (bytes_is(key, "leaf")) {
+			if (value->type != MSGPACK_OBJECT_BIN || value->via.bin.size < 8 || value->via.bin.size > LEAF_BYTES ||
+			    c->from < 2)
+				return error_field(error, E_PARAMS, "filter.leaf",
+						   "not 8 to %d bytes, or 'from' is 1 and there is nothing before it", LEAF_BYTES);
+			memcpy(c->leaf, value->via.bin.ptr, value->via.bin.size);
+			c->leaf_bytes = value->via.bin.size;
 		} else if (bytes_is(key, "types")) {
 			if (value->type != MSGPACK_OBJECT_ARRAY || value->via.array.size > READ_TYPES_MOST)
 				return error_field(error, E_PARAMS, "filter.types", "not an array of at most %d event types",
@@ -211,7 +218,7 @@ static int read_filter(struct engine *e, const msgpack_object *o, struct read_ca
 			}
 		} else {
 			return error_field(error, E_PARAMS, "filter",
-					   "has a key that is none of shard, tenant_id, conversation_id, types");
+					   "has a key that is none of shard, tenant_id, conversation_id, types, leaf");
 		}
 	}
 	if (!uuid_is_nil(&c->conversation_id) && uuid_is_nil(&c->tenant_id))

@@ -88,6 +88,13 @@ static void read_send(struct reader *r, struct read_call *c)
 	r->call.read.tenant_id = c->tenant_id;
 	r->call.read.conversation_id = c->conversation_id;
 	r->call.read.limit = c->limit;
+	if (c->leaf_bytes) { /* first: is this the log that the client has been reading? */
+		r->call.read.after = c->from - 2;
+		r->call.read.upto = c->from - 1;
+		r->call.read.leaves_only = true;
+		r->call.read.tenant_id = r->call.read.conversation_id = (struct uuid){ { 0 } };
+		r->call.read.limit = 1;
+	}
 	r->call.read.bytes = READ_BYTES;
 	r->call.read.arena = &r->arena;
 	ask(r);
@@ -118,6 +125,18 @@ static void read_take(struct reader *r)
 		c->error = s->request.error;
 		c->error.code = E_UNAVAILABLE;
 		finish(r, c);
+		return;
+	}
+	if (c->leaf_bytes) {
+		if (s->count != 1 || memcmp(s->events[0].leaf_hash, c->leaf, c->leaf_bytes) != 0) {
+			c->status = error_field(&c->error, E_LOG_DIVERGED, "filter.leaf",
+						"the log does not hold the event that was read at position %lld",
+						(long long)(c->from - 1));
+			finish(r, c);
+			return;
+		}
+		c->leaf_bytes = 0;
+		enqueue(r, c);
 		return;
 	}
 	if (s->head > r->heads[c->shard])

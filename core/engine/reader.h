@@ -27,6 +27,8 @@ struct read_call {
 	const struct event_type *types[READ_TYPES_MOST];
 	int type_count;
 	int limit;
+	uint8_t leaf[LEAF_BYTES]; /* what the client has seen at from - 1; leaf_bytes of it */
+	size_t leaf_bytes;        /* 0: nothing to compare (any more) */
 	int64_t deadline;        /* monotonic µs; 0: do not wait */
 	/* The outcome. */
 	int status;

@@ -653,12 +653,15 @@ int cluster_stop(struct cluster *c, struct error *error)
 	if (!c)
 		return 0;
 	lock = lock_cluster(c, error);
-	if (lock < 0)
+	if (lock < 0) {
 		status = lock;
-	else if (flock(c->users_fd, LOCK_EX | LOCK_NB) == 0)
+	} else if (flock(c->users_fd, LOCK_EX | LOCK_NB) == 0) {
 		status = shut_down(c, error);
-	else
+		if (!status)
+			rmdir(c->socket_dir); /* made again under its name by the next start */
+	} else {
 		log_info("cluster", "the database server stays: another process uses it");
+	}
 	if (lock >= 0)
 		close(lock);
 	cluster_free(c);

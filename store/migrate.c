@@ -231,7 +231,8 @@ int migrate_may(struct pg_conn *conn, bool *may, struct error *error)
 	int status = db_value(conn,
 			      "SELECT 1 FROM pg_roles u WHERE u.rolname = current_user AND (u.rolsuper"
 			      " OR EXISTS (SELECT FROM pg_roles o WHERE o.rolname = 'verbatim_owner'"
-			      "            AND pg_has_role(u.oid, o.oid, 'MEMBER')))", 0, NULL, answer, sizeof(answer), error);
+			      "            AND pg_has_role(u.oid, o.oid, 'MEMBER'))"
+			      " OR (u.rolcreaterole AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.rolname = 'verbatim_owner')))", 0, NULL, answer, sizeof(answer), error);
 
 	*may = !status && *answer;
 	return status;
@@ -345,7 +346,8 @@ static int refuse_unless_may(struct pg_conn *conn, struct error *error)
 
 	if (!status && !may)
 		status = error_set(error, E_NO_ACCESS,
-				   "this database user may not migrate; connect as a superuser or as a member of verbatim_owner");
+				   "this database user may not migrate; connect as a superuser, or as a login to which a superuser "
+				   "has said: GRANT verbatim_owner, verbatim_engine TO it");
 	return status;
 }
 

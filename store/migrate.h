@@ -51,7 +51,7 @@ const char *migration_state_name(enum migration_state state);
 /* 0 when the database is exactly as this binary needs it; E_MIGRATION otherwise, with the remedy. */
 int migrate_check(struct pg_conn *conn, struct error *error) must_check;
 
-/* Whether the session may migrate: a superuser, or a member of verbatim_owner. */
+/* Whether the session may migrate: a superuser, a member of verbatim_owner, or, where that role is still to be made, a login with CREATEROLE. */
 int migrate_may(struct pg_conn *conn, bool *may, struct error *error) must_check;
 
 /* Applies what is pending, `done` (may be NULL) hears of each; then makes the read models' tables and views. */

@@ -138,6 +138,8 @@ static int check_addresses(struct serve *s, struct error *error)
 	for (int i = 0; i < o->listen.count; i++) {
 		const char *address = o->listen.items[i];
 
+		if (strncmp(address, "unix:", 5) != 0 && !strrchr(address, ':'))
+			return error_set(error, E_USAGE, "--listen %s: say HOST:PORT or unix:PATH, as 127.0.0.1:7411", address);
 		if (!is_of_this_machine(address) && (!o->token || !*o->token))
 			return error_set(error, E_CONFIG,
 					 "'%s' can be reached from other machines: set a token (VERBATIM_TOKEN), or listen on 127.0.0.1",

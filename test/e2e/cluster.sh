@@ -19,7 +19,6 @@ is "$(sql "$T/a" -c 'SHOW listen_addresses')" '' 'no TCP'
 is "$(sql "$T/a" -c 'SHOW fsync')$(sql "$T/a" -c 'SHOW full_page_writes')$(sql "$T/a" -c 'SHOW synchronous_commit')" 'ononon' 'durable'
 is "$(sql "$T/a" -c 'SHOW data_checksums')" 'on' 'with checksums'
 is "$(sql "$T/a" -c 'SHOW server_encoding')" 'UTF8' 'in UTF-8'
-is "$(stat -c %a "$(cat "$T/a/pg.socket")")" '700' 'the folder of the socket is private'
 sql "$T/a" -c "DO \$\$ BEGIN RAISE WARNING 'w'; END \$\$; CREATE TABLE t (a text CHECK (a <> 'the secret'))" >/dev/null 2>&1
 sql "$T/a" -c "INSERT INTO t VALUES ('the secret')" >/dev/null 2>&1
 sql "$T/a" -c "SELECT 'the secret' / 1" >/dev/null 2>&1
@@ -36,6 +35,7 @@ END
 serve "$T/a"
 like "$(cat "$T/serve.out")" "^verbatim .* is ready: tcp 127\.0\.0\.1:[0-9]+; psql: verbatim psql --data $T/a\$" 'one line says where'
 like "$(cat "$T/a/engine.json")" '"addresses": \["tcp 127\.0\.0\.1:[1-9][0-9]*"\]' 'engine.json has the real port'
+is "$(stat -c %a "$(cat "$T/a/pg.socket")")" '700' 'the folder of the socket is private'
 exits 75 'a second engine is refused' "$BIN" serve --data "$T/a" --listen 127.0.0.1:0
 like "$OUT" "pid $ENGINE" 'naming the first'
 server=$(postmaster "$T/a")
@@ -45,6 +45,7 @@ stop
 is "$?" '0' 'SIGTERM ends the engine with status 0'
 is "$(postmaster "$T/a")" '' 'and its server'
 is "$([ -e "$T/a/engine.json" ] && echo there)" '' 'and takes engine.json away'
+is "$([ -e "$(cat "$T/a/pg.socket")" ] && echo there)" '' 'and the folder of the socket'
 
 # ---- psql outlives the engine ----
 serve "$T/a"

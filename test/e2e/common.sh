@@ -1,7 +1,7 @@
 # common - what the end-to-end scripts share: TAP, a private folder, the binary.  Sourced, not run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-BIN=${BIN:-$PWD/build/verbatim}
+BIN=$(realpath "${VERBATIM_BIN:-build/verbatim}")
 [ -x "$BIN" ] || { echo "1..0 # SKIP no binary at $BIN; run make"; exit 0; }
 for v in $(env | sed -n 's/^\(VERBATIM_[A-Z_]*\|PG[A-Z]*\)=.*/\1/p'); do unset "$v"; done
 

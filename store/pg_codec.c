@@ -150,6 +150,16 @@ void pg_array_end(struct pg_params *p, size_t began, int absent)
 	p->lengths[p->count - 1] = (int)(p->data.len - began);
 }
 
+void pg_array_first(struct pg_params *p)
+{
+	int i = p->count - 1;
+
+	if (p->lengths[i] < 0)
+		return;
+	p->at[i] += ARRAY_HEAD + 4;
+	p->lengths[i] -= ARRAY_HEAD + 4;
+}
+
 void pg_item_null(struct pg_params *p)
 {
 	put_be32(buffer_reserve(&p->data, 4), UINT32_MAX);

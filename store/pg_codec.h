@@ -53,6 +53,9 @@ enum pg_oid {
 /* An array element by element: begin, then items through the pg_item_* functions, then end. */
 size_t pg_array_begin(struct pg_params *p, enum pg_oid element, int count);
 void pg_array_end(struct pg_params *p, size_t began, int absent);
+
+/* Makes the array of one element that was put last that element itself. */
+void pg_array_first(struct pg_params *p);
 void pg_item_null(struct pg_params *p);
 void pg_item(struct pg_params *p, const void *data, size_t len);
 

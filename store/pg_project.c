@@ -6,6 +6,11 @@
  * message, and an engine that is stopped in that moment (SIGSTOP, a frozen virtual machine) would hold a
  * shard for everybody, past statement_timeout and idle_in_transaction_session_timeout alike.
  *
+ * The commit does not wait for the disk (synchronous_commit = off): the log is the truth, and rows and checkpoint
+ * are one transaction, so a crash of the server takes back a suffix of both together, never of one.  The log's own
+ * commit stands before it in the WAL and was flushed by its append: what comes back is never ahead of the log.  The
+ * worker that meets the lost connection reads the checkpoint again and folds on from there.
+ *
  * When the server refuses a value and does not say in which table, the writes are tried once more one by one
  * in a transaction that is rolled back, only to learn the read model's name.
  */
@@ -13,6 +18,8 @@
 #include <stdlib.h>
 
 #include "store/pg_rows.h"
+
+enum { FEW_ROWS = 64 }; /* so few say little about which columns vary */
 
 /* The rows by kind of write: 2i inserts into projection i, 2i + 1 updates it.  False for a row of no projection of the group. */
 static bool sort_rows(struct pg_tables *t, const struct store_project *q)
@@ -116,10 +123,10 @@ static void refused(struct pg_session *s, const struct projection *p, const char
 		s->request->status = error_field(&s->request->error, E_ROW_REFUSED, p->name, "%s", words);
 }
 
-static void put_rows(struct pg_session *s, const struct group *g, int kind)
+static void put_rows(struct pg_session *s, const struct pg_shape *shape, int kind)
 {
 	struct pg_tables *t = s->tables;
-	const struct projection *p = g->projections[kind / 2];
+	const struct projection *p = shape->group->projections[kind / 2];
 	struct row *const *rows = t->rows + t->first[kind];
 	int n = t->first[kind + 1] - t->first[kind];
 	char words[128];
@@ -133,10 +140,82 @@ static void put_rows(struct pg_session *s, const struct group *g, int kind)
 	pg_array_uuid(&s->params, rows, n, offsetof(struct row, id));
 	pg_array_int(&s->params, rows, n, offsetof(struct row, last_position), OID_INT8);
 	for (int i = 0; i < p->column_count; i++) {
-		if (put_column(&s->params, rows, n, &p->columns[i]))
+		bool varies = pg_column_varies(shape, kind, i), fits = put_column(&s->params, rows, varies ? n : 1, &p->columns[i]);
+
+		if (!varies)
+			pg_array_first(&s->params);
+		if (fits)
 			continue;
 		snprintf(words, sizeof(words), "a value of column \"%s\" does not fit its type", p->columns[i].name);
 		refused(s, p, words);
+	}
+}
+
+static size_t value_bytes(enum column_kind kind)
+{
+	switch (kind) {
+	case COLUMN_UUID:
+		return sizeof(struct uuid);
+	case COLUMN_ENUM:
+		return sizeof(int16_t);
+	case COLUMN_BOOL:
+		return sizeof(int8_t);
+	case COLUMN_INT2:
+	case COLUMN_INT4:
+	case COLUMN_INT8:
+	case COLUMN_TIME:
+	case COLUMN_DECIMAL:
+		return sizeof(int64_t);
+	default:
+		return 0; /* a text */
+	}
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	struct bytes x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x.len == y.len && !x.data == !y.data && (x.len == 0 || memcmp(x.data, y.data, x.len) == 0);
+}
+
+static bool values_differ(struct row *const *rows, int n, const struct column *c)
+{
+	const char *first = (const char *)rows[0] + c->offset;
+	size_t bytes = value_bytes(c->kind);
+
+	for (int i = 1; i < n; i++) {
+		const char *value = (const char *)rows[i] + c->offset;
+
+		if (bytes ? memcmp(value, first, bytes) != 0 : !same_text(value, first))
+			return true;
+	}
+	return false;
+}
+
+/* Looks which columns vary in this batch that did not before. */
+static void learn_varying(struct pg_tables *t, const struct group *g)
+{
+	if (!t->varying)
+		t->varying = mem_zalloc(2 * GROUP_PROJECTIONS_MAX * sizeof(*t->varying));
+	for (int kind = 0; kind < 2 * g->count; kind++) {
+		const struct projection *p = g->projections[kind / 2];
+		struct row *const *rows = t->rows + t->first[kind];
+		int n = t->first[kind + 1] - t->first[kind];
+		struct pg_varying *v = &t->varying[kind];
+		bool changed = false;
+
+		for (int i = 0; i < p->column_count && i < 64 * PG_COLUMN_WORDS; i++) {
+			uint64_t bit = UINT64_C(1) << (i % 64);
+
+			if ((v->columns[i / 64] & bit) || !values_differ(rows, n, &p->columns[i]))
+				continue;
+			v->columns[i / 64] |= bit;
+			changed = true;
+		}
+		if (changed && ++v->changes > PG_CHANGES_MAX)
+			memset(v->columns, 0xff, sizeof(v->columns));
 	}
 }
 
@@ -156,16 +235,15 @@ static void probe(struct pg_session *s)
 	t->probes[queries++] = -1;
 	for (int kind = 0; kind < 2 * q->group->count; kind++) {
 		uint64_t mask[PG_MASK_WORDS] = { 0 };
-		const uint64_t *built;
-		struct pg_statement *statement;
+		struct pg_shape *shape;
 
 		if (t->first[kind] == t->first[kind + 1])
 			continue;
 		mask[kind / 64] = UINT64_C(1) << (kind % 64);
-		statement = pg_shape_get(t, q->group, q->generation, false, mask, &built);
-		put_rows(s, q->group, kind);
+		shape = pg_shape_get(t, q->group, q->generation, false, true, mask);
+		put_rows(s, shape, kind);
 		t->probes[queries++] = kind;
-		pg_query(s, statement);
+		pg_query(s, &shape->statement);
 	}
 	pg_round(s, 0);
 }
@@ -215,9 +293,9 @@ void pg_project(struct store *store, struct store_project *r)
 	struct pg_session *s = pg_of(store);
 	struct pg_tables *t = s->tables;
 	struct pg_params *p = &s->params;
-	struct pg_statement *statement;
 	uint64_t mask[PG_MASK_WORDS] = { 0 };
-	const uint64_t *built;
+	struct pg_shape *shape;
+	bool few;
 
 	if (!pg_begin(s, &r->request, NULL, on_end))
 		return;
@@ -228,7 +306,10 @@ void pg_project(struct store *store, struct store_project *r)
 	for (int kind = 0; kind < 2 * r->group->count; kind++)
 		if (t->first[kind] < t->first[kind + 1])
 			mask[kind / 64] |= UINT64_C(1) << (kind % 64);
-	statement = pg_shape_get(t, r->group, r->generation, true, mask, &built);
+	few = !t->varying && t->first[2 * r->group->count] < FEW_ROWS;
+	if (!few)
+		learn_varying(t, r->group);
+	shape = pg_shape_get(t, r->group, r->generation, true, few, mask);
 	pg_param_text(p, r->group->name);
 	pg_param_int4(p, r->generation);
 	pg_param_int2(p, r->shard);
@@ -237,12 +318,12 @@ void pg_project(struct store *store, struct store_project *r)
 	pg_param_int8(p, r->new_position);
 	pg_param_bytes(p, r->leaf, LEAF_BYTES);
 	for (int kind = 0; kind < 2 * r->group->count; kind++)
-		if (has(built, kind))
-			put_rows(s, r->group, kind);
+		if (has(shape->mask, kind))
+			put_rows(s, shape, kind);
 	if (r->request.status) {
 		pg_fail(s, r->request.status, "a value does not fit");
 		return;
 	}
-	pg_query(s, statement);
+	pg_query(s, &shape->statement);
 	pg_round(s, 0);
 }

@@ -24,11 +24,25 @@ struct pg_table {
 /* A write: which projections of the group have rows to insert (bit 2i) and to update (bit 2i + 1). */
 enum { PG_MASK_WORDS = 2 * GROUP_PROJECTIONS_MAX / 64 };
 
+/*
+ * Columns of one kind of write whose values differ between the rows of a batch, as far as this session has seen.
+ * The others go out as one value for all rows: most columns of a wide row hold NULL or their fallback, and a
+ * value that is not unnested, parsed and copied a row costs nothing.  What has varied once stays on the list, so
+ * that a session soon settles on its statements; a kind that does not settle is sent whole.
+ */
+enum { PG_COLUMN_WORDS = 2, PG_CHANGES_MAX = 6 };
+
+struct pg_varying {
+	uint64_t columns[PG_COLUMN_WORDS];
+	int changes;
+};
+
 struct pg_shape {
 	const struct group *group;
 	int generation;
 	bool fenced;
 	uint64_t mask[PG_MASK_WORDS];
+	uint64_t (*varying)[PG_COLUMN_WORDS]; /* by kind; NULL: every column varies */
 	struct pg_statement statement;
 	struct pg_shape *next;
 };
@@ -42,6 +56,7 @@ struct pg_tables {
 	struct row **rows;   /* of the write under way, by kind of write */
 	int rows_capacity;
 	int first[2 * GROUP_PROJECTIONS_MAX + 1]; /* where a kind's rows begin in `rows` */
+	struct pg_varying *varying;               /* by kind of write */
 	int probes[2 * GROUP_PROJECTIONS_MAX];    /* kinds tried one by one to find the refused one */
 	int *numbers;        /* of the load under way: key numbers, by projection */
 	int numbers_capacity;
@@ -55,9 +70,14 @@ void pg_tables_reconnect(struct pg_tables *t); /* a new connection knows no stat
 void pg_tables_set(struct pg_tables *t, const struct group *group, int generation);
 struct pg_table *pg_tables_find(struct pg_tables *t, const struct projection *p); /* NULL before a checkpoint */
 
-/* The statement that writes one such shape, built when it is new. */
-struct pg_statement *pg_shape_get(struct pg_tables *t, const struct group *group, int generation, bool fenced,
-				  const uint64_t mask[PG_MASK_WORDS], const uint64_t **built);
+/* The shape of one such write, built when it is new; `few`: nothing is known yet of the columns. */
+struct pg_shape *pg_shape_get(struct pg_tables *t, const struct group *group, int generation, bool fenced, bool few,
+			      const uint64_t mask[PG_MASK_WORDS]);
+
+static inline bool pg_column_varies(const struct pg_shape *s, int kind, int column)
+{
+	return !s->varying || column >= 64 * PG_COLUMN_WORDS || (s->varying[kind][column / 64] >> (column % 64) & 1);
+}
 
 /* Names and types from the tables of the projections. */
 void pg_table_name(const struct projection *p, int generation, char out[PG_NAME_MAX + 1]);

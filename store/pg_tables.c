@@ -40,10 +40,13 @@ static void free_shapes(struct pg_tables *t)
 		struct pg_shape *next = t->shapes->next;
 
 		free((char *)t->shapes->statement.sql);
+		free(t->shapes->varying);
 		free(t->shapes);
 		t->shapes = next;
 	}
 	t->shape_count = 0;
+	if (t->varying)
+		memset(t->varying, 0, 2 * GROUP_PROJECTIONS_MAX * sizeof(*t->varying));
 }
 
 void pg_tables_free(struct pg_tables *t)
@@ -54,6 +57,7 @@ void pg_tables_free(struct pg_tables *t)
 	free(t->tables);
 	free(t->rows);
 	free(t->numbers);
+	free(t->varying);
 	free(t);
 }
 
@@ -126,30 +130,38 @@ void pg_tables_set(struct pg_tables *t, const struct group *group, int generatio
 	}
 }
 
-/* One column of the rows: SELECT-list item over parameter `n`. */
-static void add_unnest(struct buffer *b, const struct column *c, int n)
+/* One column of the rows: SELECT-list item over parameter `n`, an array when the column varies, else one value for all. */
+static void add_source(struct buffer *b, const struct pg_shape *shape, int kind, int column, int n)
 {
-	if (c->kind == COLUMN_TEXTS || c->kind == COLUMN_UUIDS)
-		buffer_printf(b, ", unnest($%d::text[])::%s", n, pg_kind_type(c->kind));
+	const struct column *c = &shape->group->projections[kind / 2]->columns[column];
+	const char *type = pg_kind_type(c->kind);
+	bool list = c->kind == COLUMN_TEXTS || c->kind == COLUMN_UUIDS;
+
+	if (pg_column_varies(shape, kind, column))
+		buffer_printf(b, list ? ", unnest($%d::text[])::%s" : ", unnest($%d::%s[])", n, type);
 	else
-		buffer_printf(b, ", unnest($%d::%s[])", n, pg_kind_type(c->kind));
+		buffer_printf(b, list ? ", (SELECT $%d::text::%s)" : ", $%d::%s", n, type);
 }
 
-static int add_insert(struct buffer *b, const struct projection *p, const char *table, int n, const char *source)
+static int add_insert(struct buffer *b, const struct pg_shape *shape, int kind, const char *table, int n)
 {
+	const struct projection *p = shape->group->projections[kind / 2];
+
 	buffer_printf(b, "INSERT INTO generations.\"%s\" (tenant_id, id, last_position", table);
 	for (int i = 0; i < p->column_count; i++)
 		buffer_printf(b, ", \"%s\"", p->columns[i].name);
 	buffer_printf(b, ") SELECT unnest($%d::uuid[]), unnest($%d::uuid[]), unnest($%d::int8[])", n, n + 1, n + 2);
 	n += 3;
 	for (int i = 0; i < p->column_count; i++)
-		add_unnest(b, &p->columns[i], n++);
-	buffer_add_text(b, source);
+		add_source(b, shape, kind, i, n++);
+	buffer_add_text(b, shape->fenced ? " FROM fence" : "");
 	return n;
 }
 
-static int add_update(struct buffer *b, const struct projection *p, const char *table, int n, const char *source)
+static int add_update(struct buffer *b, const struct pg_shape *shape, int kind, const char *table, int n)
 {
+	const struct projection *p = shape->group->projections[kind / 2];
+
 	buffer_printf(b, "UPDATE generations.\"%s\" t SET last_position = u.last_position", table);
 	for (int i = 0; i < p->column_count; i++)
 		buffer_printf(b, ", \"%s\" = u.\"%s\"", p->columns[i].name, p->columns[i].name);
@@ -157,10 +169,10 @@ static int add_update(struct buffer *b, const struct projection *p, const char *
 			 " unnest($%d::int8[]) AS last_position", n, n + 1, n + 2);
 	n += 3;
 	for (int i = 0; i < p->column_count; i++) {
-		add_unnest(b, &p->columns[i], n++);
+		add_source(b, shape, kind, i, n++);
 		buffer_printf(b, " AS \"%s\"", p->columns[i].name);
 	}
-	buffer_add_text(b, source);
+	buffer_add_text(b, shape->fenced ? " FROM fence" : "");
 	buffer_add_text(b, ") u WHERE " KEY_MATCHES("u"));
 	return n;
 }
@@ -177,12 +189,13 @@ static char *write_sql(const struct pg_shape *shape)
 
 	if (shape->fenced) {
 		buffer_add_text(&b, "WITH fence AS MATERIALIZED (SELECT verbatim.project_fence($1::text, $2::int4, $3::int2,"
-				    " $4::int4, $5::int8, $6::int8, $7::bytea) AS moved)");
+				    " $4::int4, $5::int8, $6::int8, $7::bytea) AS moved,"
+				    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+				    " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'off' END, true) AS lazily)");
 		n = 8;
 	}
 	for (int i = 0; i < 2 * g->count; i++) {
 		const struct projection *p = g->projections[i / 2];
-		const char *source = shape->fenced ? " FROM fence" : "";
 		char table[PG_NAME_MAX + 1];
 
 		if (!(shape->mask[i / 64] >> (i % 64) & 1))
@@ -190,7 +203,7 @@ static char *write_sql(const struct pg_shape *shape)
 		pg_table_name(p, shape->generation, table);
 		if (shape->fenced)
 			buffer_printf(&b, ", w%d AS (", i);
-		n = i % 2 ? add_update(&b, p, table, n, source) : add_insert(&b, p, table, n, source);
+		n = i % 2 ? add_update(&b, shape, i, table, n) : add_insert(&b, shape, i, table, n);
 		if (shape->fenced)
 			buffer_add_byte(&b, ')');
 	}
@@ -199,42 +212,87 @@ static char *write_sql(const struct pg_shape *shape)
 	return owned(&b);
 }
 
-static bool is_shape(const struct pg_shape *s, const struct group *group, int generation, bool fenced,
-		     const uint64_t *mask)
+static bool is_shape(const struct pg_shape *s, const struct pg_shape *wanted, const struct pg_varying *varying)
 {
-	return s->group == group && s->generation == generation && s->fenced == fenced &&
-	       memcmp(s->mask, mask, sizeof(s->mask)) == 0;
+	if (s->group != wanted->group || s->generation != wanted->generation || s->fenced != wanted->fenced ||
+	    memcmp(s->mask, wanted->mask, sizeof(s->mask)) != 0 || !s->varying != !varying)
+		return false;
+	for (int i = 0; varying && i < 2 * s->group->count; i++)
+		if ((s->mask[i / 64] >> (i % 64) & 1) &&
+		    memcmp(s->varying[i], varying[i].columns, sizeof(s->varying[i])) != 0)
+			return false;
+	return true;
 }
 
-struct pg_statement *pg_shape_get(struct pg_tables *t, const struct group *group, int generation, bool fenced,
-				  const uint64_t mask[PG_MASK_WORDS], const uint64_t **built)
+static struct pg_shape *shape_find(struct pg_tables *t, const struct pg_shape *wanted, const struct pg_varying *varying)
 {
-	uint64_t full[PG_MASK_WORDS] = { 0 };
+	for (struct pg_shape *s = t->shapes; s; s = s->next)
+		if (is_shape(s, wanted, varying))
+			return s;
+	return NULL;
+}
+
+static bool covers(const uint64_t *all, const uint64_t *some, int words)
+{
+	for (int i = 0; i < words; i++)
+		if (some[i] & ~all[i])
+			return false;
+	return true;
+}
+
+/* The narrowest known shape that the wanted write fits into, or NULL. */
+static struct pg_shape *shape_around(struct pg_tables *t, const struct pg_shape *wanted, const struct pg_varying *varying)
+{
+	struct pg_shape *best = NULL;
+	int best_kinds = 0;
+
+	for (struct pg_shape *s = t->shapes; s; s = s->next) {
+		bool fits = s->group == wanted->group && s->generation == wanted->generation && s->fenced == wanted->fenced &&
+			    covers(s->mask, wanted->mask, PG_MASK_WORDS) && (!s->varying || varying);
+		int kinds = 0;
+
+		for (int i = 0; fits && i < 2 * s->group->count; i++) {
+			kinds += s->mask[i / 64] >> (i % 64) & 1;
+			if (s->varying && (wanted->mask[i / 64] >> (i % 64) & 1))
+				fits = covers(s->varying[i], varying[i].columns, PG_COLUMN_WORDS);
+		}
+		if (fits && (!best || kinds < best_kinds)) {
+			best = s;
+			best_kinds = kinds;
+		}
+	}
+	return best;
+}
+
+struct pg_shape *pg_shape_get(struct pg_tables *t, const struct group *group, int generation, bool fenced, bool few,
+			      const uint64_t mask[PG_MASK_WORDS])
+{
+	struct pg_shape wanted = { .group = group, .generation = generation, .fenced = fenced };
+	const struct pg_varying *varying = few ? NULL : t->varying;
 	struct pg_shape *s;
 
-	for (s = t->shapes; s; s = s->next)
-		if (is_shape(s, group, generation, fenced, mask))
-			break;
+	memcpy(wanted.mask, mask, sizeof(wanted.mask));
+	s = shape_find(t, &wanted, varying);
 	if (!s && fenced && t->shape_count >= PG_SHAPES_MAX) {
-		/* Rather one statement with rows for every table, some of them none, than a new one for each batch. */
+		/* Rather a statement with rows for more tables, some of them none, than a new one for each batch. */
+		s = shape_around(t, &wanted, varying);
+		for (int i = 0; !s && i < 2 * group->count; i++)
+			wanted.mask[i / 64] |= UINT64_C(1) << (i % 64);
+		if (!s)
+			varying = NULL;
+	}
+	if (s)
+		return s;
+	s = mem_zalloc(sizeof(*s));
+	*s = wanted;
+	if (varying) {
+		s->varying = mem_zalloc(2 * (size_t)group->count * sizeof(*s->varying));
 		for (int i = 0; i < 2 * group->count; i++)
-			full[i / 64] |= UINT64_C(1) << (i % 64);
-		mask = full;
-		for (s = t->shapes; s; s = s->next)
-			if (is_shape(s, group, generation, fenced, mask))
-				break;
+			memcpy(s->varying[i], varying[i].columns, sizeof(s->varying[i]));
 	}
-	if (!s) {
-		s = mem_zalloc(sizeof(*s));
-		s->group = group;
-		s->generation = generation;
-		s->fenced = fenced;
-		memcpy(s->mask, mask, sizeof(s->mask));
-		snprintf(s->statement.name, sizeof(s->statement.name), "w%d", t->shape_count++);
-		s->statement.sql = write_sql(s);
-		s->next = t->shapes;
-		t->shapes = s;
-	}
-	*built = s->mask;
-	return &s->statement;
+	snprintf(s->statement.name, sizeof(s->statement.name), "w%d", t->shape_count++);
+	s->statement.sql = write_sql(s);
+	s->next = t->shapes;
+	t->shapes = s;
+	return s;
 }

@@ -12,6 +12,7 @@ enum {
 	CATCH_UP_MOST = 16384,     /* leaves read one by one rather than from tiles */
 	LOOK_BATCHES = 64,         /* after a duplicate, how long it is looked for first */
 	CLOCK_RETRY_MS = 1000,
+	STOPPED_MS = 5000,         /* a stopped appender looks again */
 	ARENA_BLOCK = 16 << 10,
 };
 
@@ -38,6 +39,15 @@ static void on_timer(struct env_timer *t)
 	tick(a);
 }
 
+/* Its turn has come; another appender's call is under way, so it begins on the next turn of the loop. */
+static void let_in(void *data)
+{
+	struct appender *a = data;
+
+	a->timer_out = true;
+	a->env->timer_start(a->env, &a->timer, 0);
+}
+
 void appender_open(struct appender *a, int16_t shard, struct env *env, struct store *store, struct appender_log *log,
 		   const struct batch_limits *limits, uint64_t seed)
 {
@@ -55,6 +65,8 @@ void appender_open(struct appender *a, int16_t shard, struct env *env, struct st
 	batch_init(&a->batch);
 	merkle_init(&a->tree);
 	arena_init(&a->call_arena, ARENA_BLOCK);
+	a->pass.let_in = let_in;
+	a->pass.data = a;
 	a->timer.fire = on_timer;
 	a->timer.data = a;
 	env->timer_open(env, &a->timer);
@@ -101,12 +113,14 @@ static void stop(struct appender *a, int code, const char *text)
 	char part[32];
 
 	part_name(a, part);
+	if (a->refuse_code != code)
+		log_error(part, "stopped: %s", text);
 	error_set(&a->trouble, code, "%s", text);
-	log_error(part, "stopped: %s", text);
 	a->state = APPENDER_STOPPED;
 	a->refuse_code = code;
 	request_list_prepend(&a->queue, &a->batch.requests);
 	refuse_all(a, &a->queue, code, text);
+	wait_ms(a, STOPPED_MS);
 }
 
 /* The batch's requests go back to the front of the queue, in their order. */
@@ -207,15 +221,23 @@ static bool take_failed(struct appender *a)
 	return true;
 }
 
+static void forget_tree(struct appender *a)
+{
+	merkle_release(&a->tree);
+	merkle_init(&a->tree);
+}
+
 static void head_take(struct appender *a)
 {
 	const struct store_head *h = &a->call.head;
 
 	if (take_failed(a))
 		return;
-	if (h->epoch > a->log->epoch) { /* adopted: what we vouched for was given up, by name */
+	if (h->epoch > a->log->epoch)
 		a->log->epoch = h->epoch;
+	if (a->vouched && h->epoch > a->vouched_epoch) { /* adopted: what we vouched for was given up, by name */
 		a->vouched = 0;
+		forget_tree(a);
 	} else if (a->vouched && (h->position < a->vouched || !h->known_found ||
 				  memcmp(h->known_root, a->vouched_root, LEAF_BYTES) != 0)) {
 		stop(a, E_LOG_DIVERGED,
@@ -244,6 +266,7 @@ static void caught_up(struct appender *a)
 
 	merkle_root(&a->tree, root);
 	if (a->target && memcmp(root, a->target_root, LEAF_BYTES) != 0) {
+		forget_tree(a);
 		stop(a, E_LOG_DIVERGED, "the stored leaves do not give the root of the last batch: the log was changed");
 		return;
 	}
@@ -253,15 +276,12 @@ static void caught_up(struct appender *a)
 	memcpy(a->head_root, a->target_root, LEAF_BYTES);
 	a->vouched = a->head;
 	memcpy(a->vouched_root, a->head_root, LEAF_BYTES);
+	a->vouched_epoch = a->log->epoch;
 	a->failures = 0;
+	if (a->refuse_code)
+		a->trouble.code = 0;
 	a->refuse_code = 0;
 	a->state = APPENDER_IDLE;
-}
-
-static void forget_tree(struct appender *a)
-{
-	merkle_release(&a->tree);
-	merkle_init(&a->tree);
 }
 
 static void catch_up_send(struct appender *a)
@@ -384,6 +404,7 @@ static void took_commit(struct appender *a)
 	a->head_leaf_known = true;
 	a->vouched = a->head;
 	memcpy(a->vouched_root, b->root, LEAF_BYTES);
+	a->vouched_epoch = a->log->epoch;
 	a->events += b->count;
 	a->batches++;
 	a->failures = 0;
@@ -561,6 +582,8 @@ static void tick(struct appender *a)
 		a->call.request.done = NULL;
 		take[before](a);
 	}
+	if (before == APPENDER_SENDING)
+		gate_leave(a->gate, &a->pass);
 	if (a->closing && a->state != APPENDER_CLOSED) {
 		close_now(a);
 		return;
@@ -577,15 +600,21 @@ static void tick(struct appender *a)
 			catch_up_send(a);
 			break;
 		case APPENDER_IDLE:
-			if (!a->queue.first)
+			if (!a->queue.first) {
+				gate_leave(a->gate, &a->pass);
+				return;
+			}
+			if (!gate_enter(a->gate, &a->pass))
 				return;
 			append_send(a);
 			break;
 		case APPENDER_WAITING: /* the timer has run out: look again */
 			a->state = APPENDER_LEARNING;
 			break;
+		case APPENDER_STOPPED: /* the time is up: a person may have mended it */
+			a->state = APPENDER_CONNECTING;
+			break;
 		case APPENDER_SENDING:
-		case APPENDER_STOPPED:
 		case APPENDER_CLOSED:
 			return;
 		}
@@ -608,7 +637,7 @@ void appender_submit(struct appender *a, struct request *r)
 		refuse_all(a, &a->queue, a->refuse_code, a->trouble.message);
 		return;
 	}
-	if (a->state == APPENDER_IDLE && !a->timer_out) {
+	if (a->state == APPENDER_IDLE && !a->timer_out && !a->pass.queued) {
 		/* One turn of the loop gathers what has come in together. */
 		a->timer_out = true;
 		a->env->timer_start(a->env, &a->timer, 0);
@@ -630,6 +659,7 @@ static void close_now(struct appender *a)
 	request_list_prepend(&a->queue, &a->batch.requests);
 	refuse_all(a, &a->queue, E_STOPPING, "the engine is shutting down");
 	a->state = APPENDER_CLOSED;
+	gate_leave(a->gate, &a->pass);
 	a->env->timer_stop(a->env, &a->timer);
 	a->env->timer_close(a->env, &a->timer);
 	a->store->ops->close(a->store, on_store_closed, a);

@@ -23,7 +23,8 @@
  *
  * Diverged.  The appender remembers the last position and root it has seen committed.  When the log's head lies
  * before it, or another root stands there, it stops: continuing would hide that acknowledged events are gone.
- * An adoption (a greater epoch) is the way on.
+ * It goes on answering log_diverged, and looks again now and then: an adoption (a greater epoch), or the missing
+ * part put back, is the way on.
  */
 #ifndef VERBATIM_ENGINE_APPENDER_H
 #define VERBATIM_ENGINE_APPENDER_H
@@ -31,6 +32,7 @@
 #include "base/random.h"
 #include "engine/batch.h"
 #include "engine/env.h"
+#include "engine/gate.h"
 
 enum appender_state {
 	APPENDER_CONNECTING,
@@ -60,6 +62,8 @@ struct appender {
 	bool request_out;      /* a store request is under way */
 	bool timer_out;
 	bool closing;
+	struct gate *gate;     /* of the engine: held while a batch is under way; NULL: none */
+	struct gate_pass pass;
 	int failures;          /* in a row, for the back-off */
 	struct request_list queue;
 	struct batch batch;
@@ -75,6 +79,7 @@ struct appender {
 	int64_t first_month;
 	int64_t vouched;       /* last position seen committed by us, and its root: what must never vanish */
 	uint8_t vouched_root[LEAF_BYTES];
+	int32_t vouched_epoch; /* in which it was seen: a greater one has given it up, by name */
 	int look;              /* batches for which duplicates are looked for first */
 	int alone;             /* requests that go one by one: a batch with them was refused for an unknown reason */
 	const char *waiting_for;

@@ -231,12 +231,38 @@ static void take_request(struct batch *b, struct request *r)
 	request_list_add(&b->requests, r);
 }
 
+/*
+ * An attempt whose answer was lost has stored this request after all: its events stand one after another behind the
+ * head of that attempt, and are no duplicates then.  (What another engine has stored meanwhile does not come so.)
+ */
+static void own_what_was_stored(struct request *r)
+{
+	int64_t next = 0;
+
+	if (!r->unsettled || request_fresh(r))
+		return;
+	for (int i = 0; i < r->count; i++) {
+		int64_t at = r->states[i].duplicate_at;
+
+		if (at <= r->unsettled_after)
+			continue;
+		if (next && at != next)
+			return;
+		next = at + 1;
+	}
+	for (int i = 0; i < r->count; i++)
+		if (r->states[i].duplicate_at > r->unsettled_after)
+			r->states[i].duplicate_at = 0;
+}
+
 static void acknowledge(struct request *r, const struct uuid *log_id, int32_t epoch)
 {
 	const struct event *last = NULL;
 	int64_t first = 0;
-	bool fresh = request_fresh(r) > 0;
+	bool fresh;
 
+	own_what_was_stored(r);
+	fresh = request_fresh(r) > 0;
 	for (int i = 0; i < r->count; i++) {
 		const struct event *e = &r->events[i];
 

@@ -39,6 +39,7 @@ struct engine {
 	int shards;                 /* of tenants; arrays below have shards + 1 */
 	struct appender *appenders;
 	int appenders_open;
+	struct gate gate;           /* of the appenders */
 	struct feed *feeds;         /* by group * (shards + 1) + shard */
 	struct threads threads;
 	struct reader reader;

@@ -130,7 +130,7 @@ static void pack_ack(msgpack_packer *p, const struct request *r)
 
 			if (x->same_as >= 0)
 				at = r->events[x->same_as].position;
-			else if (!at || (r->unsettled && at > r->unsettled_after))
+			else if (!at)
 				continue; /* stored by this request, be it by an attempt whose answer was lost */
 			if (!pass) {
 				duplicates++;
@@ -235,6 +235,18 @@ static int read_filter(struct engine *e, const msgpack_object *o, struct read_ca
 	return 0;
 }
 
+static void read_begin(struct session *s, struct read_call *c)
+{
+	c->owner = s;
+	c->owner_next = s->reads;
+	c->owner_link = &s->reads;
+	if (s->reads)
+		s->reads->owner_link = &c->owner_next;
+	s->reads = c;
+	s->calls++;
+	reader_submit(&s->engine->reader, c);
+}
+
 static int read_events(struct session *s, const struct rpc_call *call, struct error *error)
 {
 	struct engine *e = s->engine;
@@ -258,14 +270,7 @@ static int read_events(struct session *s, const struct rpc_call *call, struct er
 	if (wait_ms)
 		c->deadline = e->env.env.monotonic(&e->env.env) + wait_ms * 1000;
 	c->msgid = call->msgid;
-	c->owner = s;
-	c->owner_next = s->reads;
-	c->owner_link = &s->reads;
-	if (s->reads)
-		s->reads->owner_link = &c->owner_next;
-	s->reads = c;
-	s->calls++;
-	reader_submit(&e->reader, c);
+	read_begin(s, c);
 	return 0;
 }
 
@@ -274,8 +279,10 @@ bool method_may_read(void *engine, struct read_call *c)
 	const struct engine *e = engine;
 	const struct session *s = c->owner;
 
-	return s->out.len + s->writing.len < SESSION_OUT_MOST && e->out_bytes < e->out_limit;
+	return s->out.len + s->writing.len < SESSION_OUT_MOST && !session_room_is_short(e);
 }
+
+static void wait_begin(struct session *s, struct wait_call *c);
 
 void method_answer_read(void *engine, struct read_call *c)
 {
@@ -283,12 +290,24 @@ void method_answer_read(void *engine, struct read_call *c)
 	msgpack_packer p;
 
 	(void)engine;
-	if (!s)
+	if (!s) {
+		free(c->then);
 		return;
+	}
 	if (c->owner_next)
 		c->owner_next->owner_link = c->owner_link;
 	*c->owner_link = c->owner_next;
 	s->calls--;
+	if (c->then && !c->status) {
+		wait_begin(s, c->then);
+		return;
+	}
+	if (c->then) {
+		free(c->then);
+		if (c->status == E_LOG_DIVERGED)
+			error_field(&c->error, E_LOG_DIVERGED, "token", "names an event at position %lld that the log does not hold there",
+				    (long long)(c->from - 1));
+	}
 	if (c->status) {
 		rpc_error(session_out(s), c->msgid, &c->error);
 		return;
@@ -332,52 +351,44 @@ static int wait_groups(const msgpack_object *o, struct wait_call *c, struct erro
 	return 0;
 }
 
-static int wait_token(struct engine *e, const msgpack_object *o, struct wait_call *c, struct error *error)
+/* `check`: what must be looked for in the log before waiting; its leaf_bytes are 0 when nothing must. */
+static int wait_token(struct engine *e, const msgpack_object *o, struct wait_call *c, struct read_call *check,
+		      struct error *error)
 {
 	const msgpack_object *a = o && o->type == MSGPACK_OBJECT_ARRAY ? o->via.array.ptr : NULL;
 	uint32_t n = a ? o->via.array.size : 0;
 	const msgpack_object *place = n == 5 ? a + 2 : a;
+	const struct appender *appender;
 	struct uuid log_id;
 
 	if ((n != 2 && n != 5) || place[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
 	    place[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER || place[0].via.u64 > (uint64_t)e->shards ||
-	    place[1].via.u64 > INT64_MAX)
+	    place[1].via.u64 >= INT64_MAX ||
+	    (n == 5 && (a[4].type != MSGPACK_OBJECT_BIN || a[4].via.bin.size < 8 || a[4].via.bin.size > LEAF_BYTES)))
 		return error_field(error, E_PARAMS, "token",
 				   "not [log_id, epoch, shard, position, leaf] or [shard, position]");
 	c->shard = (int16_t)place[0].via.u64;
 	c->position = (int64_t)place[1].via.u64;
-	if (n == 5 && (!rpc_uuid(&a[0], &log_id) || !uuid_equal(&log_id, &e->log.log_id) ||
-		       a[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER || a[1].via.u64 > (uint64_t)e->log.epoch))
+	if (n == 2 || c->position == 0)
+		return 0;
+	if (!rpc_uuid(&a[0], &log_id) || !uuid_equal(&log_id, &e->log.log_id) ||
+	    a[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER || a[1].via.u64 > (uint64_t)e->log.epoch)
 		return error_field(error, E_LOG_DIVERGED, "token", "is of another log or a later epoch");
-	if (n == 5 && a[1].via.u64 == (uint64_t)e->log.epoch &&
-	    e->appenders[c->shard].head && c->position == e->appenders[c->shard].head &&
-	    a[4].type == MSGPACK_OBJECT_BIN && a[4].via.bin.size >= 8 && a[4].via.bin.size <= LEAF_BYTES &&
-	    e->appenders[c->shard].head_leaf_known &&
-	    memcmp(a[4].via.bin.ptr, e->appenders[c->shard].head_leaf, a[4].via.bin.size) != 0)
-		return error_field(error, E_LOG_DIVERGED, "token", "names another event at position %lld",
-				   (long long)c->position);
+	appender = &e->appenders[c->shard];
+	if (a[1].via.u64 == (uint64_t)e->log.epoch && appender->head_leaf_known && c->position == appender->head &&
+	    memcmp(a[4].via.bin.ptr, appender->head_leaf, a[4].via.bin.size) == 0)
+		return 0; /* the newest of all, as most tokens are: nothing to ask the database */
+	check->shard = c->shard;
+	check->from = c->position + 1;
+	check->leaf_bytes = a[4].via.bin.size;
+	memcpy(check->leaf, a[4].via.bin.ptr, a[4].via.bin.size);
 	return 0;
 }
 
-static int wait_for(struct session *s, const struct rpc_call *call, struct error *error)
+static void wait_begin(struct session *s, struct wait_call *c)
 {
 	struct engine *e = s->engine;
-	struct wait_call *c = mem_zalloc(sizeof(*c));
-	int64_t timeout_ms, now = e->env.env.monotonic(&e->env.env);
-	int status = wait_groups(rpc_param(call, 0), c, error);
 
-	if (!status)
-		status = wait_token(e, rpc_param(call, 1), c, error);
-	if (!status)
-		status = rpc_int(call, 2, "timeout_ms", 0, WAIT_MOST_MS, 30000, &timeout_ms, error);
-	if (!status && call->notification)
-		status = error_set(error, E_PROTOCOL, "wait is a request, not a notification");
-	if (status) {
-		free(c);
-		return status;
-	}
-	c->deadline = now + timeout_ms * 1000;
-	c->msgid = call->msgid;
 	c->owner = s;
 	c->owner_next = s->waits;
 	c->owner_link = &s->waits;
@@ -385,7 +396,39 @@ static int wait_for(struct session *s, const struct rpc_call *call, struct error
 		s->waits->owner_link = &c->owner_next;
 	s->waits = c;
 	s->calls++;
-	waits_submit(&e->waits, c, now);
+	waits_submit(&e->waits, c, e->env.env.monotonic(&e->env.env));
+}
+
+static int wait_for(struct session *s, const struct rpc_call *call, struct error *error)
+{
+	struct engine *e = s->engine;
+	struct wait_call *c = mem_zalloc(sizeof(*c));
+	struct read_call *check = mem_zalloc(sizeof(*check));
+	int64_t timeout_ms;
+	int status = wait_groups(rpc_param(call, 0), c, error);
+
+	if (!status)
+		status = wait_token(e, rpc_param(call, 1), c, check, error);
+	if (!status)
+		status = rpc_int(call, 2, "timeout_ms", 0, WAIT_MOST_MS, 30000, &timeout_ms, error);
+	if (!status && call->notification)
+		status = error_set(error, E_PROTOCOL, "wait is a request, not a notification");
+	if (status) {
+		free(check);
+		free(c);
+		return status;
+	}
+	c->deadline = e->env.env.monotonic(&e->env.env) + timeout_ms * 1000;
+	c->msgid = call->msgid;
+	if (check->leaf_bytes) {
+		check->then = c;
+		check->msgid = call->msgid;
+		check->deadline = c->deadline;
+		read_begin(s, check);
+	} else {
+		free(check);
+		wait_begin(s, c);
+	}
 	return 0;
 }
 

@@ -47,7 +47,7 @@ static struct read_call *dequeue(struct reader *r)
 	for (struct read_call **link = &r->queue; *link; link = &(*link)->next) {
 		struct read_call *c = *link;
 
-		if (c->owner && !r->may(r->data, c))
+		if (c->owner && !c->then && !r->may(r->data, c))
 			continue;
 		*link = c->next;
 		if (!*link)
@@ -121,6 +121,10 @@ static void read_take(struct reader *r)
 	if (s->request.status) {
 		if (s->request.lost)
 			r->connected = false;
+		if (s->request.lost && c->then && c->owner) { /* a wait outlives a lost connection */
+			enqueue(r, c);
+			return;
+		}
 		c->status = E_UNAVAILABLE;
 		c->error = s->request.error;
 		c->error.code = E_UNAVAILABLE;
@@ -136,7 +140,10 @@ static void read_take(struct reader *r)
 			return;
 		}
 		c->leaf_bytes = 0;
-		enqueue(r, c);
+		if (c->then)
+			finish(r, c);
+		else
+			enqueue(r, c);
 		return;
 	}
 	if (s->head > r->heads[c->shard])
@@ -189,6 +196,27 @@ static void look_at_tails(struct reader *r)
 	}
 }
 
+/* Those for a wait() whose time is over, while the database is not there to ask. */
+static void look_at_checks(struct reader *r)
+{
+	int64_t now = r->env->monotonic(r->env);
+	struct read_call **link = &r->queue;
+
+	while (*link) {
+		struct read_call *c = *link;
+
+		if (!c->then || now < c->deadline) {
+			link = &c->next;
+			continue;
+		}
+		*link = c->next;
+		c->status = error_set(&c->error, E_TIMEOUT, "the database cannot be asked for position %lld of shard %d",
+				      (long long)(c->from - 1), c->shard);
+		finish(r, c);
+	}
+	r->queue_end = link;
+}
+
 static void heads_take(struct reader *r)
 {
 	if (r->call.request.status) {
@@ -230,6 +258,7 @@ static void tick(struct reader *r)
 	look_at_tails(r);
 	while (!r->request_out) {
 		if (!r->connected) {
+			look_at_checks(r);
 			if (r->timer_out)
 				return;
 			memset(&r->call.connect, 0, sizeof(r->call.connect));

@@ -30,6 +30,7 @@ struct read_call {
 	uint8_t leaf[LEAF_BYTES]; /* what the client has seen at from - 1; leaf_bytes of it */
 	size_t leaf_bytes;        /* 0: nothing to compare (any more) */
 	int64_t deadline;        /* monotonic µs; 0: do not wait */
+	void *then;              /* not a read: only `leaf` is looked at, for the wait() that goes on after it */
 	/* The outcome. */
 	int status;
 	struct error error;

@@ -31,8 +31,10 @@ enum {
 	WORKER_EVENTS = 2000,
 	WORKER_READ_BYTES = 2 << 20,
 	LEASE_MS = 10000,
+	PACE_MS = 20,
 	POLL_MS = 200,
 	EXPECTS_MOST = 100,
+	APPENDS_AT_ONCE = 2,      /* shards with a commit under way; the others gather meanwhile */
 };
 
 static struct engine *running; /* one engine a process: the signal handler and answers to nobody find it here */
@@ -48,8 +50,8 @@ static void begin_stop(struct engine *e);
 
 void engine_balance(struct engine *e)
 {
-	bool full = e->inflight_bytes > e->inflight_limit || e->out_bytes > e->out_limit;
-	bool roomy = e->inflight_bytes < e->inflight_limit / 4 * 3 && e->out_bytes < e->out_limit / 4 * 3;
+	bool full = e->inflight_bytes > e->inflight_limit;
+	bool roomy = e->inflight_bytes < e->inflight_limit / 4 * 3;
 
 	if (!e->paused && full) {
 		e->paused = true;
@@ -96,6 +98,19 @@ static void worker_moved(void *data, struct worker *w)
 	uv_async_send(&running->moved);
 }
 
+static void control_go(struct engine *e);
+
+/* The control session sleeps for a minute at a time: when an appender has lost the database, it looks at once. */
+static void look_at_database(struct engine *e)
+{
+	bool lost = false;
+
+	for (int i = 0; i <= e->shards; i++)
+		lost = lost || e->appenders[i].state == APPENDER_CONNECTING;
+	if (lost && e->control_connected && !e->control_busy)
+		control_go(e);
+}
+
 static void on_sweep(uv_timer_t *handle)
 {
 	struct engine *e = handle->data;
@@ -106,6 +121,7 @@ static void on_sweep(uv_timer_t *handle)
 	if (e->ready && !e->stopping) {
 		waits_look(&e->waits, now);
 		reader_kick(&e->reader);
+		look_at_database(e);
 	}
 }
 
@@ -219,7 +235,7 @@ static void start_parts(struct engine *e)
 		.role = o->role,
 		.threads = (int)o->workers,
 		.shards = e->shards + 1,
-		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, worker_share(e, 6, STATE_MOST), LEASE_MS, POLL_MS },
+		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, worker_share(e, 6, STATE_MOST), LEASE_MS, PACE_MS, POLL_MS },
 		.owner = e->owner,
 		.moved = worker_moved,
 	};
@@ -235,6 +251,7 @@ static void start_parts(struct engine *e)
 	e->feeds = mem_zalloc(sizeof(*e->feeds) * (size_t)((e->shards + 1) * group_count));
 	for (int i = 0; i < (e->shards + 1) * group_count; i++)
 		feed_init(&e->feeds[i], worker_share(e, 8, FEED_MOST));
+	e->gate.most = APPENDS_AT_ONCE;
 	e->appenders = mem_zalloc(sizeof(*e->appenders) * (size_t)(e->shards + 1));
 	for (int i = 0; i <= e->shards; i++) {
 		struct appender *a = &e->appenders[i];
@@ -242,6 +259,7 @@ static void start_parts(struct engine *e)
 
 		snprintf(name, sizeof(name), "verbatim appender %d", i);
 		appender_open(a, (int16_t)i, &e->env.env, e->factory->open(e->factory, name), &e->log, &batch, seed);
+		a->gate = &e->gate;
 		a->committed = engine_committed;
 		a->closed = on_appender_closed;
 		a->data = e;
@@ -285,7 +303,7 @@ static void journal(struct engine *e, const char *type, int32_t epoch, int64_t o
 
 	buffer_printf(&seed, "%s %s %d", type, uuid_format(&e->log.log_id, log_id), epoch);
 	sha256(seed.data, seed.len, hash);
-	uuid_v8(&id, hash);
+	uuid_v7(&id, occurred_at / 1000, hash); /* tells its age, so that it is found however old it is */
 	buffer_printf(&text,
 		      "[{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\","
 		      "\"actor_type\":\"system\",\"occurred_at\":\"%s\",\"payload\":%.*s}]",

@@ -63,6 +63,27 @@ static void count_out(struct session *s)
 	s->out_counted = held;
 }
 
+bool session_room_is_short(const struct engine *e)
+{
+	return e->out_bytes > e->out_limit / 4 * 3;
+}
+
+/* Answers hold all the memory there is for them: who has gone longest without taking any makes room. */
+static void evict_deaf(struct engine *e)
+{
+	while (e->out_bytes > e->out_limit) {
+		struct session *victim = NULL;
+
+		for (struct session *s = e->sessions; s; s = s->next)
+			if (s->write_out && (!victim || s->taken_at < victim->taken_at))
+				victim = s;
+		if (!victim)
+			return;
+		log_debug("session", "client '%s' does not take its answers: closed", victim->client);
+		session_close(victim);
+	}
+}
+
 void session_close(struct session *s)
 {
 	struct engine *e = s->engine;
@@ -131,7 +152,7 @@ static bool may_go_on(const struct session *s)
 	const struct engine *e = s->engine;
 
 	return !s->closing && !s->closed_after_write && !e->paused && !e->stopping &&
-	       s->out.len + s->writing.len < SESSION_OUT_MOST && s->calls < SESSION_CALLS_MOST &&
+	       s->out.len + s->writing.len < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) && s->calls < SESSION_CALLS_MOST &&
 	       s->inflight < e->inflight_limit / 4 + 1;
 }
 
@@ -249,7 +270,7 @@ static void on_written(uv_write_t *w, int status)
 		session_close(s);
 		return;
 	}
-	s->active_at = s->engine->env.env.monotonic(&s->engine->env.env);
+	s->active_at = s->taken_at = s->engine->env.env.monotonic(&s->engine->env.env);
 	buffer_reset(&s->writing);
 	if (s->writing.cap > SESSION_OUT_MOST)
 		buffer_release(&s->writing);
@@ -258,7 +279,7 @@ static void on_written(uv_write_t *w, int status)
 		return;
 	engine_balance(s->engine);
 	session_resume(s);
-	if (s->calls)
+	if (s->engine->reader.queue)
 		reader_kick(&s->engine->reader);
 }
 
@@ -282,6 +303,8 @@ static void flush(struct session *s)
 			if (n > 0)
 				buf = uv_buf_init(s->writing.data + n, (unsigned)(s->writing.len - (size_t)n));
 			s->write.data = s;
+			s->unsent = 0;
+			s->taken_at = s->engine->env.env.monotonic(&s->engine->env.env);
 			if (uv_write(&s->write, &s->u.stream, &buf, 1, on_written)) {
 				session_close(s);
 				return;
@@ -292,6 +315,7 @@ static void flush(struct session *s)
 	count_out(s);
 	if (s->closed_after_write && !s->write_out && s->out.len == 0)
 		session_close(s);
+	evict_deaf(s->engine);
 }
 
 void session_flush_all(struct engine *e)
@@ -335,18 +359,29 @@ void session_accept(struct engine *e, uv_stream_t *listener)
 	session_resume(s);
 }
 
+/* Room for answers is short: would this one need over a minute for what it was given, at its pace since the last look? */
+static bool is_deaf(struct session *s)
+{
+	size_t left = s->write_out ? uv_stream_get_write_queue_size(&s->u.stream) : 0, before = s->unsent;
+
+	s->unsent = left;
+	return before && left && (before - left) * 60 < left;
+}
+
 void session_sweep(struct engine *e, int64_t now)
 {
 	const struct server_options *o = e->options;
 
 	for (struct session *s = e->sessions, *next; s; s = next) {
 		bool busy = s->requests || s->reads || s->waits;
-		bool stuck = s->write_out || s->in.len;
+		bool stuck = s->write_out || s->in.len, deaf = is_deaf(s);
 
 		next = s->next;
 		if (!s->greeted && now - s->opened_at > o->hello_ms * 1000)
 			session_close(s);
 		else if (o->idle_ms && (!busy || stuck) && !e->paused && now - s->active_at > o->idle_ms * 1000)
+			session_close(s);
+		else if (deaf && session_room_is_short(e))
 			session_close(s);
 	}
 }

@@ -13,6 +13,10 @@
  * A session stops being read while it has too much in flight, while its answers pile up, or while the whole
  * engine is at a bound; it goes on where it stopped, with what stands in `in`.
  *
+ * Answers that nobody takes are bounded for all together, too.  Past three quarters of that bound no read() is served,
+ * who holds answers is not read, and who would need over a minute for what it holds is closed; at the bound itself,
+ * whoever has gone longest without taking a bufferful is.  Who takes its answers is served all the while.
+ *
  * Ownership: requests, reads and waits under way know their session by `owner`, and stand on its lists; when the
  * session goes they are cut loose (owner NULL) and finish without an answer.
  */
@@ -44,6 +48,8 @@ struct session {
 	struct walk walk;
 	struct buffer out, writing;
 	size_t out_counted;
+	size_t unsent;           /* of the write under way, when it was last looked at; 0: it is new */
+	int64_t taken_at;        /* since when it has not taken a bufferful; monotonic */
 	uv_write_t write;
 	bool greeted, reading, dirty, write_out, closing, closed_after_write, shutdown;
 	size_t inflight;         /* bytes of its requests */
@@ -66,6 +72,9 @@ struct buffer *session_out(struct session *s);
 
 /* Answers and then closes: the stream cannot be trusted any more. */
 void session_fail(struct session *s, uint32_t msgid, const struct error *error);
+
+/* Is there little room left for answers? */
+bool session_room_is_short(const struct engine *e);
 
 void session_flush_all(struct engine *e);
 

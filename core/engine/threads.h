@@ -17,6 +17,7 @@ struct thread {
 	struct store_factory *factory;
 	struct worker **workers; /* borrowed from threads.workers */
 	int count, open;
+	struct gate gate;
 	_Atomic bool stop;
 };
 

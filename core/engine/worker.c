@@ -21,7 +21,7 @@ static void tick(struct worker *w);
 const char *worker_state_name(enum worker_state state)
 {
 	static const char *const names[] = { "connecting", "leasing", "standby", "checkpoint", "idle", "reading",
-					     "loading",	   "writing", "stopped", "closed" };
+					     "loading",	   "folded",  "writing", "stopped", "closed" };
 
 	return names[state];
 }
@@ -35,8 +35,20 @@ static void on_timer(struct env_timer *t)
 {
 	struct worker *w = t->data;
 
-	w->timer_out = false;
+	w->timer_out = w->pacing = false;
 	tick(w);
+}
+
+static void wait_ms(struct worker *w, int64_t ms)
+{
+	w->timer_out = true;
+	w->env->timer_start(w->env, &w->timer, ms);
+}
+
+/* Its turn has come; another worker's call is under way, so it begins on the next turn of the loop. */
+static void let_in(void *data)
+{
+	wait_ms(data, 0);
 }
 
 void worker_open(struct worker *w, const struct group *group, int16_t shard, struct env *env, struct store *store,
@@ -56,6 +68,8 @@ void worker_open(struct worker *w, const struct group *group, int16_t shard, str
 	arena_init(&w->read_arena, ARENA_BLOCK);
 	arena_init(&w->load_arena, ARENA_BLOCK);
 	state_init(&w->rows, group, limits->state_bytes);
+	w->pass.let_in = let_in;
+	w->pass.data = w;
 	w->timer.fire = on_timer;
 	w->timer.data = w;
 	env->timer_open(env, &w->timer);
@@ -64,6 +78,8 @@ void worker_open(struct worker *w, const struct group *group, int16_t shard, str
 static void set_state(struct worker *w, enum worker_state state)
 {
 	w->state = state;
+	if (state != WORKER_FOLDED && state != WORKER_WRITING)
+		gate_leave(w->gate, &w->pass);
 	atomic_store(&w->view.state, (int)state);
 }
 
@@ -84,12 +100,6 @@ static void tell(struct worker *w)
 {
 	if (w->moved)
 		w->moved(w->data, w);
-}
-
-static void wait_ms(struct worker *w, int64_t ms)
-{
-	w->timer_out = true;
-	w->env->timer_start(w->env, &w->timer, ms);
 }
 
 static void back_off(struct worker *w)
@@ -155,6 +165,8 @@ static void fail(struct worker *w)
 	set_trouble(w, &w->call.request.error);
 	state_drop(&w->rows);
 	drop_batch(w);
+	if (w->call.request.lost)
+		w->holds = false;
 	set_state(w, w->call.request.lost ? WORKER_CONNECTING : WORKER_LEASING);
 	back_off(w);
 }
@@ -177,15 +189,21 @@ static void connect_take(struct worker *w)
 	set_state(w, WORKER_LEASING);
 }
 
-static void lease_send(struct worker *w)
+static void lease_ask(struct worker *w, int64_t ttl_ms)
 {
 	memset(&w->call.lease, 0, sizeof(w->call.lease));
 	w->call.lease.name = w->group->name;
 	w->call.lease.shard = w->shard;
 	w->call.lease.owner = w->owner;
-	w->call.lease.ttl_ms = w->limits.lease_ms;
+	w->call.lease.ttl_ms = ttl_ms;
 	ask(w);
 	w->store->ops->lease(w->store, &w->call.lease);
+}
+
+static void lease_send(struct worker *w)
+{
+	w->holds = true;
+	lease_ask(w, w->limits.lease_ms);
 }
 
 static void lease_take(struct worker *w)
@@ -199,6 +217,7 @@ static void lease_take(struct worker *w)
 		state_drop(&w->rows);
 		drop_batch(w);
 		w->renewing = false;
+		w->holds = false;
 		set_state(w, WORKER_STANDBY);
 		return;
 	}
@@ -301,6 +320,12 @@ static void read_send(struct worker *w)
 
 static void begin(struct worker *w)
 {
+	int64_t now = w->env->monotonic(w->env);
+	/* A batch that is as large as they come says that more waits. */
+	int64_t pace_ms = w->count < w->limits.events / 2 ? w->count : 0;
+
+	w->next_due = now + (pace_ms < w->limits.pace_ms ? pace_ms : w->limits.pace_ms) * 1000;
+	w->poll_due = now + w->limits.poll_ms * 1000;
 	w->empty_reads = 0;
 	w->from = 0;
 	w->width = w->count < w->most ? w->count : w->most;
@@ -319,7 +344,8 @@ static void read_take(struct worker *w)
 	drop_batch(w);
 	if (r->count == 0) {
 		set_state(w, WORKER_IDLE);
-		if (w->empty_reads++ || feed_head(w->feed) <= w->position) /* what came while we read needs no wait */
+		w->poll_due = w->env->monotonic(w->env) + w->limits.poll_ms * 1000;
+		if (w->empty_reads++) /* what came while we read needs no wait, but the log may not show it yet */
 			wait_ms(w, w->limits.poll_ms);
 		return;
 	}
@@ -406,11 +432,11 @@ static void refuse_event(struct worker *w)
 
 	w->refusing = true;
 	state_drop(&w->rows);
+	set_state(w, WORKER_FOLDED);
 	state_refuse(&w->rows, w->events[w->from], e.field[0] ? e.field : w->group->name, "row_refused", e.message);
-	write_send(w);
 }
 
-static void fold_and_write(struct worker *w)
+static void fold(struct worker *w)
 {
 	struct error e;
 	int status;
@@ -425,7 +451,7 @@ static void fold_and_write(struct worker *w)
 		stop(w, &e);
 		return;
 	}
-	write_send(w);
+	set_state(w, WORKER_FOLDED);
 }
 
 static void write_take(struct worker *w)
@@ -453,10 +479,10 @@ static void write_take(struct worker *w)
 		char part[48];
 
 		part_name(w, part);
-		log_info(part, "fenced: another worker wrote first");
+		log_info(part, "fenced: another worker wrote first, or the log was adopted");
 		state_drop(&w->rows);
 		drop_batch(w);
-		set_state(w, WORKER_LEASING);
+		set_state(w, WORKER_CONNECTING); /* which learns the epoch */
 		back_off(w);
 		return;
 	}
@@ -492,22 +518,40 @@ static void write_take(struct worker *w)
 	tell(w);
 }
 
+/* True when the next batch is not due yet: then the timer runs. */
+static bool pace(struct worker *w)
+{
+	int64_t us = w->next_due - w->env->monotonic(w->env);
+
+	if (us <= 0)
+		return false;
+	w->pacing = true;
+	wait_ms(w, (us + 999) / 1000);
+	return true;
+}
+
 /* What IDLE does: renew the lease, take from the feed, or read the log. */
 static void idle_next(struct worker *w)
 {
-	if (w->env->monotonic(w->env) >= w->lease_due) {
+	int64_t now = w->env->monotonic(w->env);
+
+	if (now >= w->lease_due) {
 		w->renewing = true;
 		set_state(w, WORKER_LEASING);
 		return;
 	}
+	if (pace(w))
+		return;
 	w->woken = false;
 	if (take_feed(w))
 		begin(w);
+	else if (feed_head(w->feed) <= w->position && now < w->poll_due)
+		wait_ms(w, (w->poll_due - now + 999) / 1000);
 	else
 		read_send(w);
 }
 
-static void close_now(struct worker *w);
+static void close_soon(struct worker *w);
 
 static void tick(struct worker *w)
 {
@@ -524,11 +568,10 @@ static void tick(struct worker *w)
 		take[w->state](w);
 	}
 	if (w->closing && w->state != WORKER_CLOSED) {
-		if (!w->request_out)
-			close_now(w);
+		close_soon(w);
 		return;
 	}
-	while (!w->request_out && !w->timer_out) {
+	while (!w->request_out && !w->timer_out && !w->pass.queued) {
 		switch (w->state) {
 		case WORKER_CONNECTING:
 			connect_send(w);
@@ -545,7 +588,12 @@ static void tick(struct worker *w)
 			break;
 		case WORKER_LOADING:
 			if (!load_send(w))
-				fold_and_write(w);
+				fold(w);
+			break;
+		case WORKER_FOLDED:
+			if (!gate_enter(w->gate, &w->pass))
+				return;
+			write_send(w);
 			break;
 		case WORKER_STOPPED: /* the time is up: begin again from the checkpoint */
 			set_state(w, WORKER_CONNECTING);
@@ -565,7 +613,7 @@ void worker_start(struct worker *w)
 
 void worker_wake(struct worker *w)
 {
-	if (w->state != WORKER_IDLE || !w->timer_out)
+	if (w->state != WORKER_IDLE || !w->timer_out || w->pacing)
 		return;
 	w->env->timer_stop(w->env, &w->timer);
 	w->timer_out = false;
@@ -593,9 +641,21 @@ static void close_now(struct worker *w)
 	w->store->ops->close(w->store, on_store_closed, w);
 }
 
+/* The lease goes first, so that nobody waits for it to run out. */
+static void close_soon(struct worker *w)
+{
+	if (!w->holds) {
+		close_now(w);
+		return;
+	}
+	w->holds = false;
+	set_state(w, WORKER_IDLE); /* no answer of the past is taken any more */
+	lease_ask(w, 0);
+}
+
 void worker_close(struct worker *w)
 {
 	w->closing = true;
 	if (!w->request_out && w->state != WORKER_CLOSED)
-		close_now(w);
+		close_soon(w);
 }

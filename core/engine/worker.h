@@ -1,8 +1,8 @@
 /*
  * worker - folds one shard of one group of read models, from its checkpoint to the head, and stays there.
  *
- *   CONNECTING --> LEASING --> CHECKPOINT --> IDLE --events--> LOADING --> (fold) --> WRITING --> IDLE
- *       ^            |  ^                      |  ^               ^  |                   |
+ *   CONNECTING --> LEASING --> CHECKPOINT --> IDLE --events--> LOADING --> FOLDED --> WRITING --> IDLE
+ *       ^            |  ^                      |  ^               ^  |     (its turn)    |
  *       |            v  |                      v  |               +--+ more keys         |
  *       |          STANDBY (another holds it)  READING            ^                      |
  *       |                                      (not in the feed)  +---- halved ----------+ refused row
@@ -16,7 +16,10 @@
  * is refused drops its rows before anything else.
  *
  * A batch comes from the feed when it begins right after the worker's position, else from the log.  Batches grow
- * by themselves while the previous write is in flight.
+ * by themselves while the previous write is in flight, while the thread's other workers have their turn (the
+ * gate), and by the pace: a millisecond passes for each event of the last batch, up to pace_ms, before the next one
+ * begins.  What a transaction costs is far more than what an event costs; so a busy shard writes few large ones,
+ * and an event that comes alone waits for nothing.
  */
 #ifndef VERBATIM_ENGINE_WORKER_H
 #define VERBATIM_ENGINE_WORKER_H
@@ -26,6 +29,7 @@
 #include "base/random.h"
 #include "engine/appender.h"
 #include "engine/feed.h"
+#include "engine/gate.h"
 #include "fold/state.h"
 
 enum worker_state {
@@ -36,6 +40,7 @@ enum worker_state {
 	WORKER_IDLE,
 	WORKER_READING,
 	WORKER_LOADING,
+	WORKER_FOLDED,
 	WORKER_WRITING,
 	WORKER_STOPPED,
 	WORKER_CLOSED,
@@ -46,6 +51,7 @@ struct worker_limits {
 	size_t read_bytes;   /* payload bytes of one read */
 	size_t state_bytes;  /* of half the row cache */
 	int64_t lease_ms;
+	int64_t pace_ms;     /* the longest pause between the beginnings of two batches; 0: none */
 	int64_t poll_ms;     /* how often the log is looked at when nothing comes through the feed */
 };
 
@@ -75,13 +81,19 @@ struct worker {
 	struct env_timer timer;
 	struct random random;
 	bool request_out, timer_out, closing, woken;
+	bool pacing;             /* the timer is the pace's: nothing wakes it early */
+	struct gate *gate;       /* of its thread: held while a batch is written; NULL: none */
+	struct gate_pass pass;
 	int failures;
 	int empty_reads;         /* in a row, while the feed says that there is more */
 	int32_t epoch;
 	int32_t generation;
 	int64_t position;
+	int64_t next_due;        /* monotonic: when the next batch may begin */
+	int64_t poll_due;        /* monotonic: when the log is looked at although the feed knows of nothing */
 	int64_t lease_due;       /* monotonic: when it is to be renewed */
 	bool renewing;
+	bool holds;              /* the lease may be ours: an orderly end gives it back */
 	bool refusing;           /* the write under way holds the anomaly of a refused event */
 
 	/* The batch at hand. */

@@ -42,3 +42,6 @@ COMMENT ON COLUMN core.v_agent_queue.sla_breached IS
 	'The first response or the resolution is due in the past, as of now.';
 COMMENT ON COLUMN core.v_agent_queue.urgency_score IS
 	'Seconds past the nearer of the two due times; negative while there is time left, null without a promise.';
+
+REVOKE ALL ON core.v_agent_queue FROM PUBLIC;
+GRANT SELECT ON core.v_agent_queue TO verbatim_reader, verbatim_engine, verbatim_admin, verbatim_auditor;

@@ -29,6 +29,7 @@ struct engine_sim {
 	struct store_factory *factory;
 	struct appender_log log;
 	struct appender appenders[WORLD_SHARDS + 1];
+	struct gate appends, writes;
 	struct worker workers[WORLD_SHARDS + 1];
 	struct feed feeds[WORLD_SHARDS + 1];
 	struct worker *wakes[WORLD_SHARDS + 1];
@@ -80,7 +81,7 @@ struct simulation {
 	int crashes;
 };
 
-static const struct worker_limits worker_limits = { 50, 1 << 16, 20000, 3000, 100 };
+static const struct worker_limits worker_limits = { 50, 1 << 16, 20000, 3000, 20, 100 };
 static const struct batch_limits batch_limits = { 8, 1 << 16, 0 };
 
 static void engine_up(void *data);
@@ -157,6 +158,8 @@ static void engine_up(void *data)
 	e->factory = world_factory_new(w);
 	random_fill(&w->random, &e->owner, sizeof(e->owner));
 	e->log = (struct appender_log){ w->log_id, w->epoch };
+	e->appends = (struct gate){ .most = 1 + (int)random_below(&w->random, 2) };
+	e->writes = (struct gate){ .most = 1 };
 	e->open = 0;
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
 		uint64_t seed = random_next(&w->random);
@@ -167,11 +170,13 @@ static void engine_up(void *data)
 		e->feeds[i].data = &e->wakes[i];
 		appender_open(&e->appenders[i], (int16_t)i, &e->env.env, e->factory->open(e->factory, "a"), &e->log,
 			      &batch_limits, seed);
+		e->appenders[i].gate = &e->appends;
 		e->appenders[i].committed = committed;
 		e->appenders[i].closed = appender_closed;
 		e->appenders[i].data = e;
 		worker_open(&e->workers[i], groups[0], (int16_t)i, &e->env.env, e->factory->open(e->factory, "w"),
 			    &e->feeds[i], &worker_limits, &e->owner, seed);
+		e->workers[i].gate = &e->writes;
 		e->workers[i].closed = worker_closed;
 		e->workers[i].data = e;
 		e->open += 2;

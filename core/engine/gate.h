@@ -1,0 +1,35 @@
+/*
+ * gate - lets only so many of a thread's appenders or workers be with the database at a time.
+ *
+ *   enter --room--> inside --leave--> outside
+ *     |                ^
+ *     +--full--> queued+ (first come, first in; `let_in` is told and must only schedule)
+ *
+ * More commits at once than the machine has disks and cores to serve make each smaller and none sooner: those that
+ * wait gather more events meanwhile, and what a transaction costs is shared by more of them.  An idle engine never
+ * meets a full gate.  A NULL gate is always open.
+ */
+#ifndef VERBATIM_ENGINE_GATE_H
+#define VERBATIM_ENGINE_GATE_H
+
+#include <stdbool.h>
+
+struct gate_pass {
+	struct gate_pass *next;
+	bool inside, queued;
+	void (*let_in)(void *data); /* never inside a call of gate_enter; may come inside another's gate_leave */
+	void *data;
+};
+
+struct gate {
+	int most, inside;
+	struct gate_pass *first;
+};
+
+/* True when `p` is inside; else it is queued, and let_in will come. */
+bool gate_enter(struct gate *g, struct gate_pass *p);
+
+/* From inside or from the queue; nothing when it is in neither. */
+void gate_leave(struct gate *g, struct gate_pass *p);
+
+#endif

@@ -10,7 +10,7 @@
  * comes out:
  *
  *   {"bench":"limit","rows":200000,"batch":1000,"payload_bytes":300,"seconds":3.612,
- *    "events_per_second":55371,"backend_cpu_us_per_row":16.1,"steal_percent":0.4}
+ *    "events_per_second":55371,"backend_cpu_us_per_row":16.1,"batch_ms_p50":17.9,"steal_percent":0.4}
  *
  * A row of COPY BINARY is: int16 number of columns, then for each int32 length (-1: NULL) and bytes, all
  * big-endian; before the first row a header of 19 bytes, after the last an int16 -1.
@@ -356,6 +356,15 @@ static long number(const char *option, const char *text, long low, long high)
 	return value;
 }
 
+static int by_size(const void *a, const void *b)
+{
+	int64_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x < y ? -1 : x > y;
+}
+
 static const char help[] =
 	"limit - COPY BINARY of event_log's rows into a copy of a month's leaf: the yardstick of appending\n"
 	"\n"
@@ -381,10 +390,10 @@ int main(int argc, char **argv)
 	static struct source source;
 	static struct row row;
 	const char *conninfo = "";
-	long rows = 200000, batch = 1000, payload = 300, done = 0;
+	long rows = 200000, batch = 1000, payload = 300, done = 0, batches = 0;
 	struct buffer buffer = { 0 };
 	char sql[1024];
-	int64_t taken_us = 0, cpu_us;
+	int64_t taken_us = 0, cpu_us, *times;
 	uint64_t all[2], steal[2];
 	PGconn *db;
 	int c;
@@ -415,6 +424,9 @@ int main(int argc, char **argv)
 		 "to_char(now() AT TIME ZONE 'UTC', '\"event_log_y\"YYYY\"m\"MM')); END $$", (int)getpid(), (int)getpid());
 	run(db, sql);
 
+	times = malloc((size_t)(rows / batch + 1) * sizeof(*times));
+	if (!times)
+		die("cannot keep the times", "out of memory");
 	source_init(&source, (int)payload);
 	snprintf(sql, sizeof(sql), "COPY leaf (%s) FROM STDIN (FORMAT binary)", column_names);
 	machine_time(&all[0], &steal[0]);
@@ -432,7 +444,8 @@ int main(int argc, char **argv)
 		put_int(&buffer, -1, 2);
 		start = clock_us(CLOCK_MONOTONIC);
 		copy_batch(db, sql, &buffer);
-		taken_us += clock_us(CLOCK_MONOTONIC) - start;
+		times[batches] = clock_us(CLOCK_MONOTONIC) - start;
+		taken_us += times[batches++];
 		done += n;
 	}
 	if (cpu_us >= 0) {
@@ -445,6 +458,7 @@ int main(int argc, char **argv)
 	run(db, sql);
 	PQfinish(db);
 	free(buffer.bytes);
+	qsort(times, (size_t)batches, sizeof(*times), by_size);
 
 	printf("{\"bench\":\"limit\",\"rows\":%ld,\"batch\":%ld,\"payload_bytes\":%ld,\"seconds\":%.3f,\"events_per_second\":%.0f,",
 	       rows, batch, payload, (double)taken_us / 1e6, (double)rows * 1e6 / (double)taken_us);
@@ -452,6 +466,8 @@ int main(int argc, char **argv)
 		printf("\"backend_cpu_us_per_row\":%.2f,", (double)cpu_us / (double)rows);
 	else
 		printf("\"backend_cpu_us_per_row\":null,");
+	printf("\"batch_ms_p50\":%.3f,", (double)times[batches / 2] / 1000);
+	free(times);
 	printf("\"steal_percent\":%.1f}\n",
 	       all[1] > all[0] ? 100.0 * (double)(steal[1] - steal[0]) / (double)(all[1] - all[0]) : 0.0);
 	return 0;

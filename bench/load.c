@@ -10,6 +10,10 @@
  * timetable, and latency counts from when a request was due, so a slow engine cannot hide by slowing the
  * client down.
  *
+ * With --watch a further connection asks for the engine's status ten times a second: how far the read models are
+ * behind the log (the sum over shards, events), whether that grows, how fast they go forward, and how long
+ * after the last acknowledgement they show everything.
+ *
  * One JSON line comes out; "latency_ms" is from sending (or being due) to the acknowledgement:
  *
  *   {"bench":"load","connections":1,"batch":100,"outstanding":16,"seconds":10.0,"events":412300,
@@ -72,6 +76,11 @@ struct load {
 	uint64_t histogram[BUCKETS];
 	int64_t worst;
 	char error_text[512];
+	bool watch;
+	struct client *watcher;
+	int64_t next_look, lags_from;
+	double lag_sum[3]; /* by third of the run */
+	int64_t lag_count[3], lag_most, projected[2], projected_at[2], behind_us;
 };
 
 static void die(const char *what, const struct error *error)
@@ -417,6 +426,71 @@ static void take_answers(struct load *l, struct connection *c)
 		die("receiving", &error);
 }
 
+/* ---- the read models ---- */
+
+/* How far they are, and how far behind, in events over all shards. */
+static int64_t look(struct load *l, int64_t *position)
+{
+	msgpack_object status;
+	const msgpack_object *groups;
+	struct error error;
+	int64_t lag = 0;
+
+	if (client_call(l->watcher, "status", bytes_of("\x90", 1), 30000, &status, &error))
+		die("asking for status", &error);
+	groups = client_member(&status, "groups");
+	*position = 0;
+	for (uint32_t i = 0; groups && groups->type == MSGPACK_OBJECT_ARRAY && i < groups->via.array.size; i++) {
+		*position += client_int(&groups->via.array.ptr[i], "position", 0);
+		lag += client_int(&groups->via.array.ptr[i], "lag", 0);
+	}
+	return lag;
+}
+
+static void watch_open(struct load *l)
+{
+	struct error error;
+
+	if (!l->watch)
+		return;
+	l->watcher = client_new(&(struct client_options){ .addresses = l->to, .token = l->token, .name = "bench watch" });
+	if (client_open(l->watcher, &error))
+		die("cannot connect", &error);
+}
+
+static void watch_look(struct load *l, int64_t now)
+{
+	int64_t position, lag, length = l->stop_sending - l->start;
+	int third;
+
+	if (!l->watch || now < l->next_look || now >= l->stop_sending)
+		return;
+	lag = look(l, &position);
+	l->next_look = now + 100000;
+	if (!l->projected_at[0]) {
+		l->projected_at[0] = now;
+		l->projected[0] = position;
+	}
+	l->projected_at[1] = now;
+	l->projected[1] = position;
+	third = (int)((now - l->start) * 3 / length);
+	third = third > 2 ? 2 : third;
+	l->lag_sum[third] += (double)lag;
+	l->lag_count[third]++;
+	if (lag > l->lag_most)
+		l->lag_most = lag;
+}
+
+/* Waits until nothing is behind; at most half a minute. */
+static void watch_end(struct load *l)
+{
+	int64_t position, began = time_monotonic();
+
+	while (l->watch && look(l, &position) > 0 && time_monotonic() - began < 30 * TIME_SECOND)
+		usleep(2000);
+	l->behind_us = time_monotonic() - began;
+}
+
 static void open_all(struct load *l)
 {
 	struct error error;
@@ -479,6 +553,7 @@ static void run(struct load *l)
 		now = time_monotonic();
 		if (l->rate)
 			send_due(l, now, &turn);
+		watch_look(l, now);
 		if (now > l->stop_sending + 30 * TIME_SECOND) {
 			fprintf(stderr, "load: some requests were never answered\n");
 			exit(1);
@@ -499,6 +574,7 @@ static const char help[] =
 	"  --seconds S        how long (default 10)\n"
 	"  --events N         stop after so many instead\n"
 	"  --rate R           events a second, open loop: latency counts from when a request was due\n"
+	"  --watch            how far the read models are behind, meanwhile and at the end\n"
 	"  --seed N           of ids and texts (default: from the system)\n"
 	"  --help             this text\n"
 	"\n"
@@ -528,6 +604,18 @@ static void print_result(const struct load *l, int64_t us, int64_t cpu, const ui
 	       (double)l->acked_events / seconds, (double)l->acked_requests / seconds);
 	printf("\"latency_ms\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f},", percentile(l, 0.5), percentile(l, 0.9), percentile(l, 0.99),
 	       (double)l->worst / 1000);
+	if (l->watch) {
+		double third[3];
+
+		for (int i = 0; i < 3; i++)
+			third[i] = l->lag_count[i] ? l->lag_sum[i] / (double)l->lag_count[i] : 0.0;
+		printf("\"projected_per_second\":%.0f,\"lag_events\":{\"first_third\":%.0f,\"second_third\":%.0f,\"last_third\":%.0f,\"max\":%" PRId64
+		       "},\"caught_up_ms\":%.1f,",
+		       l->projected_at[1] > l->projected_at[0]
+			       ? (double)(l->projected[1] - l->projected[0]) * 1e6 / (double)(l->projected_at[1] - l->projected_at[0])
+			       : 0.0,
+		       third[0], third[1], third[2], l->lag_most, (double)l->behind_us / 1000);
+	}
 	printf("\"client_cpu_us_per_event\":%.2f,\"errors\":%" PRId64 ",\"retries\":%" PRId64 ",\"steal_percent\":%.1f}\n",
 	       l->acked_events ? (double)cpu / (double)l->acked_events : 0.0, l->errors, l->retries,
 	       all[1] > all[0] ? 100.0 * (double)(steal[1] - steal[0]) / (double)(all[1] - all[0]) : 0.0);
@@ -541,7 +629,7 @@ int main(int argc, char **argv)
 		{ "to", required_argument, NULL, 't' },	      { "token", required_argument, NULL, 'k' },    { "connections", required_argument, NULL, 'c' },
 		{ "batch", required_argument, NULL, 'b' },    { "outstanding", required_argument, NULL, 'o' }, { "tenants", required_argument, NULL, 'n' },
 		{ "payload", required_argument, NULL, 'p' },  { "seconds", required_argument, NULL, 's' },  { "events", required_argument, NULL, 'e' },
-		{ "rate", required_argument, NULL, 'r' },     { "seed", required_argument, NULL, 'x' },	    { "help", no_argument, NULL, 'h' },
+		{ "rate", required_argument, NULL, 'r' },     { "seed", required_argument, NULL, 'x' },	    { "watch", no_argument, NULL, 'w' }, { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct load l = { .to = "127.0.0.1:7411", .connections = 1, .batch = 100, .outstanding = 16, .tenants = 64, .payload = 300, .seconds = 10 };
@@ -564,6 +652,7 @@ int main(int argc, char **argv)
 		case 'e': l.events = number("events", optarg, 1, 1000000000); break;
 		case 'r': l.rate = number("rate", optarg, 1, 10000000); break;
 		case 'x': seed = (uint64_t)number("seed", optarg, 0, 1000000000); break;
+		case 'w': l.watch = true; break;
 		case 'h': fputs(help, stdout); return 0;
 		default: fputs("load: --help tells the options\n", stderr); return 2;
 		}
@@ -575,6 +664,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	random_seed(&l.random, seed);
 	open_all(&l);
+	watch_open(&l);
 	machine_time(&all[0], &steal[0]);
 	cpu = cpu_us();
 	start = time_monotonic();
@@ -582,6 +672,7 @@ int main(int argc, char **argv)
 	start = time_monotonic() - start;
 	cpu = cpu_us() - cpu;
 	machine_time(&all[1], &steal[1]);
+	watch_end(&l);
 	print_result(&l, start, cpu, all, steal);
 	return l.errors ? 1 : 0;
 }

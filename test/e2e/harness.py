@@ -37,7 +37,7 @@ def ok(condition, name):
     if not condition:
         _failed += 1
         frame = sys._getframe(1)
-        if frame.f_code.co_name in ("same", "refused"):
+        while frame.f_code.co_name in ("same", "refused"):
             frame = frame.f_back
         print("# at %s:%d" % (os.path.basename(frame.f_code.co_filename), frame.f_lineno), flush=True)
     return bool(condition)
@@ -178,10 +178,15 @@ _engines = []
 _folders = []
 
 
+def end_engines():
+    """Ends what runs, and waits for it."""
+    while _engines:
+        _engines.pop().end()
+
+
 @atexit.register
 def _end_all():
-    for engine in _engines:
-        engine.end()
+    end_engines()
     for folder in _folders:
         shutil.rmtree(folder, ignore_errors=True)
 

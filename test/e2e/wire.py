@@ -119,7 +119,7 @@ for params, code, field in (((0, tenant), "params", "from"), (("x", tenant), "pa
     refused(lambda: client.call("read", *params), code, "read%s" % json.dumps(params), field=field)
 for params, code, field in (((5, [1, 1]), "params", "read_models"), ((["nothing"], [1, 1]), "not_found", "read_models"),
                             (([], None), "params", "token"), (([], [1]), "params", "token"), (([], [99, 1]), "params", "token"),
-                            (([], [1, -1]), "params", "token"), (([], [1, 1], 600001), "params", "timeout_ms")):
+                            (([], [1, -1]), "params", "token"), (([], ["x", 1, 1, 1]), "params", "token"), (([], [1, 1], 600001), "params", "timeout_ms")):
     refused(lambda: client.call("wait", *params), code, "wait%s" % json.dumps(params), field=field)
 
 # ---- order ----

@@ -11,10 +11,13 @@ check(engine, load) is the same oracle after every experiment:
     positions are gapless, leaves and roots right (harness.check_log)      message counts equal a fold written in SQL
     the read models equal those that a second engine folds from a copy of the log, from position 1
 """
+import atexit
 import collections
 import json
 import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -160,7 +163,7 @@ class _Abandoned(Exception):
 class Load:
     """Starts at once.  `addresses` may be changed on the way; finish() waits until each request has its ack."""
 
-    def __init__(self, *addresses, clients=4, tenants=2, seed=1, shift=0, pause=0.0, timeout=8):
+    def __init__(self, *addresses, clients=4, tenants=2, seed=1, shift=0, pause=0.03, timeout=8):
         self.addresses = list(addresses)
         self.seed, self.shift, self.pause, self.timeout = seed, shift, pause, timeout
         self.ending = threading.Event()
@@ -363,3 +366,43 @@ class Session:
         self.psql.wait()
         self.psql.stdout.close()
         self.psql.stderr.close()
+
+
+class Server:
+    """Somebody's PostgreSQL, which the test starts and stops; an engine uses it with --db."""
+
+    def __init__(self):
+        self.folder = temporary_folder()
+        self.cluster = os.path.join(self.folder, "pg")
+        self.conninfo = "host=%s port=5433 dbname=verbatim user=postgres" % self.folder
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        as_postgres(postgres_program("initdb"), "-D", self.cluster, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust")
+        atexit.register(self.down, "immediate", False)
+        self.up()
+        subprocess.run(["psql", "-X", "-q", "-d", self.conninfo.replace("dbname=verbatim", "dbname=postgres"),
+                        "-c", "create database verbatim"], check=True)
+
+    def up(self):
+        """Again and again: the backends of a killed server take a moment to notice."""
+        def start():
+            return as_postgres(postgres_program("pg_ctl"), "start", "-D", self.cluster, "-w", "-l", os.path.join(self.folder, "log"),
+                               "-o", "-k %s -c listen_addresses= -p 5433" % self.folder, check=False).returncode == 0
+        if not wait_until(start, 60):
+            raise RuntimeError("the server does not start")
+
+    def down(self, how="fast", check=True):
+        as_postgres(postgres_program("pg_ctl"), "stop", "-D", self.cluster, "-m", how, "-w", check=check)
+
+    def kill(self):
+        with open(os.path.join(self.cluster, "postmaster.pid")) as f:
+            os.kill(int(f.readline()), signal.SIGKILL)
+
+    def copy(self, name):
+        """A copy of its files as they are now; the server must be down."""
+        shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+        subprocess.run(["cp", "-a", self.cluster, os.path.join(self.folder, name)], check=True)
+
+    def restore(self, name):
+        shutil.rmtree(self.cluster)
+        subprocess.run(["cp", "-a", os.path.join(self.folder, name), self.cluster], check=True)

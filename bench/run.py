@@ -1,0 +1,312 @@
+"""
+run - all figures of speed in one run, each beside the limit or peer measured in the same minute.
+
+An engine of its own on a fresh private cluster, clients and server on the same cores.  In each round come the limit
+(COPY of the same rows into a leaf of the same shape), the loads, and the classic way, one after the other; a ratio is
+taken within its round, and the figure printed is the median of the rounds.  "Projections idle" means that somebody
+else holds the workers' leases, so that this engine only appends.
+
+CPU is user and system time of the processes, per event: of the client, the engine, and all of PostgreSQL.
+build/bench.ndjson takes one line a measurement.
+"""
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
+QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
+ROUNDS = 3 if QUICK else 5
+SECONDS = 2 if QUICK else 4
+LIMIT_ROWS = 60000 if QUICK else 120000
+SNAPSHOT_MINUTES = float(os.environ.get("SNAPSHOT_MINUTES", "0.2" if QUICK else "1"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
+
+ndjson = None
+
+
+def say(text):
+    print("  " + text, file=sys.stderr, flush=True)
+
+
+def keep(name, row):
+    ndjson.write(json.dumps({"measurement": name, "at": round(time.time(), 3), **row}) + "\n")
+    ndjson.flush()
+    return row
+
+
+def tool(name, *arguments):
+    """One of bench/'s programs: its JSON line."""
+    command = [os.path.join(BUILD, "bench", name), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.stdout.strip():
+        sys.exit(f"bench: {' '.join(command)}: {done.stderr.strip() or 'no answer'}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def process_times():
+    """pid -> (parent, CPU microseconds) of all processes."""
+    times = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as f:
+                    fields = f.read().rpartition(")")[2].split()
+                times[int(name)] = (int(fields[1]), (int(fields[11]) + int(fields[12])) * TICK_US)
+            except OSError:
+                pass
+    return times
+
+
+class Engine:
+    def __init__(self):
+        self.data = tempfile.mkdtemp(prefix="verbatim-bench-")
+        os.chmod(self.data, 0o755)
+        self.to = f"unix:{self.data}/engine.sock"
+        self.binary = os.path.join(BUILD, "verbatim")
+        self.log = open(os.path.join(self.data, "diary"), "w", encoding="utf-8")
+        self.process = subprocess.Popen([self.binary, "serve", "--data", self.data, "--listen", self.to, "--log", "warn"],
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+        if "ready" not in self.process.stdout.readline():
+            with open(self.log.name, encoding="utf-8") as f:
+                sys.exit(f"bench: the engine did not start: {f.read()}")
+        self.db = self.sql("SELECT 'host=' || split_part(current_setting('unix_socket_directories'), ',', 1) || ' port='"
+                           " || current_setting('port') || ' dbname=' || current_database() || ' user=' || session_user")
+        with open(self.sql("SELECT current_setting('data_directory')") + "/postmaster.pid", encoding="utf-8") as f:
+            self.postmaster = int(f.readline())
+
+    def sql(self, text):
+        done = subprocess.run([self.binary, "psql", "--data", self.data, "--", "-XAtc", text], capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"bench: {text}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def measured(self, name, *arguments):
+        """A tool's answer, with what the engine and PostgreSQL spent on it."""
+        before = process_times()
+        row = tool(name, *arguments)
+        after = process_times()
+        events = max(1, row.get("events") or row.get("rows") or 1)
+        engine = self.process.pid
+        row["engine_cpu_us_per_event"] = (after[engine][1] - before[engine][1]) / events
+        # A backend that has ended leaves its time with the postmaster's children, which nobody can see: count the living.
+        row["postgres_cpu_us_per_event"] = sum(
+            us - before.get(pid, (0, 0))[1] for pid, (parent, us) in after.items()
+            if parent == self.postmaster or pid == self.postmaster) / events
+        return row
+
+    def load(self, name, *arguments):
+        return keep(name, self.measured("load", "--to", self.to, *arguments))
+
+    def limit(self, rows=LIMIT_ROWS, batch=1000):
+        return keep("limit", tool("limit", "--db", self.db, "--rows", rows, "--batch", batch))
+
+    def classic(self, way):
+        return keep("classic " + way, tool("classic", "--db", self.db, "--sql", os.path.join(HERE, "classic.sql"), "--way", way,
+                                           "--seconds", SECONDS))
+
+    def projections(self, on):
+        """Off: a stranger holds the leases; the workers notice when they renew theirs."""
+        if on:
+            self.sql("DELETE FROM verbatim.lease")
+        else:
+            self.sql("UPDATE verbatim.lease SET owner = gen_random_uuid(), expires_at = now() + interval '1 day'")
+        time.sleep(2 if on else 4.5)
+
+    def memory_mib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as f:
+            fields = dict(line.split(":", 1) for line in f)
+        return int(fields["VmHWM"].split()[0]) / 1024
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        finally:
+            self.log.close()
+            shutil.rmtree(self.data, ignore_errors=True)
+
+
+class Table:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, figure, values, unit, peer, ratios, need, met, cpu=None, steal=None):
+        self.rows.append((figure, values, unit, peer, ratios, need, met, cpu, steal))
+
+    def lines(self):
+        head = ("figure", "measured", "(min to max)", "limit or peer", "ratio", "needed", "met", "CPU µs/event", "steal")
+        body = []
+        for figure, values, unit, peer, ratios, need, met, cpu, steal in self.rows:
+            body.append((figure, f"{amount(statistics.median(values))} {unit}".strip(),
+                         f"({amount(min(values))} to {amount(max(values))})" if len(values) > 1 else "", peer,
+                         f"{statistics.median(ratios):.2f}" if ratios else "", need,
+                         "" if met is None else "yes" if met else "NO", cpu or "", f"{statistics.median(steal):.1f} %" if steal else ""))
+        widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+        yield "  ".join(text.ljust(width) for text, width in zip(head, widths)).rstrip()
+        yield "  ".join("-" * width for width in widths)
+        for row in body:
+            yield "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
+
+
+def amount(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def cpu_of(rows):
+    parts = ((row.get("client_cpu_us_per_event", 0), row.get("engine_cpu_us_per_event", 0), row.get("postgres_cpu_us_per_event", 0)) for row in rows)
+    return " + ".join(f"{statistics.median(column):.1f}" for column in zip(*parts))
+
+
+def rates(rows):
+    return [row["events_per_second"] for row in rows]
+
+
+def steals(rows):
+    return [row["steal_percent"] for row in rows]
+
+
+def add_rate(table, figure, rows, limits, need):
+    ratios = [row["events_per_second"] / limit["events_per_second"] for row, limit in zip(rows, limits)]
+    table.add(figure, rates(rows), "/s", f"{amount(statistics.median(rates(limits)))} /s", ratios, f"{need:.2f}",
+              statistics.median(ratios) >= need, cpu_of(rows), steals(rows))
+    return ratios
+
+
+PIPELINED = ("--connections", 1, "--batch", 100)
+SINGLE = ("--connections", 64, "--batch", 1)
+
+
+def appends(engine, table, kind):
+    say(f"appends, projections {kind}")
+    limits, pipelined, single = [], [], []
+    for _ in range(ROUNDS):
+        limits.append(engine.limit())
+        pipelined.append(engine.load(f"pipelined, projections {kind}", *PIPELINED, "--seconds", SECONDS))
+        single.append(engine.load(f"single, projections {kind}", *SINGLE, "--seconds", SECONDS))
+    add_rate(table, f"append, 1 connection x 100 events, projections {kind}", pipelined, limits, 0.80)
+    add_rate(table, f"append, 64 connections x 1 event, projections {kind}", single, limits, 0.50)
+    return limits, single
+
+
+def latency(engine, table, single):
+    rate = int(statistics.median(rates(single)) / 2)
+    say(f"latency at {rate} events a second")
+    rows = [engine.load("latency", *SINGLE, "--rate", rate, "--seconds", SECONDS) for _ in range(ROUNDS)]
+    calm = all(steal < 5 for steal in steals(rows))
+    for name, most in (("p50", 3), ("p99", 15)):
+        values = [row["latency_ms"][name] for row in rows]
+        table.add(f"acknowledgement at half of that, {name}", values, "ms", f"{amount(rate)} /s", None, f"<= {most} ms",
+                  statistics.median(values) <= most if calm or statistics.median(values) <= most else None, cpu_of(rows), steals(rows))
+
+
+def classic(engine, table, single):
+    say("the classic way")
+    for way, need in (("messages", 6), ("events", None)):
+        rows = [engine.classic(way) for _ in range(ROUNDS)]
+        ours = statistics.median(rates(single))
+        ratios = [ours / rate for rate in rates(rows)]
+        text = "with its triggers" if way == "messages" else "event_log alone, no triggers"
+        table.add(f"64 x 1 against one INSERT a request, {text}", [ours], "/s", f"{amount(statistics.median(rates(rows)))} /s", ratios,
+                  f"{need:.0f}" if need else "", statistics.median(ratios) >= need if need else None, None, steals(rows))
+
+
+def live(engine, table, limits):
+    """Held at a little more than what is needed: the lag of the last third must be that of the first, but for noise."""
+    limit = statistics.median(rates(limits))
+    rate = int(0.45 * limit)
+    say(f"log to read models at {rate} events a second")
+    rows = [engine.load("live", *PIPELINED, "--rate", rate, "--seconds", 2 * SECONDS, "--watch") for _ in range(ROUNDS)]
+    keeps_up = []
+    for row in rows:
+        lag = row["lag_events"]
+        behind_ms = 1000 * lag["last_third"] / rate
+        keeps_up.append(row["events_per_second"] >= 0.97 * rate and (lag["last_third"] <= 2 * lag["first_third"] or behind_ms <= 100)
+                        and row["caught_up_ms"] <= 1000)
+    add_values = [row["projected_per_second"] for row in rows]
+    table.add("log to read models, live, keeping up", add_values, "/s", f"{amount(limit)} /s", [value / limit for value in add_values],
+              "0.45", sum(keeps_up) * 2 > len(keeps_up), cpu_of(rows), steals(rows))
+    table.add("  behind meanwhile, last third", [1000 * row["lag_events"]["last_third"] / rate for row in rows], "ms",
+              f"first {amount(statistics.median(1000 * row['lag_events']['first_third'] / rate for row in rows))} ms", None, "not growing", None)
+
+
+def visible(engine, table):
+    say("one event on an idle engine")
+    rows, commits = [], []
+    for _ in range(ROUNDS):
+        commits.append(engine.limit(rows=200, batch=1)["batch_ms_p50"])
+        rows.append(keep("visible", tool("visible", "--to", engine.to, "--events", 60 if QUICK else 150)))
+    for name, need in (("acked_ms", None), ("visible_ms", 10)):
+        values = [row[name]["p50"] for row in rows]
+        ratios = [value / commit for value, commit in zip(values, commits)]
+        table.add("one event, idle: " + ("acknowledged" if need is None else "shown by the read models") + ", p50", values, "ms",
+                  f"{amount(statistics.median(commits))} ms, one small commit", ratios, f"<= {need}" if need else "",
+                  statistics.median(ratios) <= need if need else None)
+
+
+def stranger(engine, table):
+    minutes = SNAPSHOT_MINUTES
+    say(f"under a stranger's snapshot of {minutes:g} minutes")
+    seconds = SECONDS
+    before = [engine.load("without a snapshot", *PIPELINED, "--seconds", seconds, "--watch") for _ in range(ROUNDS)]
+    holder = subprocess.Popen([engine.binary, "psql", "--data", engine.data, "--", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT txid_current(), count(*) FROM core.tenants;\n")
+    holder.stdin.flush()
+    holder.stdout.readline()
+    rate = int(statistics.median(rates(before)) / 2)
+    engine.load("under a snapshot, waiting", *PIPELINED, "--rate", rate, "--seconds", max(1, int(60 * minutes)), "--watch")
+    during = [engine.load("under a snapshot", *PIPELINED, "--seconds", seconds, "--watch") for _ in range(ROUNDS)]
+    holder.stdin.write("COMMIT;\n\\q\n")
+    holder.stdin.close()
+    holder.wait()
+    for name, key in (("append", "events_per_second"), ("projection", "projected_per_second")):
+        values = [row[key] for row in during]
+        without = statistics.median(row[key] for row in before)
+        ratios = [value / without for value in values]
+        table.add(f"{name} under a snapshot held {minutes:g} min", values, "/s", f"{amount(without)} /s without", ratios, "0.80",
+                  statistics.median(ratios) >= 0.8, cpu_of(during), steals(during))
+
+
+def memory(engine, table):
+    say("a thousand connections")
+    rows = [engine.load("1000 connections", "--connections", 1000, "--batch", 1, "--seconds", SECONDS),
+            engine.load("1000 connections x 100", "--connections", 1000, "--batch", 100, "--outstanding", 1, "--seconds", SECONDS)]
+    most = engine.memory_mib()
+    keep("memory", {"peak_mib": most})
+    table.add("resident memory of the engine at its peak", [most], "MiB", "1,000 connections", None, "<= 128 MiB", most <= 128, cpu_of(rows), steals(rows))
+
+
+def main():
+    global ndjson
+    ndjson = open(os.path.join(BUILD, "bench.ndjson"), "a", encoding="utf-8")
+    began = time.time()
+    table = Table()
+    engine = Engine()
+    try:
+        keep("run", {"quick": QUICK, "rounds": ROUNDS, "cores": os.cpu_count(), "postgres": engine.sql("SHOW server_version"), "load_average": os.getloadavg()[0]})
+        engine.load("warming", *PIPELINED, "--seconds", 2)
+        visible(engine, table)
+        limits, single = appends(engine, table, "on")
+        latency(engine, table, single)
+        live(engine, table, limits)
+        classic(engine, table, single)
+        stranger(engine, table)
+        engine.projections(False)
+        appends(engine, table, "idle")
+        engine.projections(True)
+        memory(engine, table)
+    finally:
+        engine.stop()
+        ndjson.close()
+    print(f"{os.cpu_count()} cores, clients and server on them; medians of {ROUNDS}; CPU: client + engine + PostgreSQL; {time.time() - began:.0f} s in all")
+    for line in table.lines():
+        print(line)
+
+
+main()

@@ -1,0 +1,8 @@
+#!/bin/sh
+# make bench: everything that is claimed about speed, measured in one run.  See bench/run.py.
+#
+#   BENCH_QUICK=1          three short rounds instead of five
+#   SNAPSHOT_MINUTES=10    how long the stranger's snapshot is held (default 1; 0.2 when quick)
+set -eu
+cd "$(dirname "$0")/.."
+exec "${PYTHON:-/usr/bin/python3}" bench/run.py "${BUILD:-build}"

@@ -1,0 +1,239 @@
+/*
+ * visible - how soon after sending does one event stand in the log, and how soon in the read models?
+ *
+ * One connection, one event at a time, on an idle engine: append, then wait(all read models, the acknowledgement's
+ * token), then a pause, so that each event finds everything at rest.  One JSON line comes out; both times count
+ * from sending:
+ *
+ *   {"bench":"visible","events":200,"acked_ms":{"p50":0.9,"p99":1.8},"visible_ms":{"p50":2.1,"p99":4.0}}
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "client/client.h"
+
+enum { EVENTS_MOST = 100000, TIMEOUT_MS = 10000 };
+
+struct visible {
+	struct client *client;
+	struct uuid tenant_id, customer_id, conversation_id;
+	msgpack_sbuffer out;
+	msgpack_packer packer;
+};
+
+static void die(const char *what, const struct error *error)
+{
+	fprintf(stderr, "visible: %s: %s\n", what, error->message);
+	exit(1);
+}
+
+static struct uuid new_uuid(void)
+{
+	uint8_t tail[16];
+	struct uuid id;
+
+	random_system(tail, sizeof(tail));
+	uuid_v7(&id, time_wall() / 1000, tail);
+	return id;
+}
+
+static void pack_text(msgpack_packer *p, const char *text)
+{
+	msgpack_pack_str_with_body(p, text, strlen(text));
+}
+
+static void pack_pair(msgpack_packer *p, const char *name, const char *text)
+{
+	pack_text(p, name);
+	pack_text(p, text);
+}
+
+static void pack_uuid(msgpack_packer *p, const char *name, const struct uuid *id)
+{
+	pack_text(p, name);
+	msgpack_pack_bin_with_body(p, id->b, 16);
+}
+
+/* The members that every event has; `more` others follow. */
+static void pack_event(struct visible *v, const char *type, const struct uuid *entity, const char *actor, int more)
+{
+	msgpack_packer *p = &v->packer;
+	char now[TIME_TEXT];
+	struct uuid id = new_uuid();
+
+	msgpack_pack_map(p, 6 + (size_t)more);
+	pack_uuid(p, "event_id", &id);
+	pack_pair(p, "event_type", type);
+	pack_uuid(p, "tenant_id", &v->tenant_id);
+	pack_uuid(p, "entity_id", entity);
+	pack_pair(p, "actor_type", actor);
+	pack_pair(p, "occurred_at", time_format(time_wall(), now));
+}
+
+static const msgpack_object *send_events(struct visible *v, msgpack_object *result)
+{
+	struct error error;
+
+	if (client_call(v->client, "append", bytes_of(v->out.data, v->out.size), TIMEOUT_MS, result, &error))
+		die("appending", &error);
+	return result;
+}
+
+static void begin(struct visible *v, size_t events)
+{
+	msgpack_sbuffer_clear(&v->out);
+	msgpack_pack_array(&v->packer, 1);
+	msgpack_pack_array(&v->packer, events);
+}
+
+static void set_up(struct visible *v)
+{
+	msgpack_packer *p = &v->packer;
+	msgpack_object result;
+
+	v->tenant_id = new_uuid();
+	v->customer_id = new_uuid();
+	v->conversation_id = new_uuid();
+	begin(v, 2);
+	pack_event(v, "customer.created", &v->customer_id, "system", 1);
+	pack_text(p, "payload");
+	msgpack_pack_map(p, 1);
+	pack_text(p, "identities");
+	msgpack_pack_array(p, 0);
+	pack_event(v, "conversation.created", &v->conversation_id, "system", 1);
+	pack_text(p, "payload");
+	msgpack_pack_map(p, 2);
+	pack_uuid(p, "customer_id", &v->customer_id);
+	pack_pair(p, "initial_channel", "email");
+	send_events(v, &result);
+}
+
+/* One message; the times in microseconds from sending to the acknowledgement and to being shown. */
+static void measure(struct visible *v, int64_t *acked, int64_t *shown)
+{
+	struct uuid message = new_uuid();
+	msgpack_packer *p = &v->packer;
+	int64_t began, shard, last;
+	msgpack_object result;
+	struct error error;
+
+	begin(v, 1);
+	pack_event(v, "message.received", &message, "customer", 2);
+	pack_uuid(p, "conversation_id", &v->conversation_id);
+	pack_text(p, "payload");
+	msgpack_pack_map(p, 5);
+	pack_uuid(p, "conversation_id", &v->conversation_id);
+	pack_pair(p, "channel", "email");
+	pack_pair(p, "direction", "inbound");
+	pack_pair(p, "sender_type", "customer");
+	pack_pair(p, "content", "hello, my order has not arrived");
+	began = time_monotonic();
+	send_events(v, &result);
+	*acked = time_monotonic() - began;
+	shard = client_int(&result, "shard", -1);
+	last = client_int(&result, "last", 0);
+	msgpack_sbuffer_clear(&v->out);
+	msgpack_pack_array(p, 3);
+	msgpack_pack_array(p, 0);
+	msgpack_pack_array(p, 2);
+	msgpack_pack_int64(p, shard);
+	msgpack_pack_int64(p, last);
+	msgpack_pack_int(p, TIMEOUT_MS);
+	if (client_call(v->client, "wait", bytes_of(v->out.data, v->out.size), TIMEOUT_MS, &result, &error))
+		die("waiting for the read models", &error);
+	*shown = time_monotonic() - began;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	int64_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x < y ? -1 : x > y;
+}
+
+static double percentile_ms(const int64_t *sorted, long n, double p)
+{
+	long at = (long)(p * (double)n);
+
+	return (double)sorted[at < n ? at : n - 1] / 1000;
+}
+
+static const char help[] =
+	"visible - one event at a time on an idle engine: acknowledged when, shown by the read models when?\n"
+	"\n"
+	"  --to HOST:PORT   the engine, or unix:PATH (default 127.0.0.1:7411)\n"
+	"  --token TOKEN    its token (default VERBATIM_TOKEN)\n"
+	"  --events N       (default 200)\n"
+	"  --pause MS       between two events (default 10)\n"
+	"  --help           this text\n";
+
+static long number(const char *option, const char *text, long low, long high)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end || value < low || value > high) {
+		fprintf(stderr, "visible: --%s takes a number from %ld to %ld, not \"%s\"\n", option, low, high, text);
+		exit(2);
+	}
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "to", required_argument, NULL, 't' },	    { "token", required_argument, NULL, 'k' },
+		{ "events", required_argument, NULL, 'e' }, { "pause", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
+	};
+	struct client_options to = { .addresses = "127.0.0.1:7411", .token = getenv("VERBATIM_TOKEN"), .name = "bench visible" };
+	long events = 200, pause_ms = 10;
+	struct visible v = { 0 };
+	int64_t *acked, *shown;
+	struct error error;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 't': to.addresses = optarg; break;
+		case 'k': to.token = optarg; break;
+		case 'e': events = number("events", optarg, 1, EVENTS_MOST); break;
+		case 'p': pause_ms = number("pause", optarg, 0, 60000); break;
+		case 'h': fputs(help, stdout); return 0;
+		default: fputs("visible: --help tells the options\n", stderr); return 2;
+		}
+	}
+	acked = mem_alloc((size_t)events * sizeof(*acked));
+	shown = mem_alloc((size_t)events * sizeof(*shown));
+	msgpack_sbuffer_init(&v.out);
+	msgpack_packer_init(&v.packer, &v.out, msgpack_sbuffer_write);
+	v.client = client_new(&to);
+	if (client_open(v.client, &error))
+		die("cannot connect", &error);
+	set_up(&v);
+	for (long i = 0; i < events; i++) {
+		usleep((useconds_t)pause_ms * 1000);
+		measure(&v, &acked[i], &shown[i]);
+	}
+	qsort(acked, (size_t)events, sizeof(*acked), by_size);
+	qsort(shown, (size_t)events, sizeof(*shown), by_size);
+	printf("{\"bench\":\"visible\",\"events\":%ld,\"acked_ms\":{\"p50\":%.3f,\"p99\":%.3f},\"visible_ms\":{\"p50\":%.3f,\"p99\":%.3f}}\n", events,
+	       percentile_ms(acked, events, 0.5), percentile_ms(acked, events, 0.99), percentile_ms(shown, events, 0.5),
+	       percentile_ms(shown, events, 0.99));
+	client_free(v.client);
+	msgpack_sbuffer_destroy(&v.out);
+	free(acked);
+	free(shown);
+	return 0;
+}

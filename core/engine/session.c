@@ -3,14 +3,20 @@
 
 #include "base/log.h"
 
-enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60 };
+enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024 };
 
+/* Each socket reads at most a fair share of the room for half messages, so that what is left over when a pause comes has its place. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct session *s = handle->data;
+	struct engine *e = s->engine;
+	size_t room = e->partial_limit > e->partial_bytes ? e->partial_limit - e->partial_bytes : 0;
+	size_t share = room / (size_t)(e->session_count + 1);
 
 	(void)suggested;
-	*buf = uv_buf_init(s->engine->scratch, sizeof(s->engine->scratch));
+	if (share < READ_LEAST)
+		share = READ_LEAST;
+	*buf = uv_buf_init(e->scratch, share < sizeof(e->scratch) ? (unsigned)share : (unsigned)sizeof(e->scratch));
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -82,8 +82,7 @@ class Fold:
                 if c.state == "resolved" and not p.get("auto_reply") and not answered:
                     c.go("reopened", e)
                     c.reopened_at = at
-                    c.reopen_count += 1
-                    c.resolved_at = ""
+                    c.reopen_count += 1  # resolved_at stays: it is the latest, as its column says
                 else:
                     c.go(ON_CUSTOMER.get(c.state, c.state), e)
             elif p["sender_type"] == "agent":
@@ -184,6 +183,41 @@ check_log(engine)
 fold = Fold()
 for e in EVENTS:
     fold.take(e)
+reopened = sum(c.reopen_count for c in fold.conversations.values())
+ok(reopened and fold.post_resolve, "the file has %d reopenings and %d answers after the end" % (reopened, len(fold.post_resolve)))
+
+# The file has nothing that does not fit: some of each kind follow by hand, folded by both.
+client = engine.client()
+by_hand = Maker(seed=7)
+
+
+def add(key, kind, payload, at, entity=None):
+    e = by_hand.event(kind, entity or key[1], payload, tenant_id=key[0], conversation_id=key[1], occurred_at=at)
+    client.wait(client.append([e]))
+    fold.take(e)
+
+
+said = {"channel": "web_chat", "direction": "inbound", "sender_type": "customer", "content": "late"}
+resolved = [k for k, c in sorted(fold.conversations.items()) if c.state == "resolved"]
+answered = [k for k in resolved for c in [fold.conversations[k]] if c.created_at < c.last_agent_message_at < c.resolved_at][:3]
+unanswered = [k for k in resolved for c in [fold.conversations[k]] if k not in answered and c.last_agent_message_at
+              and c.last_agent_message_at < c.resolved_at][:3]
+for key in resolved[-3:]:
+    add(key, "conversation.transferred", {"to_agent_id": by_hand.uuid(), "reason": "too late"}, rfc3339(time.time()))
+    add(key, "conversation.assigned", {"agent_id": by_hand.uuid(), "assigned_by": "manual"}, rfc3339(time.time()))
+same(len(fold.anomalies), 6, "an assignment or transfer of what is resolved does not fit")
+for key in answered:
+    add(key, "message.received", said, fold.conversations[key].created_at, by_hand.uuid())
+same({fold.conversations[k].state for k in answered}, {"resolved"}, "a late copy of what was answered reopens nothing")
+for key in unanswered:
+    c = fold.conversations[key]
+    last = c.last_message_at
+    add(key, "message.received", said, c.resolved_at, by_hand.uuid())
+    add(key, "conversation.resolved", {"by": "auto_inactivity", "resolution_code": "inactive", "observed_last_message_at": last}, rfc3339(time.time()))
+    add(key, "message.sent", dict(said, direction="outbound", sender_type="agent"), rfc3339(time.time()), by_hand.uuid())
+same(({fold.conversations[k].state for k in unanswered}, len(fold.anomalies)), ({"awaiting_customer"}, 9),
+     "one that nobody has seen does, and no inactivity that did not know of it resolves it again")
+
 got, want = rows_of(engine), expected_of(fold)
 same(len(got), len(want), "as many conversations as the fold makes")
 same(set(got) ^ set(want), set(), "and the same ones")

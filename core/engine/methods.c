@@ -92,14 +92,8 @@ static int append(struct session *s, const struct rpc_call *call, struct error *
 		return status;
 	}
 	r->answer = method_answer_append;
-	r->msgid = call->msgid;
 	r->bytes = r->arena.used + sizeof(*r);
-	r->owner = s;
-	r->owner_next = s->requests;
-	r->owner_link = &s->requests;
-	if (s->requests)
-		s->requests->owner_link = &r->owner_next;
-	s->requests = r;
+	ticket_open(&r->ticket, s, call->msgid, &s->tickets);
 	s->inflight += r->bytes;
 	e->inflight_bytes += r->bytes;
 	appender_submit(&e->appenders[r->shard], r);
@@ -145,22 +139,20 @@ static void pack_ack(msgpack_packer *p, const struct request *r)
 
 void method_answer_append(struct request *r)
 {
-	struct session *s = r->owner;
+	struct session *s = r->ticket.owner;
 	struct engine *e;
 
 	if (s) {
 		e = s->engine;
-		if (r->owner_next)
-			r->owner_next->owner_link = r->owner_link;
-		*r->owner_link = r->owner_next;
+		ticket_close(&r->ticket);
 		s->inflight -= r->bytes;
 		if (r->status) {
-			rpc_error(session_out(s), r->msgid, &r->error);
+			rpc_error(session_out(s), r->ticket.msgid, &r->error);
 		} else {
 			msgpack_packer p;
 
 			rpc_packer(&p, session_out(s));
-			rpc_result(&p, r->msgid);
+			rpc_result(&p, r->ticket.msgid);
 			pack_ack(&p, r);
 		}
 	} else {
@@ -235,14 +227,9 @@ static int read_filter(struct engine *e, const msgpack_object *o, struct read_ca
 	return 0;
 }
 
-static void read_begin(struct session *s, struct read_call *c)
+static void read_begin(struct session *s, struct read_call *c, uint32_t msgid)
 {
-	c->owner = s;
-	c->owner_next = s->reads;
-	c->owner_link = &s->reads;
-	if (s->reads)
-		s->reads->owner_link = &c->owner_next;
-	s->reads = c;
+	ticket_open(&c->ticket, s, msgid, &s->tickets);
 	s->calls++;
 	reader_submit(&s->engine->reader, c);
 }
@@ -269,24 +256,23 @@ static int read_events(struct session *s, const struct rpc_call *call, struct er
 	c->limit = (int)limit;
 	if (wait_ms)
 		c->deadline = e->env.env.monotonic(&e->env.env) + wait_ms * 1000;
-	c->msgid = call->msgid;
-	read_begin(s, c);
+	read_begin(s, c, call->msgid);
 	return 0;
 }
 
 bool method_may_read(void *engine, struct read_call *c)
 {
 	const struct engine *e = engine;
-	const struct session *s = c->owner;
+	const struct session *s = c->ticket.owner;
 
 	return s->out.len + s->writing.len < SESSION_OUT_MOST && !session_room_is_short(e);
 }
 
-static void wait_begin(struct session *s, struct wait_call *c);
+static void wait_begin(struct session *s, struct wait_call *c, uint32_t msgid);
 
 void method_answer_read(void *engine, struct read_call *c)
 {
-	struct session *s = c->owner;
+	struct session *s = c->ticket.owner;
 	msgpack_packer p;
 
 	(void)engine;
@@ -294,12 +280,10 @@ void method_answer_read(void *engine, struct read_call *c)
 		free(c->then);
 		return;
 	}
-	if (c->owner_next)
-		c->owner_next->owner_link = c->owner_link;
-	*c->owner_link = c->owner_next;
+	ticket_close(&c->ticket);
 	s->calls--;
 	if (c->then && !c->status) {
-		wait_begin(s, c->then);
+		wait_begin(s, c->then, c->ticket.msgid);
 		return;
 	}
 	if (c->then) {
@@ -309,11 +293,11 @@ void method_answer_read(void *engine, struct read_call *c)
 				    (long long)(c->from - 1));
 	}
 	if (c->status) {
-		rpc_error(session_out(s), c->msgid, &c->error);
+		rpc_error(session_out(s), c->ticket.msgid, &c->error);
 		return;
 	}
 	rpc_packer(&p, session_out(s));
-	rpc_result(&p, c->msgid);
+	rpc_result(&p, c->ticket.msgid);
 	msgpack_pack_map(&p, 4);
 	pack_key_int(&p, "shard", c->shard);
 	pack_text(&p, "events");
@@ -385,16 +369,11 @@ static int wait_token(struct engine *e, const msgpack_object *o, struct wait_cal
 	return 0;
 }
 
-static void wait_begin(struct session *s, struct wait_call *c)
+static void wait_begin(struct session *s, struct wait_call *c, uint32_t msgid)
 {
 	struct engine *e = s->engine;
 
-	c->owner = s;
-	c->owner_next = s->waits;
-	c->owner_link = &s->waits;
-	if (s->waits)
-		s->waits->owner_link = &c->owner_next;
-	s->waits = c;
+	ticket_open(&c->ticket, s, msgid, &s->tickets);
 	s->calls++;
 	waits_submit(&e->waits, c, e->env.env.monotonic(&e->env.env));
 }
@@ -419,37 +398,33 @@ static int wait_for(struct session *s, const struct rpc_call *call, struct error
 		return status;
 	}
 	c->deadline = e->env.env.monotonic(&e->env.env) + timeout_ms * 1000;
-	c->msgid = call->msgid;
 	if (check->leaf_bytes) {
 		check->then = c;
-		check->msgid = call->msgid;
 		check->deadline = c->deadline;
-		read_begin(s, check);
+		read_begin(s, check, call->msgid);
 	} else {
 		free(check);
-		wait_begin(s, c);
+		wait_begin(s, c, call->msgid);
 	}
 	return 0;
 }
 
 void method_answer_wait(void *engine, struct wait_call *c)
 {
-	struct session *s = c->owner;
+	struct session *s = c->ticket.owner;
 	msgpack_packer p;
 
 	(void)engine;
 	if (!s)
 		return;
-	if (c->owner_next)
-		c->owner_next->owner_link = c->owner_link;
-	*c->owner_link = c->owner_next;
+	ticket_close(&c->ticket);
 	s->calls--;
 	if (c->status) {
-		rpc_error(session_out(s), c->msgid, &c->error);
+		rpc_error(session_out(s), c->ticket.msgid, &c->error);
 		return;
 	}
 	rpc_packer(&p, session_out(s));
-	rpc_result(&p, c->msgid);
+	rpc_result(&p, c->ticket.msgid);
 	msgpack_pack_map(&p, 2);
 	pack_key_int(&p, "shard", c->shard);
 	pack_key_int(&p, "position", c->reached);

@@ -47,7 +47,7 @@ static struct read_call *dequeue(struct reader *r)
 	for (struct read_call **link = &r->queue; *link; link = &(*link)->next) {
 		struct read_call *c = *link;
 
-		if (c->owner && !c->then && !r->may(r->data, c))
+		if (c->ticket.owner && !c->then && !r->may(r->data, c))
 			continue;
 		*link = c->next;
 		if (!*link)
@@ -121,7 +121,7 @@ static void read_take(struct reader *r)
 	if (s->request.status) {
 		if (s->request.lost)
 			r->connected = false;
-		if (s->request.lost && c->then && c->owner) { /* a wait outlives a lost connection */
+		if (s->request.lost && c->then && c->ticket.owner) { /* a wait outlives a lost connection */
 			enqueue(r, c);
 			return;
 		}
@@ -161,7 +161,7 @@ static void read_take(struct reader *r)
 		enqueue(r, c);
 		return;
 	}
-	if (kept == 0 && c->owner && r->env->monotonic(r->env) < c->deadline) {
+	if (kept == 0 && c->ticket.owner && r->env->monotonic(r->env) < c->deadline) {
 		c->from = c->next_from;
 		c->next = r->tails;
 		r->tails = c;
@@ -179,12 +179,12 @@ static void look_at_tails(struct reader *r)
 	while (*link) {
 		struct read_call *c = *link;
 
-		if (c->owner && r->heads[c->shard] < c->from && now < c->deadline && !r->closing) {
+		if (c->ticket.owner && r->heads[c->shard] < c->from && now < c->deadline && !r->closing) {
 			link = &c->next;
 			continue;
 		}
 		*link = c->next;
-		if (r->heads[c->shard] >= c->from && c->owner && !r->closing) {
+		if (r->heads[c->shard] >= c->from && c->ticket.owner && !r->closing) {
 			enqueue(r, c);
 			continue;
 		}

@@ -12,15 +12,14 @@
 
 #include "base/random.h"
 #include "engine/env.h"
+#include "engine/ticket.h"
 #include "store/store.h"
 
 enum { READ_TYPES_MOST = 64, READ_EVENTS_MOST = 1000, READ_BYTES = 1 << 20, READ_WAIT_MOST_MS = 60000 };
 
 struct read_call {
 	struct read_call *next;
-	uint32_t msgid;
-	void *owner;             /* the session; NULL when it has gone */
-	struct read_call *owner_next, **owner_link;
+	struct ticket ticket;
 	int16_t shard;
 	int64_t from;
 	struct uuid tenant_id, conversation_id;

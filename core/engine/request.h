@@ -15,6 +15,7 @@
 #include <msgpack.h>
 
 #include "base/arena.h"
+#include "engine/ticket.h"
 #include "event/envelope.h"
 #include "store/store.h"
 
@@ -49,9 +50,7 @@ struct request {
 	uint8_t leaf[LEAF_BYTES];
 
 	void (*answer)(struct request *r);
-	void *owner;           /* the session, or whoever sent it; NULL when it has gone */
-	struct request *owner_next, **owner_link; /* the owner's list of what it waits for */
-	uint32_t msgid;
+	struct ticket ticket;
 };
 
 struct request_list {

@@ -97,24 +97,7 @@ void session_close(struct session *s)
 	if (s->closing)
 		return;
 	s->closing = true;
-	while (s->requests) {
-		struct request *r = s->requests;
-
-		s->requests = r->owner_next;
-		r->owner = NULL;
-	}
-	while (s->reads) {
-		struct read_call *c = s->reads;
-
-		s->reads = c->owner_next;
-		c->owner = NULL;
-	}
-	while (s->waits) {
-		struct wait_call *c = s->waits;
-
-		s->waits = c->owner_next;
-		c->owner = NULL;
-	}
+	tickets_abandon(&s->tickets);
 	if (s->dirty)
 		for (struct session **link = &e->dirty; *link; link = &(*link)->next_dirty)
 			if (*link == s) {
@@ -379,7 +362,7 @@ void session_sweep(struct engine *e, int64_t now)
 	const struct server_options *o = e->options;
 
 	for (struct session *s = e->sessions, *next; s; s = next) {
-		bool busy = s->requests || s->reads || s->waits;
+		bool busy = s->tickets;
 		bool stuck = s->write_out || s->in.len, deaf = is_deaf(s);
 
 		next = s->next;

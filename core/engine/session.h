@@ -17,8 +17,8 @@
  * who holds answers is not read, and who would need over a minute for what it holds is closed; at the bound itself,
  * whoever has gone longest without taking a bufferful is.  Who takes its answers is served all the while.
  *
- * Ownership: requests, reads and waits under way know their session by `owner`, and stand on its lists; when the
- * session goes they are cut loose (owner NULL) and finish without an answer.
+ * Ownership: calls under way know their session by their ticket; when the session goes, they are cut loose and finish
+ * without an answer.
  */
 #ifndef VERBATIM_ENGINE_SESSION_H
 #define VERBATIM_ENGINE_SESSION_H
@@ -54,9 +54,7 @@ struct session {
 	bool greeted, reading, dirty, write_out, closing, closed_after_write, shutdown;
 	size_t inflight;         /* bytes of its requests */
 	int calls;               /* reads and waits */
-	struct request *requests;
-	struct read_call *reads;
-	struct wait_call *waits;
+	struct ticket *tickets;  /* of the requests, reads and waits under way */
 	int64_t opened_at, active_at; /* monotonic */
 	char client[48];
 };

@@ -68,7 +68,7 @@ void waits_look(struct waits *w, int64_t now)
 	while (*link) {
 		struct wait_call *c = *link;
 
-		if (c->owner && !decide(w, c, now)) {
+		if (c->ticket.owner && !decide(w, c, now)) {
 			link = &c->next;
 			continue;
 		}

@@ -4,13 +4,12 @@
 #ifndef VERBATIM_ENGINE_WAITS_H
 #define VERBATIM_ENGINE_WAITS_H
 
+#include "engine/ticket.h"
 #include "engine/worker.h"
 
 struct wait_call {
 	struct wait_call *next;
-	uint32_t msgid;
-	void *owner;
-	struct wait_call *owner_next, **owner_link;
+	struct ticket ticket;
 	int16_t shard;
 	int64_t position;
 	bool groups[GROUPS_MAX]; /* which must have come that far */

@@ -158,7 +158,7 @@ static void engine_up(void *data)
 	e->factory = world_factory_new(w);
 	random_fill(&w->random, &e->owner, sizeof(e->owner));
 	e->log = (struct appender_log){ w->log_id, w->epoch };
-	e->appends = (struct gate){ .most = 1 + (int)random_below(&w->random, 2) };
+	e->appends = (struct gate){ .most = 1 + (int)random_below(&w->random, 2), .most_small = 1 };
 	e->writes = (struct gate){ .most = 1 };
 	e->open = 0;
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
@@ -326,8 +326,8 @@ static void record(struct client *c, struct sent *x, const struct request *r)
 
 static void on_answer(struct request *r)
 {
-	struct client *c = r->owner;
-	struct sent *x = &c->sent[r->msgid];
+	struct client *c = r->ticket.owner;
+	struct sent *x = &c->sent[r->ticket.msgid];
 	struct engine_sim *e = &c->sim->engines[c->engine];
 
 	x->out = false;
@@ -369,8 +369,8 @@ static void send_request(struct client *c, int index)
 			r->expect_count = 1;
 		}
 		r->answer = on_answer;
-		r->owner = c;
-		r->msgid = (uint32_t)index;
+		r->ticket.owner = c;
+		r->ticket.msgid = (uint32_t)index;
 		r->bytes = 1000;
 		x->out = true;
 		x->attempts++;

@@ -80,7 +80,8 @@ struct load {
 	struct client *watcher;
 	int64_t next_look, lags_from;
 	double lag_sum[3]; /* by third of the run */
-	int64_t lag_count[3], lag_most, projected[2], projected_at[2], behind_us;
+	int64_t lag_count[3], lag_most, behind_us;
+	struct mark { int64_t at, acked, projected; } marks[4]; /* first look, and the last one of each third */
 };
 
 static void die(const char *what, const struct error *error)
@@ -467,14 +468,10 @@ static void watch_look(struct load *l, int64_t now)
 		return;
 	lag = look(l, &position);
 	l->next_look = now + 100000;
-	if (!l->projected_at[0]) {
-		l->projected_at[0] = now;
-		l->projected[0] = position;
-	}
-	l->projected_at[1] = now;
-	l->projected[1] = position;
 	third = (int)((now - l->start) * 3 / length);
 	third = third > 2 ? 2 : third;
+	for (int i = l->marks[0].at ? third + 1 : 0; i < 4; i++)
+		l->marks[i] = (struct mark){ now, l->acked_events, position };
 	l->lag_sum[third] += (double)lag;
 	l->lag_count[third]++;
 	if (lag > l->lag_most)
@@ -594,6 +591,11 @@ static long number(const char *option, const char *text, long low, long high)
 	return value;
 }
 
+static double per_second(int64_t n, int64_t us)
+{
+	return us > 0 ? (double)n * 1e6 / (double)us : 0.0;
+}
+
 static void print_result(const struct load *l, int64_t us, int64_t cpu, const uint64_t all[2], const uint64_t steal[2])
 {
 	double seconds = (double)us / 1e6;
@@ -605,15 +607,16 @@ static void print_result(const struct load *l, int64_t us, int64_t cpu, const ui
 	printf("\"latency_ms\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f},", percentile(l, 0.5), percentile(l, 0.9), percentile(l, 0.99),
 	       (double)l->worst / 1000);
 	if (l->watch) {
+		const struct mark *m = l->marks;
 		double third[3];
 
 		for (int i = 0; i < 3; i++)
 			third[i] = l->lag_count[i] ? l->lag_sum[i] / (double)l->lag_count[i] : 0.0;
+		printf("\"last_third\":{\"events_per_second\":%.0f,\"projected_per_second\":%.0f},",
+		       per_second(m[3].acked - m[2].acked, m[3].at - m[2].at), per_second(m[3].projected - m[2].projected, m[3].at - m[2].at));
 		printf("\"projected_per_second\":%.0f,\"lag_events\":{\"first_third\":%.0f,\"second_third\":%.0f,\"last_third\":%.0f,\"max\":%" PRId64
 		       "},\"caught_up_ms\":%.1f,",
-		       l->projected_at[1] > l->projected_at[0]
-			       ? (double)(l->projected[1] - l->projected[0]) * 1e6 / (double)(l->projected_at[1] - l->projected_at[0])
-			       : 0.0,
+		       per_second(m[3].projected - m[0].projected, m[3].at - m[0].at),
 		       third[0], third[1], third[2], l->lag_most, (double)l->behind_us / 1000);
 	}
 	printf("\"client_cpu_us_per_event\":%.2f,\"errors\":%" PRId64 ",\"retries\":%" PRId64 ",\"steal_percent\":%.1f}\n",

@@ -6,7 +6,8 @@ An engine of its own on a fresh private cluster, clients and server on the same 
 taken within its round, and the figure printed is the median of the rounds.  "Projections idle" means that somebody
 else holds the workers' leases, so that this engine only appends.
 
-CPU is user and system time of the processes, per event: of the client, the engine, and all of PostgreSQL.
+CPU is user and system time of the processes, per event: of the client, the engine, and all of PostgreSQL.  "Others" is
+what the machine's cores did besides: a latency is judged only where the machine was left to us.
 build/bench.ndjson takes one line a measurement.
 """
 import json
@@ -22,8 +23,8 @@ import time
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
 ROUNDS = 3 if QUICK else 5
-SECONDS = 2 if QUICK else 4
-LIMIT_ROWS = 60000 if QUICK else 120000
+SECONDS = 1 if QUICK else 3
+LIMIT_ROWS = 40000 if QUICK else 100000
 SNAPSHOT_MINUTES = float(os.environ.get("SNAPSHOT_MINUTES", "0.2" if QUICK else "1"))
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
@@ -64,6 +65,12 @@ def process_times():
     return times
 
 
+def machine_busy_us():
+    with open("/proc/stat", encoding="utf-8") as f:
+        t = [int(x) for x in f.readline().split()[1:9]]
+    return (t[0] + t[1] + t[2] + t[5] + t[6]) * TICK_US
+
+
 class Engine:
     def __init__(self):
         self.data = tempfile.mkdtemp(prefix="verbatim-bench-")
@@ -89,9 +96,9 @@ class Engine:
 
     def measured(self, name, *arguments):
         """A tool's answer, with what the engine and PostgreSQL spent on it."""
-        before = process_times()
+        before, busy, began = process_times(), machine_busy_us(), time.time()
         row = tool(name, *arguments)
-        after = process_times()
+        after, busy, took = process_times(), machine_busy_us() - busy, time.time() - began
         events = max(1, row.get("events") or row.get("rows") or 1)
         engine = self.process.pid
         row["engine_cpu_us_per_event"] = (after[engine][1] - before[engine][1]) / events
@@ -99,6 +106,8 @@ class Engine:
         row["postgres_cpu_us_per_event"] = sum(
             us - before.get(pid, (0, 0))[1] for pid, (parent, us) in after.items()
             if parent == self.postmaster or pid == self.postmaster) / events
+        ours = sum(row.get(part + "_cpu_us_per_event", 0) for part in ("client", "engine", "postgres")) * events
+        row["others_percent"] = max(0.0, 100 * (busy - ours) / (took * 1e6 * os.cpu_count()))
         return row
 
     def load(self, name, *arguments):
@@ -137,17 +146,18 @@ class Table:
     def __init__(self):
         self.rows = []
 
-    def add(self, figure, values, unit, peer, ratios, need, met, cpu=None, steal=None):
-        self.rows.append((figure, values, unit, peer, ratios, need, met, cpu, steal))
+    def add(self, figure, values, unit, peer, ratios, need, met, cpu=None, steal=None, others=None):
+        self.rows.append((figure, values, unit, peer, ratios, need, met, cpu, steal, others))
 
     def lines(self):
-        head = ("figure", "measured", "(min to max)", "limit or peer", "ratio", "needed", "met", "CPU µs/event", "steal")
+        head = ("figure", "measured", "(min to max)", "limit or peer", "ratio", "needed", "met", "CPU µs/event", "steal", "others")
         body = []
-        for figure, values, unit, peer, ratios, need, met, cpu, steal in self.rows:
+        for figure, values, unit, peer, ratios, need, met, cpu, steal, others in self.rows:
             body.append((figure, f"{amount(statistics.median(values))} {unit}".strip(),
                          f"({amount(min(values))} to {amount(max(values))})" if len(values) > 1 else "", peer,
                          f"{statistics.median(ratios):.2f}" if ratios else "", need,
-                         "" if met is None else "yes" if met else "NO", cpu or "", f"{statistics.median(steal):.1f} %" if steal else ""))
+                         met if isinstance(met, str) else "" if met is None else "yes" if met else "NO", cpu or "",
+                         f"{statistics.median(steal):.1f} %" if steal else "", f"{statistics.median(others):.0f} %" if others else ""))
         widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
         yield "  ".join(text.ljust(width) for text, width in zip(head, widths)).rstrip()
         yield "  ".join("-" * width for width in widths)
@@ -172,10 +182,14 @@ def steals(rows):
     return [row["steal_percent"] for row in rows]
 
 
+def others_of(rows):
+    return [row["others_percent"] for row in rows]
+
+
 def add_rate(table, figure, rows, limits, need):
     ratios = [row["events_per_second"] / limit["events_per_second"] for row, limit in zip(rows, limits)]
     table.add(figure, rates(rows), "/s", f"{amount(statistics.median(rates(limits)))} /s", ratios, f"{need:.2f}",
-              statistics.median(ratios) >= need, cpu_of(rows), steals(rows))
+              statistics.median(ratios) >= need, cpu_of(rows), steals(rows), others_of(rows))
     return ratios
 
 
@@ -199,11 +213,11 @@ def latency(engine, table, single):
     rate = int(statistics.median(rates(single)) / 2)
     say(f"latency at {rate} events a second")
     rows = [engine.load("latency", *SINGLE, "--rate", rate, "--seconds", SECONDS) for _ in range(ROUNDS)]
-    calm = all(steal < 5 for steal in steals(rows))
+    calm = statistics.median(steals(rows)) < 5 and statistics.median(others_of(rows)) < 15
     for name, most in (("p50", 3), ("p99", 15)):
         values = [row["latency_ms"][name] for row in rows]
         table.add(f"acknowledgement at half of that, {name}", values, "ms", f"{amount(rate)} /s", None, f"<= {most} ms",
-                  statistics.median(values) <= most if calm or statistics.median(values) <= most else None, cpu_of(rows), steals(rows))
+                  statistics.median(values) <= most or (False if calm else "not calm"), cpu_of(rows), steals(rows), others_of(rows))
 
 
 def classic(engine, table, single):
@@ -218,9 +232,9 @@ def classic(engine, table, single):
 
 
 def live(engine, table, limits):
-    """Held at a little more than what is needed: the lag of the last third must be that of the first, but for noise."""
+    """Held at somewhat more than what is needed: the lag of the last third must be that of the first, but for noise."""
     limit = statistics.median(rates(limits))
-    rate = int(0.45 * limit)
+    rate = int(0.50 * limit)
     say(f"log to read models at {rate} events a second")
     rows = [engine.load("live", *PIPELINED, "--rate", rate, "--seconds", 2 * SECONDS, "--watch") for _ in range(ROUNDS)]
     keeps_up = []
@@ -229,9 +243,9 @@ def live(engine, table, limits):
         behind_ms = 1000 * lag["last_third"] / rate
         keeps_up.append(row["events_per_second"] >= 0.97 * rate and (lag["last_third"] <= 2 * lag["first_third"] or behind_ms <= 100)
                         and row["caught_up_ms"] <= 1000)
-    add_values = [row["projected_per_second"] for row in rows]
-    table.add("log to read models, live, keeping up", add_values, "/s", f"{amount(limit)} /s", [value / limit for value in add_values],
-              "0.45", sum(keeps_up) * 2 > len(keeps_up), cpu_of(rows), steals(rows))
+    values = [row["projected_per_second"] for row in rows]
+    table.add("log to read models, live, keeping up", values, "/s", f"{amount(limit)} /s", [value / limit for value in values],
+              "0.45", sum(keeps_up) * 2 > len(keeps_up) and statistics.median(values) >= 0.45 * limit, cpu_of(rows), steals(rows), others_of(rows))
     table.add("  behind meanwhile, last third", [1000 * row["lag_events"]["last_third"] / rate for row in rows], "ms",
               f"first {amount(statistics.median(1000 * row['lag_events']['first_third'] / rate for row in rows))} ms", None, "not growing", None)
 
@@ -253,24 +267,22 @@ def visible(engine, table):
 def stranger(engine, table):
     minutes = SNAPSHOT_MINUTES
     say(f"under a stranger's snapshot of {minutes:g} minutes")
-    seconds = SECONDS
-    before = [engine.load("without a snapshot", *PIPELINED, "--seconds", seconds, "--watch") for _ in range(ROUNDS)]
+    before = [engine.load("without a snapshot", *PIPELINED, "--seconds", SECONDS, "--watch") for _ in range(ROUNDS)]
     holder = subprocess.Popen([engine.binary, "psql", "--data", engine.data, "--", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     holder.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT txid_current(), count(*) FROM core.tenants;\n")
     holder.stdin.flush()
     holder.stdout.readline()
-    rate = int(statistics.median(rates(before)) / 2)
-    engine.load("under a snapshot, waiting", *PIPELINED, "--rate", rate, "--seconds", max(1, int(60 * minutes)), "--watch")
-    during = [engine.load("under a snapshot", *PIPELINED, "--seconds", seconds, "--watch") for _ in range(ROUNDS)]
+    # One run, so that the same rows gather dead versions all the while; its last third is compared.
+    during = [engine.load("under a snapshot", *PIPELINED, "--seconds", max(3, int(60 * minutes)), "--watch")]
     holder.stdin.write("COMMIT;\n\\q\n")
     holder.stdin.close()
     holder.wait()
     for name, key in (("append", "events_per_second"), ("projection", "projected_per_second")):
-        values = [row[key] for row in during]
+        values = [row["last_third"][key] for row in during]
         without = statistics.median(row[key] for row in before)
         ratios = [value / without for value in values]
-        table.add(f"{name} under a snapshot held {minutes:g} min", values, "/s", f"{amount(without)} /s without", ratios, "0.80",
-                  statistics.median(ratios) >= 0.8, cpu_of(during), steals(during))
+        table.add(f"{name} under a snapshot held {minutes:g} min, last third", values, "/s", f"{amount(without)} /s without", ratios, "0.80",
+                  statistics.median(ratios) >= 0.8, cpu_of(during), steals(during), others_of(during))
 
 
 def memory(engine, table):
@@ -279,7 +291,7 @@ def memory(engine, table):
             engine.load("1000 connections x 100", "--connections", 1000, "--batch", 100, "--outstanding", 1, "--seconds", SECONDS)]
     most = engine.memory_mib()
     keep("memory", {"peak_mib": most})
-    table.add("resident memory of the engine at its peak", [most], "MiB", "1,000 connections", None, "<= 128 MiB", most <= 128, cpu_of(rows), steals(rows))
+    table.add("resident memory of the engine at its peak", [most], "MiB", "1,000 connections", None, "<= 128 MiB", most <= 128, cpu_of(rows), steals(rows), others_of(rows))
 
 
 def main():

@@ -12,6 +12,7 @@ enum {
 	CATCH_UP_MOST = 16384,     /* leaves read one by one rather than from tiles */
 	LOOK_BATCHES = 64,         /* after a duplicate, how long it is looked for first */
 	CLOCK_RETRY_MS = 1000,
+	SMALL_BYTES = 64 << 10,    /* below, a commit costs more than its events */
 	STOPPED_MS = 5000,         /* a stopped appender looks again */
 	ARENA_BLOCK = 16 << 10,
 };
@@ -604,7 +605,7 @@ static void tick(struct appender *a)
 				gate_leave(a->gate, &a->pass);
 				return;
 			}
-			if (!gate_enter(a->gate, &a->pass))
+			if (!gate_enter(a->gate, &a->pass, a->queue.bytes < SMALL_BYTES))
 				return;
 			append_send(a);
 			break;

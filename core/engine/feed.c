@@ -83,12 +83,15 @@ static struct feed_batch *copy(struct event *const *events, int count)
 void feed_put(struct feed *f, struct event *const *events, int count)
 {
 	struct feed_batch *b = copy(events, count), *fallen = NULL;
+	bool wanted;
 
 	pthread_mutex_lock(&f->lock);
 	*f->end = b;
 	f->end = &b->next;
 	f->held += b->bytes;
 	f->head = b->first + count - 1;
+	wanted = f->wanted;
+	f->wanted = false;
 	while (f->held > f->bytes && f->oldest != b) {
 		struct feed_batch *old = pop(f);
 
@@ -102,7 +105,7 @@ void feed_put(struct feed *f, struct event *const *events, int count)
 		feed_batch_free(fallen);
 		fallen = next;
 	}
-	if (f->wake)
+	if (wanted && f->wake)
 		f->wake(f->data);
 }
 
@@ -121,6 +124,7 @@ struct feed_batch *feed_take(struct feed *f, int64_t first)
 		b->next = fallen;
 		fallen = b;
 	}
+	f->wanted = !found;
 	pthread_mutex_unlock(&f->lock);
 	while (fallen) {
 		struct feed_batch *next = fallen->next;

@@ -29,7 +29,8 @@ struct feed {
 	size_t held;
 	size_t bytes;
 	int64_t head;          /* last position known to be committed; 0: none yet */
-	void (*wake)(void *data); /* something was put in; called on the putting thread, must only signal */
+	bool wanted;           /* the last take found nothing: the next put wakes */
+	void (*wake)(void *data); /* something was put in that is waited for; called on the putting thread, must only signal */
 	void *data;
 };
 

@@ -3,7 +3,19 @@
 
 #include <stddef.h>
 
-bool gate_enter(struct gate *g, struct gate_pass *p)
+static bool has_room(const struct gate *g, const struct gate_pass *p)
+{
+	return g->inside < g->most && (!p->small || g->small < g->most_small);
+}
+
+static void take_place(struct gate *g, struct gate_pass *p)
+{
+	p->inside = true;
+	g->inside++;
+	g->small += p->small;
+}
+
+bool gate_enter(struct gate *g, struct gate_pass *p, bool small)
 {
 	struct gate_pass **link;
 
@@ -11,9 +23,9 @@ bool gate_enter(struct gate *g, struct gate_pass *p)
 		return true;
 	if (p->queued)
 		return false;
-	if (g->inside < g->most) {
-		g->inside++;
-		p->inside = true;
+	p->small = small;
+	if (has_room(g, p)) {
+		take_place(g, p);
 		return true;
 	}
 	for (link = &g->first; *link; link = &(*link)->next)
@@ -26,28 +38,31 @@ bool gate_enter(struct gate *g, struct gate_pass *p)
 
 void gate_leave(struct gate *g, struct gate_pass *p)
 {
-	struct gate_pass *next;
-
 	if (!g)
 		return;
 	if (p->queued) {
-		for (struct gate_pass **link = &g->first; *link; link = &(*link)->next)
-			if (*link == p) {
-				*link = p->next;
-				break;
-			}
+		struct gate_pass **link = &g->first;
+
+		while (*link != p)
+			link = &(*link)->next;
+		*link = p->next;
 		p->queued = false;
 	}
 	if (!p->inside)
 		return;
 	p->inside = false;
 	g->inside--;
-	next = g->first;
-	if (!next)
-		return;
-	g->first = next->next;
-	next->queued = false;
-	next->inside = true;
-	g->inside++;
-	next->let_in(next->data);
+	g->small -= p->small;
+	for (struct gate_pass **link = &g->first; *link;) {
+		struct gate_pass *next = *link;
+
+		if (!has_room(g, next)) {
+			link = &next->next;
+			continue;
+		}
+		*link = next->next;
+		next->queued = false;
+		take_place(g, next);
+		next->let_in(next->data);
+	}
 }

@@ -1,13 +1,14 @@
 /*
- * gate - lets only so many of a thread's appenders or workers be with the database at a time.
+ * gate - lets only so many of a thread's appenders or workers write to the database at a time.
  *
  *   enter --room--> inside --leave--> outside
  *     |                ^
  *     +--full--> queued+ (first come, first in; `let_in` is told and must only schedule)
  *
  * More commits at once than the machine has disks and cores to serve make each smaller and none sooner: those that
- * wait gather more events meanwhile, and what a transaction costs is shared by more of them.  An idle engine never
- * meets a full gate.  A NULL gate is always open.
+ * wait gather more events meanwhile, and what a transaction costs is shared by more of them.  For small ones, which
+ * are nearly all such cost, there are fewer places, and never all of them, so that a large one does not hold them
+ * up.  An idle engine never meets a full gate.  A NULL gate is always open.
  */
 #ifndef VERBATIM_ENGINE_GATE_H
 #define VERBATIM_ENGINE_GATE_H
@@ -16,18 +17,19 @@
 
 struct gate_pass {
 	struct gate_pass *next;
-	bool inside, queued;
+	bool inside, queued, small;
 	void (*let_in)(void *data); /* never inside a call of gate_enter; may come inside another's gate_leave */
 	void *data;
 };
 
 struct gate {
-	int most, inside;
+	int most, most_small;
+	int inside, small;
 	struct gate_pass *first;
 };
 
 /* True when `p` is inside; else it is queued, and let_in will come. */
-bool gate_enter(struct gate *g, struct gate_pass *p);
+bool gate_enter(struct gate *g, struct gate_pass *p, bool small);
 
 /* From inside or from the queue; nothing when it is in neither. */
 void gate_leave(struct gate *g, struct gate_pass *p);

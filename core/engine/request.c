@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 enum {
-	ARENA_BLOCK = 4096,
+	ARENA_BLOCK = 2048,
 	POOL_MOST = 4096,          /* free requests kept */
 	POOL_KEEP_BYTES = 64 << 10, /* a larger arena is given back */
 	TYPES_MOST = 64,           /* event types in one expectation */

@@ -27,7 +27,7 @@ enum {
 	CONTROL_TRIES = 100,      /* at start: about half a minute, then the command ends with the reason */
 	FEED_MOST = 2 << 20,      /* of one worker's feed; less when --memory or the number of shards says so */
 	STATE_MOST = 3 << 20,     /* of half a worker's row cache, likewise */
-	BATCH_BYTES = 4 << 20,
+	BATCH_BYTES = 2 << 20,
 	WORKER_EVENTS = 2000,
 	WORKER_READ_BYTES = 2 << 20,
 	LEASE_MS = 10000,
@@ -35,6 +35,7 @@ enum {
 	POLL_MS = 200,
 	EXPECTS_MOST = 100,
 	APPENDS_AT_ONCE = 2,      /* shards with a commit under way; the others gather meanwhile */
+	SMALL_AT_ONCE = 1,        /* of these, with few events in it */
 };
 
 static struct engine *running; /* one engine a process: the signal handler and answers to nobody find it here */
@@ -251,7 +252,7 @@ static void start_parts(struct engine *e)
 	e->feeds = mem_zalloc(sizeof(*e->feeds) * (size_t)((e->shards + 1) * group_count));
 	for (int i = 0; i < (e->shards + 1) * group_count; i++)
 		feed_init(&e->feeds[i], worker_share(e, 8, FEED_MOST));
-	e->gate.most = APPENDS_AT_ONCE;
+	e->gate = (struct gate){ .most = APPENDS_AT_ONCE, .most_small = SMALL_AT_ONCE };
 	e->appenders = mem_zalloc(sizeof(*e->appenders) * (size_t)(e->shards + 1));
 	for (int i = 0; i <= e->shards; i++) {
 		struct appender *a = &e->appenders[i];

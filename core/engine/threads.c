@@ -5,10 +5,11 @@
 #include "store/pg.h"
 
 /*
- * Of a thread's workers, how many have a batch at hand.  One: what waits meanwhile makes a larger batch, which
- * costs the database half as much an event, and appends keep a core of their own.
+ * Of a thread's workers, how many write at once.  One: what waits meanwhile makes a larger batch, which costs the
+ * database half as much an event, and appends keep a core of their own.  When batches have grown large all the
+ * same, the read models fall behind, and two write.
  */
-enum { WRITING_AT_ONCE = 1 };
+enum { WRITING_AT_ONCE = 2, SMALL_AT_ONCE = 1 };
 
 static void on_worker_closed(void *data, struct worker *w)
 {
@@ -61,7 +62,7 @@ void threads_start(struct threads *t, const struct threads_options *o)
 	for (int i = 0; i < t->count; i++) {
 		struct thread *th = &t->threads[i];
 
-		th->gate.most = WRITING_AT_ONCE;
+		th->gate = (struct gate){ .most = WRITING_AT_ONCE, .most_small = SMALL_AT_ONCE };
 		uv_loop_init(&th->loop);
 		uv_async_init(&th->loop, &th->wake, on_wake);
 		th->wake.data = th;

@@ -345,7 +345,7 @@ static void read_take(struct worker *w)
 	if (r->count == 0) {
 		set_state(w, WORKER_IDLE);
 		w->poll_due = w->env->monotonic(w->env) + w->limits.poll_ms * 1000;
-		if (w->empty_reads++) /* what came while we read needs no wait, but the log may not show it yet */
+		if (w->empty_reads++ && feed_head(w->feed) > w->position) /* the log does not show yet what the feed knows of */
 			wait_ms(w, w->limits.poll_ms);
 		return;
 	}
@@ -591,7 +591,7 @@ static void tick(struct worker *w)
 				fold(w);
 			break;
 		case WORKER_FOLDED:
-			if (!gate_enter(w->gate, &w->pass))
+			if (!gate_enter(w->gate, &w->pass, w->width < w->limits.events / 4))
 				return;
 			write_send(w);
 			break;

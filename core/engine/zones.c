@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <unicode/putil.h>
 #include <unicode/ucal.h>
 
 #include "base/arena.h"

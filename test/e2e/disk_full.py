@@ -28,18 +28,15 @@ def unmount():
 BALLAST = os.path.join(disk, "ballast")
 
 
-def fill(leave):
-    """Leaves so many bytes free."""
+def fill():
+    """Takes whatever is free."""
+    size = 1 << 28
     with open(BALLAST, "ab") as f:
-        while True:
-            free = os.statvfs(disk)
-            more = free.f_bavail * free.f_frsize - leave
-            if more < 4096:
-                return
+        while size >= 4096:
             try:
-                os.posix_fallocate(f.fileno(), os.fstat(f.fileno()).st_size, more)
-            except OSError:  # somebody else took of it meanwhile
-                pass
+                os.posix_fallocate(f.fileno(), os.fstat(f.fileno()).st_size, size)
+            except OSError:
+                size //= 2
 
 
 def empty():
@@ -50,31 +47,39 @@ engine = Engine(data=os.path.join(disk, "var"))
 idle = engine.client(timeout=120)
 load = Load(engine.unix, clients=4, timeout=120)
 load.more(200)
-for leave in (0, 300000, 3000000):
-    fill(leave)
-    before = load.refusals["unavailable"]
+# Segments of the write-ahead log that are there already: so it is the tables that find no room first.
+for _ in range(8):
+    engine.sql("select pg_switch_wal()")
+    load.more(20)
+engine.sql("checkpoint")
 
-    def stands():
-        count = load.count()
-        wait_until(lambda: False, 1)
-        return load.count() == count
-    ok(wait_until(stands, 90), "with %d bytes free nothing more is acked after a while" % leave)
-    wait_until(lambda: False, 2)
-    note("refusals %s" % dict(load.refusals))
-    ok(idle.call("ping", 1) == 1, "the engine answers")
+# First the tables find no room, then the write-ahead log finds none either, which ends the server.
+for what in ("tables", "write-ahead log"):
+    fill()
+    before = load.refusals["unavailable"]
+    if what == "tables":
+        ok(wait_until(lambda: load.refusals["unavailable"] > before + 20, 90), "no room for the tables: appends are answered 'unavailable'")
+    else:
+        def down():
+            engine.sql("select pg_switch_wal()", check=False)  # the next segment has to be made
+            return idle.call("status")["database"] == "connecting"
+        ok(wait_until(down, 90), "no room for the write-ahead log: the server goes down")
+        before = load.count()
+        wait_until(lambda: False, 2)
+        ok(load.count() - before < 50, "nothing is acked without it")
     status = idle.call("status")
-    note("status: ready %s, database %s, %s" % (status["ready"], status["database"], {s["error"] for s in status["shard_list"]}))
+    note("ready %s, database %s, %s" % (status["ready"], status["database"], {s["error"] for s in status["shard_list"]} - {""}))
+    same(status["ready"], False, "status says so")
     empty()
     ok(load.more(200, 120), "with room again events go in by themselves")
 ok(set(load.refusals) <= {"unavailable"}, "refused as unavailable: %s" % dict(load.refusals))
-ok(load.refusals["unavailable"] > 0, "clients were told to try again")
 same(load.cuts, 0, "no client lost its socket")
 load.finish(120)
 check(engine, load)
 
 # A restart on a full disk: refused with the reason, or it waits; afterwards it starts as ever.
 same(engine.stop(), 0, "an orderly end")
-fill(0)
+fill()
 engine.start(wait=False)
 note("on a full disk: ready %s" % engine.wait_ready(10))
 if engine.process.poll() is None:

@@ -191,6 +191,9 @@ def _end_all():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the clean-up above runs
+
+
 def temporary_folder():
     """A folder that user postgres can reach, too."""
     folder = tempfile.mkdtemp(prefix="vt-")

@@ -47,7 +47,7 @@ first, second = boundary(1), boundary(2)
 
 # ---- into a month whose leaf was made ahead ----
 
-shift = travel(first - 8)
+shift = travel(first - 12)
 same([m for m in (leaf(0), leaf(1), leaf(2)) if "verbatim." + m not in leaves()], [], "this month's leaf and the two after it are there")
 load = Load(engine.unix, clients=4, shift=shift)
 load.more(200)
@@ -119,7 +119,7 @@ check(engine, load)
 
 # ---- into a month whose leaf is missing ----
 
-shift = travel(second - 8)
+shift = travel(second - 12)
 later = Load(engine.unix, clients=4, shift=shift, seed=2)
 later.more(100)
 for month in (2, 3, 4):

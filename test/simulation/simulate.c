@@ -159,7 +159,7 @@ static void engine_up(void *data)
 	random_fill(&w->random, &e->owner, sizeof(e->owner));
 	e->log = (struct appender_log){ w->log_id, w->epoch };
 	e->appends = (struct gate){ .most = 1 + (int)random_below(&w->random, 2), .most_small = 1 };
-	e->writes = (struct gate){ .most = 1 };
+	e->writes = (struct gate){ .most = 2, .most_small = 1 };
 	e->open = 0;
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
 		uint64_t seed = random_next(&w->random);

@@ -58,12 +58,11 @@ static int64_t target(const struct sla_clock *c)
 }
 
 /* An event at `at` shows whether the due time has passed. */
-static int notice(struct sla_clock *c, int64_t at, bool silent)
+static int notice(struct sla_clock *c, int64_t at)
 {
 	if (c->state != SLA_RUNNING || c->due_at == TIME_NONE || at <= c->due_at || c->breached_at != TIME_NONE || c->waived)
 		return SLA_DID_NOTHING;
 	c->breached_at = c->due_at;
-	c->silent = c->silent || silent;
 	return SLA_DID_BREACHED;
 }
 
@@ -87,6 +86,7 @@ int sla_clock_start(struct sla_clock *c, int32_t cycle, const struct sla_terms *
 int sla_clock_reopen(struct sla_clock *c, const struct sla_clock *last, const struct sla_terms *terms,
 		     enum sla_reopening mode, int64_t at, bool silent)
 {
+	at = time_later(at, last->fulfilled_at);
 	begin(c, last->cycle + 1, terms, at, silent);
 	if (mode == SLA_REOPEN_RESUME && last->breached_at == TIME_NONE && last->elapsed < target(c)) {
 		c->consumed = last->elapsed;
@@ -96,9 +96,9 @@ int sla_clock_reopen(struct sla_clock *c, const struct sla_clock *last, const st
 	return SLA_DID_APPLIED;
 }
 
-int sla_clock_pause(struct sla_clock *c, const struct calendar *k, int64_t at, bool silent)
+int sla_clock_pause(struct sla_clock *c, const struct calendar *k, int64_t at)
 {
-	int did = notice(c, at, silent);
+	int did = notice(c, at);
 
 	if (!step(c, SLA_INPUT_PAUSE))
 		return did;
@@ -118,7 +118,7 @@ int sla_clock_resume(struct sla_clock *c, const struct calendar *k, int64_t at, 
 	at = time_later(at, c->paused_at);
 	c->running_since = at;
 	c->run++;
-	c->silent = silent;
+	c->silent = c->silent && silent;
 	if (c->consumed <= target(c))
 		c->due_at = calendar_due(k, at, target(c) - c->consumed);
 	return SLA_DID_RESUMED;
@@ -127,7 +127,7 @@ int sla_clock_resume(struct sla_clock *c, const struct calendar *k, int64_t at, 
 int sla_clock_retarget(struct sla_clock *c, const struct calendar *k, const struct sla_terms *terms, int64_t at,
 		       bool silent)
 {
-	int did = notice(c, at, silent);
+	int did = notice(c, at);
 
 	if (!step(c, SLA_INPUT_RETARGET))
 		return did;
@@ -140,8 +140,7 @@ int sla_clock_retarget(struct sla_clock *c, const struct calendar *k, const stru
 	c->target_seconds = terms->seconds;
 	c->target_version++;
 	c->warned = 0;
-	if (!(did & SLA_DID_BREACHED))
-		c->silent = silent;
+	c->silent = c->silent && silent;
 	if (c->consumed > target(c)) {
 		c->due_at = at;
 		if (c->breached_at == TIME_NONE && !c->waived) {
@@ -154,9 +153,9 @@ int sla_clock_retarget(struct sla_clock *c, const struct calendar *k, const stru
 	return did | SLA_DID_RETARGETED;
 }
 
-int sla_clock_fulfil(struct sla_clock *c, const struct calendar *k, int64_t at, bool silent)
+int sla_clock_fulfil(struct sla_clock *c, const struct calendar *k, int64_t at)
 {
-	int did = notice(c, at, silent);
+	int did = notice(c, at);
 
 	if (!step(c, SLA_INPUT_FULFIL) || (c->fulfilled_at != TIME_NONE && at >= c->fulfilled_at))
 		return did;
@@ -169,19 +168,19 @@ int sla_clock_fulfil(struct sla_clock *c, const struct calendar *k, int64_t at, 
 	return did | SLA_DID_FULFILLED;
 }
 
-int sla_clock_revoke(struct sla_clock *c, int64_t at, bool silent)
+int sla_clock_revoke(struct sla_clock *c, int64_t at)
 {
 	if (!step(c, SLA_INPUT_REVOKE))
 		return SLA_DID_NOTHING;
 	c->state = c->running_since == TIME_NONE ? SLA_PAUSED : SLA_RUNNING;
 	c->fulfilled_at = TIME_NONE;
 	c->elapsed = 0;
-	return SLA_DID_REVOKED | notice(c, at, silent);
+	return SLA_DID_REVOKED | notice(c, at);
 }
 
-int sla_clock_cancel(struct sla_clock *c, const struct calendar *k, int64_t at, bool silent)
+int sla_clock_cancel(struct sla_clock *c, const struct calendar *k, int64_t at)
 {
-	int did = notice(c, at, silent);
+	int did = notice(c, at);
 
 	if (!step(c, SLA_INPUT_CANCEL))
 		return did;

@@ -13,8 +13,9 @@
  *
  * Who notices.  Time alone makes no event, so a breach that nobody answers is journaled by whoever watches the
  * clocks (sla_clock_alarm says when) and comes back as sla_clock_breach.  An event that shows the due time has
- * passed (an answer that came too late) makes the clock breached at once; unless it is imported history, the
- * journal is still owed its event, and the alarm keeps asking for it.
+ * passed (an answer that came too late) makes the clock breached at once; the journal is still owed its event, and
+ * the alarm keeps asking for it.  A clock that imported history alone set going (`silent`) has no alarm; its first
+ * live resumption or retarget gives it one.
  *
  * Each function returns what happened as bits of SLA_DID; history rows are written from them.  `at` is when the
  * event occurred; an event that arrives late may name a time before the last one, and then counts as if it had
@@ -69,7 +70,7 @@ struct sla_clock {
 	int64_t fulfilled_at;
 	int64_t elapsed;        /* of a clock that has ended; over all cycles that resumed the one before */
 	uint32_t warned;        /* a bit for each threshold of the policy, of this target version */
-	bool silent;            /* its due time follows from imported history: no alarm */
+	bool silent;            /* only imported history set its due time: no alarm */
 	bool breach_logged;     /* sla.breached stands in the log for this cycle */
 	bool waived;            /* no breach of this cycle counts */
 };
@@ -84,7 +85,7 @@ int sla_clock_start(struct sla_clock *c, int32_t cycle, const struct sla_terms *
 int sla_clock_reopen(struct sla_clock *c, const struct sla_clock *last, const struct sla_terms *terms,
 		     enum sla_reopening mode, int64_t at, bool silent);
 
-int sla_clock_pause(struct sla_clock *c, const struct calendar *k, int64_t at, bool silent);
+int sla_clock_pause(struct sla_clock *c, const struct calendar *k, int64_t at);
 int sla_clock_resume(struct sla_clock *c, const struct calendar *k, int64_t at, bool silent);
 
 /*
@@ -98,15 +99,15 @@ int sla_clock_retarget(struct sla_clock *c, const struct calendar *k, const stru
  * Evidence that it was met, at or before due_at, or too late.  It may come after the breach was noticed and retract
  * it, or after other, later evidence and take its place.
  */
-int sla_clock_fulfil(struct sla_clock *c, const struct calendar *k, int64_t at, bool silent);
+int sla_clock_fulfil(struct sla_clock *c, const struct calendar *k, int64_t at);
 
 /*
  * The evidence proved void: the clock goes on as though it had never stopped.  The caller then gives it what else it
  * has: other evidence, a pause that began meanwhile, a target that changed meanwhile.
  */
-int sla_clock_revoke(struct sla_clock *c, int64_t at, bool silent);
+int sla_clock_revoke(struct sla_clock *c, int64_t at);
 
-int sla_clock_cancel(struct sla_clock *c, const struct calendar *k, int64_t at, bool silent);
+int sla_clock_cancel(struct sla_clock *c, const struct calendar *k, int64_t at);
 
 /* The journaled events: sla.warning of the policy's n-th threshold, sla.breached, sla.breach_retracted by waiver. */
 int sla_clock_warn(struct sla_clock *c, int threshold);

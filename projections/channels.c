@@ -1,7 +1,6 @@
 /* channels - the places where customers write, and whether they work.  Secrets are never here: secret_ref names where they are kept. */
 #include "fold/state.h"
 #include "projections/registry.h"
-#include "rules/lifecycle.h"
 
 struct channel {
 	struct row row;
@@ -17,40 +16,12 @@ struct channel {
 	int64_t created_at, updated_at;
 };
 
-static enum channel_input input_of(const struct event *e)
+static int on_errored(struct fold *f, const struct event *e)
 {
-	switch (e->type->kind) {
-	case EV_CHANNEL_ACTIVATED:
-		return CHANNEL_INPUT_ACTIVATED;
-	case EV_CHANNEL_DEACTIVATED:
-		return CHANNEL_INPUT_DEACTIVATED;
-	case EV_CHANNEL_ERRORED:
-		return CHANNEL_INPUT_ERRORED;
-	default:
-		return CHANNEL_INPUT_RECOVERED;
-	}
-}
+	struct channel *c = f->row;
 
-static int on_status(struct fold *f, const struct event *e)
-{
-	struct channel *c = fold_self(f, &e->entity_id);
-	struct cell cell;
-
-	if (!c)
-		return fold_anomaly(f, "unknown_channel", "no such channel");
-	cell = machine_step(&channel_machine, c->status, (int)input_of(e));
-	if (cell.verdict == VERDICT_ANOMALY)
-		return fold_anomaly(f, "transition", "%s does not fit a channel that is %s", e->type->name,
-				    channel_statuses[c->status]);
-	if (cell.verdict == VERDICT_NOOP)
-		return 0;
-	fold_change(f, c);
-	if (cell.verdict == VERDICT_MOVE)
-		c->status = cell.to;
-	if (e->type->kind == EV_CHANNEL_ERRORED) {
-		c->last_error = fold_keep(f, field_text(&f->fields, "error"));
-		c->last_error_at = e->occurred_at;
-	}
+	c->last_error = fold_keep(f, field_text(&f->fields, "error"));
+	c->last_error_at = e->occurred_at;
 	return 0;
 }
 
@@ -69,7 +40,8 @@ static const struct column columns[] = {
 	COLUMN(channel, name, TEXT, .sql = "varchar(100)", .required = true),
 	COLUMN(channel, config, JSON, .required = true, .fallback = "{}"),
 	COLUMN(channel, credentials_encrypted, TEXT, .about = "always null: events carry no secrets; see secret_ref"),
-	COLUMN(channel, status, ENUM, .sql = "varchar(20)", .values = channel_statuses, .fallback = "active"),
+	COLUMN(channel, status, ENUM, .sql = "varchar(20)", .required = true, .values = channel_statuses,
+	       .machine = &channel_machine, .fallback = "active"),
 	COLUMN(channel, last_error, TEXT),
 	COLUMN(channel, last_error_at, TIME),
 	COLUMN(channel, default_team_id, UUID),
@@ -86,10 +58,10 @@ static const struct fold_entry folds[] = {
 	ON(CHANNEL_CONNECTED, CREATE),
 	ON(CHANNEL_UPDATED, CHANGES),
 	ON(CHANNEL_CREDENTIALS_ROTATED, COPY),
-	ON(CHANNEL_ACTIVATED, CALL, .then = on_status),
-	ON(CHANNEL_DEACTIVATED, CALL, .then = on_status),
-	ON(CHANNEL_ERRORED, CALL, .then = on_status),
-	ON(CHANNEL_RECOVERED, CALL, .then = on_status),
+	ON(CHANNEL_ACTIVATED, COPY),
+	ON(CHANNEL_DEACTIVATED, COPY),
+	ON(CHANNEL_ERRORED, COPY, .then = on_errored),
+	ON(CHANNEL_RECOVERED, COPY),
 	ON(CHANNEL_SYNCED, COPY, .then = on_synced),
 	{ .kind = EV_UNKNOWN },
 };
@@ -97,7 +69,7 @@ static const struct fold_entry folds[] = {
 static const char *const indexes[] = { "(tenant_id, type)", "(tenant_id, status)", NULL };
 
 const struct projection channels = {
-	.schema = "core", .name = "channels", .version = 1,
+	.schema = "core", .name = "channels", .version = 2,
 	.about = "A tenant's connections to the places where customers write.",
 	.entity = ENTITY_CHANNEL, COLUMNS(channel, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
 };

@@ -21,18 +21,13 @@
 /* Fixed places in values_assigned_by; a test holds them together. */
 enum { ASSIGNED_BY_ROUTING, ASSIGNED_BY_MANUAL, ASSIGNED_BY_ESCALATION, ASSIGNED_BY_TRANSFER, ASSIGNED_BY_REOPEN };
 
+static const struct chain merges = {
+	offsetof(struct conversation, merged_into_id), offsetof(struct conversation, merge_height), "merge",
+};
+
 struct conversation *conversation_find(struct fold *f, const struct uuid *id)
 {
-	struct conversation *c = fold_find(f, &conversations, id);
-
-	for (int hops = 0; c && !uuid_is_nil(&c->merged_into_id) && hops <= MERGE_HOPS_MAX; hops++) {
-		struct conversation *next = fold_find(f, &conversations, &c->merged_into_id);
-
-		if (!next)
-			break;
-		c = next;
-	}
-	return c;
+	return fold_chain_end(f, &merges, fold_find(f, &conversations, id));
 }
 
 struct conversation *conversation_of(struct fold *f, const struct event *e)
@@ -257,7 +252,9 @@ static void escalate(struct fold *f, struct conversation *c, int64_t level, cons
 	c->escalation_count++;
 	if (level == INT_NONE)
 		level = again ? c->escalation_level + 1 : 1;
-	c->escalation_level = again && level <= c->escalation_level ? c->escalation_level + 1 : level;
+	if (again && level <= c->escalation_level)
+		level = c->escalation_level + 1;
+	c->escalation_level = level > INT32_MAX ? INT32_MAX : level; /* the sender may begin at the top */
 }
 
 int conversation_on_escalated(struct fold *f, const struct event *e)
@@ -336,21 +333,6 @@ int conversation_on_state_changed(struct fold *f, const struct event *e)
 	return 0;
 }
 
-/* How many merges lead from one that is merged into `c` to the end; `keep` writes the chain's new heights into its rows. */
-static int64_t chain_length(struct fold *f, struct conversation *c, int64_t below, bool keep)
-{
-	int64_t hops = 0;
-
-	while (c && ++hops <= MERGE_HOPS_MAX) {
-		if (keep && c->merge_height < below + hops) {
-			fold_change(f, c);
-			c->merge_height = below + hops;
-		}
-		c = uuid_is_nil(&c->merged_into_id) ? NULL : fold_self(f, &c->merged_into_id);
-	}
-	return hops;
-}
-
 int conversation_on_merged_into(struct fold *f, const struct event *e)
 {
 	struct uuid into_id = field_uuid(&f->fields, "into_id");
@@ -362,15 +344,12 @@ int conversation_on_merged_into(struct fold *f, const struct event *e)
 		return 0;
 	if (!uuid_is_nil(&c->merged_into_id))
 		return fold_anomaly(f, "merged", "the conversation was merged into another already");
-	if (conversation_find(f, &into_id) == c)
-		return fold_anomaly(f, "merge_cycle", "the conversation would be merged into itself");
-	if (c->merge_height + chain_length(f, into, c->merge_height, false) > MERGE_HOPS_MAX)
-		return fold_anomaly(f, "merge_too_deep", "more than %d merges in a chain", MERGE_HOPS_MAX);
+	if (!fold_chain_fits(f, &merges, c, into))
+		return 0;
 	fold_change(f, c);
 	conversation_move(f, c, CONVERSATION_RESOLVED, "merge", false);
 	c->resolved_by = RESOLVED_BY_MERGE;
-	c->merged_into_id = into_id;
-	chain_length(f, into, c->merge_height, true);
+	fold_chain_join(f, &merges, c, into);
 	return 0;
 }
 

@@ -13,9 +13,11 @@
  * late event does no harm.
  *
  * Classification.  An annotation of a message sets intent, severity and sentiment of the conversation that the
- * message belongs to, unless a person has classified it: what people say is not overruled by a model.  The
- * conversation is the one that the event's envelope names.
+ * message belongs to, unless a person has classified it: what people say is not overruled by a model.  Correcting
+ * an annotation's intent, severity or sentiment is classifying.  The conversation is the one that the event's
+ * envelope names.
  */
+#include "projections/ai_annotations.h"
 #include "projections/conversations.h"
 #include "projections/messages.h"
 #include "projections/registry.h"
@@ -104,17 +106,15 @@ int conversation_on_sent(struct fold *f, const struct event *e)
 	return 0;
 }
 
+/* The notes' fold has found out which conversation has a note more or less. */
 int conversation_on_note(struct fold *f, const struct event *e)
 {
-	struct conversation *c;
+	struct conversation *c = f->facts.notes_added ? fold_self(f, &f->facts.note_conversation) : NULL;
 
-	if (uuid_is_nil(&e->conversation_id))
-		return 0;
-	c = conversation_find(f, &e->conversation_id);
 	if (!c)
-		return fold_anomaly(f, "unknown_conversation", "no such conversation");
+		return 0;
 	fold_change(f, c);
-	c->internal_note_count++;
+	c->internal_note_count += f->facts.notes_added;
 	return 0;
 }
 
@@ -131,6 +131,31 @@ int conversation_on_annotated(struct fold *f, const struct event *e)
 	c->sentiment = (int16_t)field_enum(&f->fields, "sentiment");
 	c->confidence = field_decimal(&f->fields, "intent_confidence", INT_NONE);
 	c->classified_by = CLASSIFIED_BY_AI;
+	return 0;
+}
+
+/* What a person put right holds for the conversation too, and no model overrules it after that. */
+int conversation_on_corrected(struct fold *f, const struct event *e)
+{
+	const struct annotation *a = (const struct annotation *)(const void *)f->facts.annotation;
+	struct bytes changes = field_raw(&f->fields, "changes");
+	struct conversation *c = conversation_find(f, &e->conversation_id);
+	const struct message *m = message_of(f);
+	bool by_user = e->actor_type == ACTOR_USER;
+
+	if (!a || !m || !c || !uuid_equal(&m->conversation_id, &c->row.id) || (!by_user && c->classified_by == CLASSIFIED_BY_USER))
+		return 0;
+	if (!json_member(changes, "intent").data && !json_member(changes, "severity").data && !json_member(changes, "sentiment").data)
+		return 0;
+	fold_change(f, c);
+	if (json_member(changes, "intent").data)
+		c->intent = fold_keep(f, a->intent);
+	if (json_member(changes, "severity").data)
+		c->severity = a->severity;
+	if (json_member(changes, "sentiment").data)
+		c->sentiment = a->sentiment;
+	if (by_user)
+		c->classified_by = CLASSIFIED_BY_USER;
 	return 0;
 }
 

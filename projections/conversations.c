@@ -112,7 +112,7 @@ static int on_customer_changed(struct fold *f, const struct event *e)
 	if (!uuid_is_nil(&from) && !uuid_equal(&from, &c->customer_id))
 		return fold_anomaly(f, "stale_write", "the conversation is with another customer");
 	c->customer_id = *customer_id(customer);
-	memset(&c->merged_customer_id, 0, sizeof(c->merged_customer_id));
+	c->merged_customers = BYTES("[]");
 	return 0;
 }
 
@@ -153,20 +153,17 @@ static int on_metadata_changed(struct fold *f, const struct event *e)
 	size_t at = 0;
 
 	while (c && json_next(changes, &at, &key, &value)) {
+		if (!fold_change_holds(value, fold_object_get(c->metadata, key)))
+			return fold_anomaly(f, "stale_write", "\"%.*s\" is not what the event changes it from", (int)key.len, key.data);
+	}
+	at = 0;
+	while (c && json_next(changes, &at, &key, &value)) {
 		struct bytes to = json_member(value, "to");
 
 		if (to.data && json_is_null(to))
 			to.data = NULL;
 		c->metadata = fold_object_set(f, c->metadata, key, to.data ? to : (struct bytes){ NULL, 0 });
 	}
-	return 0;
-}
-
-static int on_resolution_linked(struct fold *f, const struct event *e)
-{
-	struct conversation *c = f->row;
-
-	c->resolution_id = e->resolution_id;
 	return 0;
 }
 
@@ -218,15 +215,19 @@ static int on_breached(struct fold *f, const struct event *e)
 	return 0;
 }
 
-/* customer.merged: the conversations that the payload lists go to the survivor. */
+/*
+ * Whose conversation it is after merges of customers, and whose it was before: merged_customers names the former
+ * owners, the first one first.  customer.merged moves the conversations that the payload lists.
+ */
 static int on_customer_merged(struct fold *f, const struct event *e)
 {
 	struct uuid from = field_uuid(&f->fields, "from_id"), id;
 	const struct customer *to = customer_find(f, &e->entity_id);
 	struct bytes moved = field_raw(&f->fields, "moved"), ids, key, value;
+	char text[UUID_TEXT];
 	size_t at = 0;
 
-	if (!to || !moved.data || json_is_null(moved))
+	if (!to || uuid_equal(&from, customer_id(to)) || !moved.data || json_is_null(moved))
 		return 0;
 	ids = json_member(moved, "conversation_ids");
 	while (ids.data && ids.data[0] == '[' && json_next(ids, &at, &key, &value)) {
@@ -235,31 +236,37 @@ static int on_customer_merged(struct fold *f, const struct event *e)
 		if (!c || !uuid_equal(&c->customer_id, &from))
 			continue;
 		fold_change(f, c);
-		c->merged_customer_id = from;
+		c->merged_customers = fold_texts_add(f, c->merged_customers, bytes_text(uuid_format(&from, text)));
 		c->customer_id = *customer_id(to);
 	}
 	return 0;
 }
 
-/* customer.unmerged: they go back, unless they have gone elsewhere since. */
+/* customer.unmerged: they go back, unless they have gone elsewhere since; what later merges did to them ends with it. */
 static int on_customer_unmerged(struct fold *f, const struct event *e)
 {
 	const struct customer *to = (const struct customer *)(const void *)f->facts.unmerged;
-	struct bytes ids, key, value;
+	struct bytes ids, key, value, owner;
+	char text[UUID_TEXT];
 	struct uuid id;
 	size_t at = 0;
 
 	if (!to)
 		return 0;
 	ids = customer_moved(to);
+	uuid_format(customer_id(to), text);
 	while (ids.data && json_next(ids, &at, &key, &value)) {
 		struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? fold_self(f, &id) : NULL;
+		struct bytes before = BYTES("[]");
+		size_t inner = 0;
 
-		if (!c || !uuid_equal(&c->merged_customer_id, customer_id(to)))
+		if (!c || !fold_texts_has(c->merged_customers, bytes_text(text)))
 			continue;
+		while (json_next(c->merged_customers, &inner, &key, &owner) && !bytes_is(bytes_of(owner.data + 1, owner.len - 2), text))
+			before = fold_list_add(f, before, owner);
 		fold_change(f, c);
 		c->customer_id = *customer_id(to);
-		memset(&c->merged_customer_id, 0, sizeof(c->merged_customer_id));
+		c->merged_customers = before;
 	}
 	return 0;
 }
@@ -329,7 +336,7 @@ static const struct column columns[] = {
 	COLUMN(conversation, deleted_at, TIME),
 
 	COLUMN(conversation, current_assignment_id, UUID, .hidden = true, .ref = ENTITY_ASSIGNMENT),
-	COLUMN(conversation, merged_customer_id, UUID, .hidden = true),
+	COLUMN(conversation, merged_customers, UUIDS, .hidden = true, .required = true, .fallback = "[]"),
 	COLUMN(conversation, merge_height, INT2, .hidden = true, .required = true, .fallback = "0"),
 	COLUMN(conversation, csat_cycle, INT4, .hidden = true, .required = true, .fallback = "0"),
 	COLUMN(conversation, nps_cycle, INT4, .hidden = true, .required = true, .fallback = "0"),
@@ -360,14 +367,16 @@ static const struct fold_entry folds[] = {
 	ON(CONVERSATION_TAGGED, CALL, .then = on_tagged),
 	ON(CONVERSATION_UNTAGGED, CALL, .then = on_tagged),
 	ON(CONVERSATION_METADATA_CHANGED, CALL, .then = on_metadata_changed),
-	ON(CONVERSATION_RESOLUTION_LINKED, COPY, .then = on_resolution_linked),
+	ON(CONVERSATION_RESOLUTION_LINKED, COPY),
 	ON(CONVERSATION_DELETED, CALL, .then = conversation_on_deleted),
 	ON(RESOLUTION_CREATED, CALL, .then = conversation_on_resolution_created),
 	ON(MESSAGE_RECEIVED, CALL, .then = conversation_on_received),
 	ON(MESSAGE_QUEUED, CALL, .then = conversation_on_queued),
 	ON(MESSAGE_SENT, CALL, .then = conversation_on_sent),
 	ON(NOTE_ADDED, CALL, .then = conversation_on_note),
+	ON(NOTE_DELETED, CALL, .then = conversation_on_note),
 	ON(AI_ANNOTATED, CALL, .then = conversation_on_annotated),
+	ON(AI_ANNOTATION_CORRECTED, CALL, .then = conversation_on_corrected),
 	ON(FEEDBACK_SUBMITTED, CALL, .then = on_feedback),
 	ON(SLA_BREACHED, CALL, .then = on_breached),
 	ON(CUSTOMER_MERGED, CALL, .then = on_customer_merged, .refs = ENTITY_CONVERSATION),
@@ -388,7 +397,7 @@ static const char *const indexes[] = {
 };
 
 const struct projection conversations = {
-	.schema = "core", .name = "conversations", .version = 1,
+	.schema = "core", .name = "conversations", .version = 2,
 	.about = "One matter between a customer and a tenant: its state, who has it, and what is promised.",
 	.entity = ENTITY_CONVERSATION, COLUMNS(conversation, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
 };

@@ -42,7 +42,8 @@ struct conversation {
 	struct uuid merged_into_id, split_from_id;
 	int64_t deleted_at;
 
-	struct uuid current_assignment_id, merged_customer_id;
+	struct uuid current_assignment_id;
+	struct bytes merged_customers;
 	int64_t merge_height, csat_cycle, nps_cycle, ces_cycle;
 };
 
@@ -98,6 +99,7 @@ int conversation_on_queued(struct fold *f, const struct event *e);
 int conversation_on_sent(struct fold *f, const struct event *e);
 int conversation_on_note(struct fold *f, const struct event *e);
 int conversation_on_annotated(struct fold *f, const struct event *e);
+int conversation_on_corrected(struct fold *f, const struct event *e);
 int conversation_on_split(struct fold *f, const struct event *e);
 
 #endif

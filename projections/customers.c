@@ -6,7 +6,7 @@
  * chain of more than MERGE_HOPS_MAX, is an anomaly).  customer.merged brings the survivor what the payload
  * lists as moved.  The one that went keeps its own row as it was, and remembers which identities the survivor
  * really gained and which conversations went over, so that customer.unmerged (addressed to the one that went)
- * gives back exactly those.
+ * gives back exactly those, also out of the hands of those into whom the survivor was merged since.
  *
  * Identities become identity_graph: emails, phone_numbers and device_fingerprints are lists, social_ids maps a
  * channel to an id there.  channel_user counts as social, caller_id as phone.
@@ -35,6 +35,7 @@ struct customer {
 	int64_t erasure_requested_at, erased_at;
 	int64_t merge_height;      /* longest chain of merges that ends here */
 	struct uuid merge_event_id; /* of customer.merged, on the one that went */
+	struct uuid merge_survivor_id; /* who gained what it had */
 	struct bytes merge_gained; /* identities that the survivor did not have */
 	struct bytes merge_moved;  /* ids of conversations that went to it */
 	int64_t created_at, updated_at;
@@ -42,18 +43,13 @@ struct customer {
 
 /* ---- what others ask ---- */
 
+static const struct chain merges = {
+	offsetof(struct customer, merged_into_id), offsetof(struct customer, merge_height), "merge",
+};
+
 struct customer *customer_find(struct fold *f, const struct uuid *id)
 {
-	struct customer *c = fold_find(f, &customers, id);
-
-	for (int hops = 0; c && !uuid_is_nil(&c->merged_into_id) && hops <= MERGE_HOPS_MAX; hops++) {
-		struct customer *next = fold_find(f, &customers, &c->merged_into_id);
-
-		if (!next)
-			break;
-		c = next;
-	}
-	return c;
+	return fold_chain_end(f, &merges, fold_find(f, &customers, id));
 }
 
 const struct uuid *customer_id(const struct customer *c)
@@ -119,6 +115,24 @@ static bool graph_edit(struct fold *f, struct bytes *graph, struct bytes identit
 	return !bytes_equal(before, *graph);
 }
 
+/* Whether the list has an identity that is the same: kind, value and channel. */
+static bool has_identity(struct bytes list, struct bytes identity)
+{
+	static const char *const members[] = { "kind", "value", "channel" };
+	struct bytes key, value;
+	size_t at = 0;
+
+	while (json_next(list, &at, &key, &value)) {
+		bool same = true;
+
+		for (int i = 0; i < 3; i++)
+			same = same && bytes_equal(json_member(value, members[i]), json_member(identity, members[i]));
+		if (same)
+			return true;
+	}
+	return false;
+}
+
 /* ---- the folds ---- */
 
 /* The customer an event is about, after merges; an anomaly when there is none. */
@@ -182,13 +196,36 @@ static int on_activity(struct fold *f, const struct event *e)
 	return 0;
 }
 
-/* changes of profile as a whole, or of its members by name. */
+/* Whether the profile is what the event changes it from: of a whole profile, in the members that `from` names. */
+static bool profile_holds(const struct customer *c, struct bytes key, struct bytes change)
+{
+	struct bytes from = json_member(change, "from"), to = json_member(change, "to"), name, member;
+	size_t at = 0;
+
+	if (!bytes_is(key, "profile"))
+		return fold_change_holds(change, fold_object_get(c->profile, key));
+	while (from.data && from.data[0] == '{' && json_next(from, &at, &name, &member)) {
+		struct bytes now = fold_object_get(c->profile, name), then = to.data && to.data[0] == '{' ? fold_object_get(to, name) : to;
+
+		if (!now.data)
+			now = BYTES("null");
+		if (!fold_json_same(member, now) && !(then.data && fold_json_same(then, now)))
+			return false;
+	}
+	return true;
+}
+
+/* changes of profile as a whole, or of its members by name; all or none. */
 static int on_updated(struct fold *f, const struct event *e)
 {
 	struct customer *c = addressed(f, e);
 	struct bytes changes = field_raw(&f->fields, "changes"), key, value;
 	size_t at = 0;
 
+	while (c && json_next(changes, &at, &key, &value))
+		if (!profile_holds(c, key, value))
+			return fold_anomaly(f, "stale_write", "\"%.*s\" is not what the event changes it from", (int)key.len, key.data);
+	at = 0;
 	while (c && json_next(changes, &at, &key, &value)) {
 		struct bytes to = json_member(value, "to"), member, name;
 		size_t inner = 0;
@@ -288,15 +325,9 @@ static int on_erasure(struct fold *f, const struct event *e)
 /* The status machine; true when the input moved it, an anomaly when it does not fit. */
 static bool step(struct fold *f, struct customer *c, enum customer_input input)
 {
-	struct cell cell = machine_step(&customer_machine, c->status, (int)input);
-
-	if (cell.verdict == VERDICT_ANOMALY)
-		fold_anomaly(f, "transition", "%s does not fit a customer that is %s", f->event->type->name,
-			     customer_statuses[c->status]);
-	if (cell.verdict != VERDICT_MOVE)
+	if (fold_step(f, &customer_machine, &c->status, (int)input) != VERDICT_MOVE)
 		return false;
 	fold_change(f, c);
-	c->status = cell.to;
 	return true;
 }
 
@@ -314,21 +345,6 @@ static int on_status(struct fold *f, const struct event *e)
 	return 0;
 }
 
-/* How many merges lead from one that is merged into `c` to the end; `keep` writes the chain's new heights into its rows. */
-static int64_t chain_length(struct fold *f, struct customer *c, int64_t below, bool keep)
-{
-	int64_t hops = 0;
-
-	while (c && ++hops <= MERGE_HOPS_MAX) {
-		if (keep && c->merge_height < below + hops) {
-			fold_change(f, c);
-			c->merge_height = below + hops;
-		}
-		c = uuid_is_nil(&c->merged_into_id) ? NULL : fold_self(f, &c->merged_into_id);
-	}
-	return hops;
-}
-
 static int on_merged_into(struct fold *f, const struct event *e)
 {
 	struct uuid into_id = field_uuid(&f->fields, "into_id");
@@ -336,15 +352,19 @@ static int on_merged_into(struct fold *f, const struct event *e)
 
 	if (!c || !into)
 		return fold_anomaly(f, "unknown_customer", "no such customer");
-	if (customer_find(f, &into_id) == c)
-		return fold_anomaly(f, "merge_cycle", "the customer would be merged into itself");
-	if (c->merge_height + chain_length(f, into, c->merge_height, false) > MERGE_HOPS_MAX)
-		return fold_anomaly(f, "merge_too_deep", "more than %d merges in a chain", MERGE_HOPS_MAX);
-	if (!step(f, c, CUSTOMER_INPUT_MERGED_INTO))
-		return 0;
-	c->merged_into_id = into_id;
-	chain_length(f, into, c->merge_height, true);
+	if (fold_chain_fits(f, &merges, c, into) && step(f, c, CUSTOMER_INPUT_MERGED_INTO))
+		fold_chain_join(f, &merges, c, into);
 	return 0;
+}
+
+/* One id a channel: the survivor's own stays, and the other can still be found under the customer that went. */
+static bool has_other(const struct customer *c, struct bytes identity)
+{
+	struct bytes channel = json_member(identity, "channel");
+	struct bytes key = channel.data && !json_is_null(channel) ? unquoted(channel) : unquoted(json_member(identity, "kind"));
+
+	return !list_of(unquoted(json_member(identity, "kind"))) &&
+	       fold_object_get(json_member(c->identity_graph, "social_ids"), key).data;
 }
 
 static int on_merged(struct fold *f, const struct event *e)
@@ -359,41 +379,65 @@ static int on_merged(struct fold *f, const struct event *e)
 	from = fold_self(f, &from_id);
 	if (!from)
 		return fold_anomaly(f, "unknown_customer", "the merged customer is not known");
-	if (from == c && uuid_equal(&from_id, &e->entity_id))
+	if (from == c)
 		return fold_anomaly(f, "merge_cycle", "the customer would be merged into itself");
 	identities = moved.data && !json_is_null(moved) ? json_member(moved, "identities") : moved;
-	while (identities.data && identities.data[0] == '[' && json_next(identities, &at, &key, &value)) {
-		if (graph_edit(f, &c->identity_graph, value, true))
+	while (identities.data && identities.data[0] == '[' && json_next(identities, &at, &key, &value))
+		if (!has_other(c, value) && graph_edit(f, &c->identity_graph, value, true))
 			gained = fold_list_add(f, gained, value);
-	}
 	fold_change(f, from);
 	from->merge_event_id = e->event_id;
+	from->merge_survivor_id = c->row.id;
 	from->merge_gained = gained;
 	from->merge_moved = fold_keep(f, moved.data && !json_is_null(moved) ? json_member(moved, "conversation_ids") : moved);
 	return 0;
 }
 
+/*
+ * Takes identities back from a survivor, and from those who in turn gained them from it in later merges: what they
+ * had of their own is not on the lists of what they gained, and stays.
+ */
+static void give_back(struct fold *f, struct customer *survivor, struct bytes gained)
+{
+	for (int hops = 0; survivor && hops <= MERGE_HOPS_MAX; hops++) {
+		struct bytes next = BYTES("[]"), kept = BYTES("[]"), key, value;
+		size_t at = 0;
+
+		fold_change(f, survivor);
+		while (json_next(gained, &at, &key, &value))
+			graph_edit(f, &survivor->identity_graph, value, false);
+		if (!survivor->merge_gained.data)
+			return;
+		for (at = 0; json_next(survivor->merge_gained, &at, &key, &value);) {
+			bool back = has_identity(gained, value);
+
+			next = back ? fold_list_add(f, next, value) : next;
+			kept = back ? kept : fold_list_add(f, kept, value);
+		}
+		if (next.len == 2)
+			return;
+		survivor->merge_gained = kept;
+		gained = next;
+		survivor = fold_self(f, &survivor->merge_survivor_id);
+	}
+}
+
 static int on_unmerged(struct fold *f, const struct event *e)
 {
-	struct customer *c = fold_self(f, &e->entity_id), *survivor;
+	struct customer *c = fold_self(f, &e->entity_id);
 	struct uuid merge = field_uuid(&f->fields, "merge_event_id");
-	struct bytes key, value;
-	size_t at = 0;
 
 	if (!c)
 		return fold_anomaly(f, "unknown_customer", "no such customer");
 	if (c->status == CUSTOMER_MERGED && !uuid_is_nil(&c->merge_event_id) && !uuid_equal(&merge, &c->merge_event_id))
 		return fold_anomaly(f, "stale_write", "the customer was merged by another event");
-	survivor = customer_find(f, &e->entity_id);
 	if (!step(f, c, CUSTOMER_INPUT_UNMERGED))
 		return 0;
 	memset(&c->merged_into_id, 0, sizeof(c->merged_into_id));
-	if (survivor && survivor != c && c->merge_gained.data) {
-		fold_change(f, survivor);
-		while (json_next(c->merge_gained, &at, &key, &value))
-			graph_edit(f, &survivor->identity_graph, value, false);
-	}
+	if (c->merge_gained.data)
+		give_back(f, fold_self(f, &c->merge_survivor_id), c->merge_gained);
 	memset(&c->merge_event_id, 0, sizeof(c->merge_event_id));
+	memset(&c->merge_survivor_id, 0, sizeof(c->merge_survivor_id));
 	c->merge_gained = (struct bytes){ NULL, 0 };
 	f->facts.unmerged = &c->row;
 	return 0;
@@ -420,6 +464,7 @@ static const struct column columns[] = {
 	COLUMN(customer, erased_at, TIME),
 	COLUMN(customer, merge_height, INT2, .required = true, .hidden = true, .fallback = "0"),
 	COLUMN(customer, merge_event_id, UUID, .hidden = true),
+	COLUMN(customer, merge_survivor_id, UUID, .hidden = true, .ref = ENTITY_CUSTOMER),
 	COLUMN(customer, merge_gained, JSON, .hidden = true),
 	COLUMN(customer, merge_moved, JSON, .hidden = true),
 	COLUMN(customer, created_at, TIME, .required = true),
@@ -461,7 +506,7 @@ static const char *const indexes[] = {
 };
 
 const struct projection customers = {
-	.schema = "core", .name = "customers", .version = 1,
+	.schema = "core", .name = "customers", .version = 2,
 	.about = "The people who write, under all their addresses.",
 	.entity = ENTITY_CUSTOMER, COLUMNS(customer, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
 };

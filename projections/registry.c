@@ -3,17 +3,26 @@
  *
  * Within a group an earlier fold derives what later ones need from the same event:
  *
- *     customers      who is blocked or merged           -> messages, conversations
- *     messages       which row a message became         -> conversations (counts, turns)
- *     conversations  states, assignments, agents' load  -> transitions, assignments, users
+ *     customers         who is blocked or merged           -> messages, conversations
+ *     messages          which row a message became         -> conversations (counts, turns)
+ *     ai_annotations    which one a person put right       -> conversations
+ *     internal_notes    where there is one more or less    -> conversations
+ *     conversations     states, assignments, agents' load  -> transitions, assignments, users
+ *     slas              the version an event wrote         -> sla_policy_versions
+ *     resolutions       status, and what was refused       -> resolution_updates, swarms
+ *     customer_updates  what the customer was told         -> resolution_updates
+ *     tenants           settings                           -> knowledge_base_articles
  *
  * Adding a read model is its file and one line here.
  */
 #include "projections/registry.h"
 
+/* Those that most events touch stand first: a read model is found by its place. */
 static const struct projection *const core_projections[] = {
-	&tenants, &teams, &channels, &customers, &messages, &conversations, &conversation_transitions, &assignments,
-	&users, &anomalies,
+	&customers, &messages, &ai_annotations, &internal_notes, &conversations, &conversation_transitions, &assignments,
+	&users, &tenants, &teams, &channels, &slas, &sla_policy_versions, &automation_rules, &attachments, &resolutions,
+	&customer_updates, &resolution_updates, &swarms, &knowledge_base_categories, &knowledge_base_articles,
+	&unique_values, &anomalies,
 };
 
 static const struct group core_group = {

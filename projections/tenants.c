@@ -1,5 +1,6 @@
 /* tenants - the organisations, their plan and settings; one row a tenant. */
-#include "fold/state.h"
+#include "projections/tenants.h"
+
 #include "projections/registry.h"
 
 struct tenant {
@@ -13,6 +14,13 @@ struct tenant {
 	int8_t is_active;
 	int64_t created_at, updated_at;
 };
+
+struct bytes tenant_setting(struct fold *f, const char *name)
+{
+	const struct tenant *t = fold_find(f, &tenants, &f->event->tenant_id);
+
+	return t ? fold_object_get(t->settings, bytes_text(name)) : (struct bytes){ NULL, 0 };
+}
 
 static int on_plan_changed(struct fold *f, const struct event *e)
 {

@@ -180,7 +180,7 @@ static int on_load(struct fold *f, const struct event *e)
 }
 
 static const struct column columns[] = {
-	COLUMN(user, email, TEXT, .sql = "varchar(255)", .required = true),
+	COLUMN(user, email, TEXT, .sql = "varchar(255)", .required = true, .unique = true),
 	COLUMN(user, password_hash, TEXT, .sql = "varchar(255)", .about = "always null: events carry no secrets; see secret_ref"),
 	COLUMN(user, auth_provider, ENUM, .sql = "varchar(50)", .values = values_auth_provider, .fallback = "local"),
 	COLUMN(user, auth_provider_id, TEXT, .sql = "varchar(255)"),

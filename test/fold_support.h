@@ -5,6 +5,10 @@
  * the state that made them: what a worker would find after a restart.  memory_db_fold is a worker's turn:
  * wants, load, put, fold, commit, done, with the second try when a fold needed a row that nobody foresaw.
  * memory_db_print writes every row and column in one order, so two databases are equal when their texts are.
+ *
+ * `refused` counts values that PostgreSQL would not take: null in a required column, a text that is too long, a number
+ * too large for its type.  With `jsonb` set, JSON is kept as jsonb keeps it (members by length, then by bytes), so
+ * that folds which depend on the order of members are found out.
  */
 #ifndef VERBATIM_TEST_FOLD_SUPPORT_H
 #define VERBATIM_TEST_FOLD_SUPPORT_H
@@ -30,6 +34,9 @@ struct memory_db {
 	struct map rows[GROUP_PROJECTIONS_MAX];
 	int loads, found, inserts, updates; /* what was asked of it */
 	int faults;                         /* INSERT of a row that is there, UPDATE of one that is not */
+	int refused;
+	char refusal[200];                  /* the latest */
+	bool jsonb;
 };
 
 __attribute__((unused)) static void memory_db_init(struct memory_db *db, const struct group *group)
@@ -74,6 +81,136 @@ static bool memory_db_is_text(const struct column *c)
 	       c->kind == COLUMN_INET;
 }
 
+/* ---- what PostgreSQL would say ---- */
+
+static bool memory_db_number_fits(const struct column *c, int64_t v)
+{
+	int digits = 0, whole = 18;
+
+	if (c->kind == COLUMN_INT2)
+		return v >= INT16_MIN && v <= INT16_MAX;
+	if (c->kind == COLUMN_INT4)
+		return v >= INT32_MIN && v <= INT32_MAX;
+	if (c->kind == COLUMN_DECIMAL && c->sql && sscanf(c->sql, "numeric(%d,", &whole) != 1)
+		return false;
+	for (uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v; left; left /= 10)
+		digits++;
+	return c->kind != COLUMN_DECIMAL || digits <= whole;
+}
+
+static const char *memory_db_refuses(const struct column *c, const char *at)
+{
+	struct bytes text;
+	size_t characters = 0;
+	struct uuid id;
+	int64_t number;
+	int16_t value;
+	bool null;
+
+	switch (c->kind) {
+	case COLUMN_UUID:
+		memcpy(&id, at, sizeof(id));
+		null = uuid_is_nil(&id);
+		break;
+	case COLUMN_ENUM:
+		memcpy(&value, at, sizeof(value));
+		null = value < 0;
+		break;
+	case COLUMN_BOOL:
+		null = *(const int8_t *)at < 0;
+		break;
+	case COLUMN_INT2:
+	case COLUMN_INT4:
+	case COLUMN_INT8:
+	case COLUMN_TIME:
+	case COLUMN_DECIMAL:
+		memcpy(&number, at, sizeof(number));
+		null = number == INT64_MIN;
+		if (!null && c->kind != COLUMN_TIME && !memory_db_number_fits(c, number))
+			return "is out of range";
+		break;
+	default:
+		memcpy(&text, at, sizeof(text));
+		null = !text.data;
+		for (size_t i = 0; i < text.len; i++)
+			characters += ((unsigned char)text.data[i] & 0xc0) != 0x80;
+		if (c->sql && strncmp(c->sql, "varchar(", 8) == 0 && characters > strtoul(c->sql + 8, NULL, 10))
+			return "is too long";
+		if (!null && (c->kind == COLUMN_JSON || c->kind == COLUMN_TEXTS || c->kind == COLUMN_UUIDS) && !json_check(text, 32))
+			return "is no JSON";
+	}
+	return null && c->required ? "is null" : NULL;
+}
+
+static void memory_db_inspect(struct memory_db *db, const struct row *row)
+{
+	const struct projection *p = row->of;
+
+	for (int i = 0; i < p->column_count; i++) {
+		const char *how = memory_db_refuses(&p->columns[i], (const char *)row + p->columns[i].offset);
+
+		if (!how)
+			continue;
+		db->refused++;
+		snprintf(db->refusal, sizeof(db->refusal), "%s.%s %s", p->name, p->columns[i].name, how);
+	}
+}
+
+struct memory_member {
+	struct bytes key, value;
+};
+
+static int memory_db_member_order(const void *a, const void *b)
+{
+	const struct memory_member *x = a, *y = b;
+
+	if (x->key.len != y->key.len)
+		return x->key.len < y->key.len ? -1 : 1;
+	return memcmp(x->key.data, y->key.data, x->key.len);
+}
+
+static void memory_db_jsonb(struct bytes json, struct buffer *out)
+{
+	struct memory_member members[1024];
+	bool object = json.len && json.data[0] == '{';
+	size_t at = 0, count = 0;
+
+	if (!json.len || (!object && json.data[0] != '[')) {
+		buffer_add_bytes(out, json);
+		return;
+	}
+	while (json_next(json, &at, &members[count].key, &members[count].value)) {
+		count++;
+		assert(count < sizeof(members) / sizeof(members[0]));
+	}
+	if (object)
+		qsort(members, count, sizeof(members[0]), memory_db_member_order);
+	buffer_add_byte(out, object ? '{' : '[');
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			buffer_add_byte(out, ',');
+		if (object) {
+			buffer_add_byte(out, '"');
+			buffer_add_bytes(out, members[i].key);
+			buffer_add_text(out, "\":");
+		}
+		memory_db_jsonb(members[i].value, out);
+	}
+	buffer_add_byte(out, object ? '}' : ']');
+}
+
+static struct bytes memory_db_keep(struct memory_db *db, const struct column *c, struct bytes text)
+{
+	struct buffer out = { 0 };
+
+	if (!db->jsonb || c->kind != COLUMN_JSON || !text.data)
+		return arena_copy(&db->arena, text);
+	memory_db_jsonb(text, &out);
+	text = arena_copy(&db->arena, buffer_bytes(&out));
+	buffer_release(&out);
+	return text;
+}
+
 /* Stores the changed rows, as a worker's transaction would. */
 static void memory_db_commit(struct memory_db *db, const struct row *changed)
 {
@@ -83,6 +220,7 @@ static void memory_db_commit(struct memory_db *db, const struct row *changed)
 		void **slot = map_put(&db->rows[memory_db_index(db, p)], &key);
 		struct row *row = arena_alloc(&db->arena, p->row_bytes);
 
+		memory_db_inspect(db, changed);
 		db->faults += changed->fresh ? *slot != NULL : *slot == NULL;
 		db->inserts += changed->fresh;
 		db->updates += !changed->fresh;
@@ -93,7 +231,7 @@ static void memory_db_commit(struct memory_db *db, const struct row *changed)
 			struct bytes *text = (struct bytes *)(void *)((char *)row + p->columns[i].offset);
 
 			if (memory_db_is_text(&p->columns[i]))
-				*text = arena_copy(&db->arena, *text);
+				*text = memory_db_keep(db, &p->columns[i], *text);
 		}
 		*slot = row;
 	}

@@ -222,6 +222,7 @@ void talk_annotate(struct generator *g, struct talk *k)
 	const struct script *s = k->script;
 	struct scene scene = talk_scene(k);
 	struct uuid id = talk_fresh_id(g);
+	bool corrected;
 	int mood = s->sentiment[0] == 'p' ? 0 : s->sentiment[1] == 'e' && s->sentiment[2] == 'u' ? 1 : s->sentiment[0] == 'n' ? 2 : 3;
 
 	line_begin_full(&g->lines, "ai.annotated", 1, &scene, &id, "ai", NULL, world_stamp(g, 1000), &k->said, NULL, NULL);
@@ -241,13 +242,16 @@ void talk_annotate(struct generator *g, struct talk *k)
 	line_bool(&g->lines, "escalation_recommended", k->severity == 0);
 	line_text(&g->lines, "model_version", "triage-3.2");
 	line_int(&g->lines, "processing_time_ms", 40 + (int64_t)random_below(&g->random, 400));
-	world_end(g, true);
-	if (chance(g, 3)) {
+	corrected = chance(g, 3);
+	world_end(g, !corrected); /* what is corrected was there to be seen */
+	if (corrected) {
 		struct uuid agent = talk_agent_id(g, k, k->agent);
+		char changes[120];
 
 		talk_begin_on(g, k, "ai.annotation_corrected", &id, "user", &agent, world_stamp(g, 1500000));
-		line_raw(&g->lines, "changes", "{\"intent\":{\"from\":\"noise_low_intent\",\"to\":\"how_to_guidance\"}}");
-		line_text(&g->lines, "correction_notes", "not noise at all");
+		snprintf(changes, sizeof(changes), "{\"intent\":{\"from\":\"%s\",\"to\":\"how_to_guidance\"}}", s->intent);
+		line_raw(&g->lines, "changes", changes);
+		line_text(&g->lines, "correction_notes", "a question, no more");
 		world_end(g, true);
 	}
 }

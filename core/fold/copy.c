@@ -220,6 +220,45 @@ bool column_set(struct fold *f, const struct plan_rows *rows, int column, struct
 	return true;
 }
 
+static bool same_text(const struct column *c, const void *a, const void *b)
+{
+	struct bytes x, y;
+
+	memcpy(&x, (const char *)a + c->offset, sizeof(x));
+	memcpy(&y, (const char *)b + c->offset, sizeof(y));
+	if (!x.data || !y.data)
+		return x.data == y.data;
+	return c->kind == COLUMN_TEXT || c->kind == COLUMN_INET ? bytes_equal(x, y) : fold_json_same(x, y);
+}
+
+static bool same_value(const struct column *c, const void *a, const void *b)
+{
+	size_t size = c->kind == COLUMN_UUID ? sizeof(struct uuid) : c->kind == COLUMN_ENUM ? sizeof(int16_t) :
+		      c->kind == COLUMN_BOOL ? sizeof(int8_t) : sizeof(int64_t);
+
+	switch (c->kind) {
+	case COLUMN_TEXT:
+	case COLUMN_INET:
+	case COLUMN_JSON:
+	case COLUMN_TEXTS:
+	case COLUMN_UUIDS:
+		return same_text(c, a, b);
+	default:
+		return memcmp((const char *)a + c->offset, (const char *)b + c->offset, size) == 0;
+	}
+}
+
+bool column_holds(struct fold *f, const struct plan_rows *rows, int column, struct bytes raw, const void *row)
+{
+	const struct column *c = &rows->projection->columns[column];
+	struct row *other;
+
+	if (json_is_null(raw))
+		return same_value(c, row, rows->null) || same_value(c, row, rows->blank);
+	other = arena_alloc(f->arena, rows->projection->row_bytes);
+	return column_set(f, rows, column, raw, other) && same_value(c, row, other);
+}
+
 void fold_copy(struct fold *f, void *row)
 {
 	const struct plan_fold *step = f->step;
@@ -229,6 +268,13 @@ void fold_copy(struct fold *f, void *row)
 		struct bytes raw = f->fields.values[step->copies[i].field];
 		int column = step->copies[i].column;
 
+		if (step->copies[i].context_at) {
+			const void *id = (const char *)f->event + step->copies[i].context_at;
+
+			if (!uuid_is_nil(id))
+				memcpy((char *)row + step->copies[i].column_at, id, sizeof(struct uuid));
+			continue;
+		}
 		if (raw.data && !json_is_null(raw) && !column_set(f, rows, column, raw, row))
 			fold_anomaly(f, "bad_value", "\"%s\" does not fit its column", rows->projection->columns[column].name);
 	}

@@ -8,6 +8,7 @@
 #include "fold/anomaly.h"
 #include "fold/memory.h"
 #include "fold/plan.h"
+#include "fold/unique.h"
 
 enum { ANOMALY_TEXT_MAX = 500, REFUSED_ORDINAL = 255 };
 
@@ -68,7 +69,7 @@ void *fold_self(struct fold *f, const struct uuid *id)
 	return fold_find(f, f->projection, id);
 }
 
-static struct row *new_row(struct state *s, int index, const struct event *e, const struct uuid *id)
+struct row *memory_new(struct state *s, int index, const struct event *e, const struct uuid *id)
 {
 	const struct plan_rows *rows = &s->plan->rows[index];
 	struct row *row = memory_blank(s, index, &e->tenant_id, id);
@@ -89,12 +90,12 @@ void *fold_create(struct fold *f, const struct uuid *id)
 	assert(!known || !known->exists);
 	if (!known)
 		memory_miss(f->state, f->step->index, &f->event->tenant_id, id);
-	return new_row(f->state, f->step->index, f->event, id);
+	return memory_new(f->state, f->step->index, f->event, id);
 }
 
 void *fold_add(struct fold *f)
 {
-	return new_row(f->state, f->step->index, f->event, &f->event->event_id);
+	return memory_new(f->state, f->step->index, f->event, &f->event->event_id);
 }
 
 /* ---- anomalies ---- */
@@ -112,7 +113,7 @@ static void write_anomaly(struct state *s, const struct event *e, int ordinal, c
 		return;
 	sha256_two(&e->event_id, sizeof(e->event_id), &which, 1, hash);
 	uuid_v8(&id, hash);
-	a = (struct anomaly *)(void *)new_row(s, s->plan->anomalies, e, &id);
+	a = (struct anomaly *)(void *)memory_new(s, s->plan->anomalies, e, &id);
 	a->position = e->position;
 	a->read_model = arena_copy(arena, bytes_text(read_model));
 	a->code = arena_copy(arena, bytes_text(code));
@@ -159,71 +160,143 @@ void state_refuse(struct state *s, const struct event *e, const char *read_model
 
 /* ---- one event ---- */
 
-/* payload.changes: all of them, or none when one does not fit. */
-static void apply_changes(struct fold *f, struct row *row)
+/* Calls `each` with the column's number, from and to of every change to a column. */
+static bool each_change(struct fold *f, struct row *row,
+			bool (*each)(struct fold *f, int column, struct bytes from, struct bytes to, struct row *row))
 {
-	const struct plan_rows *rows = rows_of(f, row);
 	const struct projection *p = f->projection;
 	struct bytes changes = field_raw(&f->fields, "changes");
 	struct bytes key, value;
+	size_t at = 0;
 
-	for (int pass = 0; pass < 2; pass++) {
-		struct row *trial = pass ? row : arena_alloc(f->arena, p->row_bytes);
-		size_t at = 0;
+	while (json_next(changes, &at, &key, &value)) {
+		struct bytes to = json_member(value, "to");
 
-		if (!pass)
-			memcpy(trial, row, p->row_bytes);
-		while (json_next(changes, &at, &key, &value)) {
-			struct bytes to = json_member(value, "to");
-
-			for (int i = 0; i < p->column_count; i++) {
-				if (!bytes_is(key, p->columns[i].name))
-					continue;
-				if (!column_set(f, rows, i, to.data ? to : BYTES("null"), trial)) {
-					fold_anomaly(f, "bad_value", "the new \"%s\" does not fit its column", p->columns[i].name);
-					return;
-				}
-			}
-		}
+		for (int i = 0; i < p->column_count; i++)
+			if (bytes_is(key, p->columns[i].name) &&
+			    !each(f, i, json_member(value, "from"), to.data ? to : BYTES("null"), row))
+				return false;
 	}
+	return true;
+}
+
+static bool change_fits(struct fold *f, int column, struct bytes from, struct bytes to, struct row *row)
+{
+	const struct plan_rows *rows = rows_of(f, row);
+	const char *name = f->projection->columns[column].name;
+
+	if (from.data && !column_holds(f, rows, column, from, row) && !column_holds(f, rows, column, to, row)) {
+		fold_anomaly(f, "stale_write", "\"%s\" is not what the event changes it from", name);
+		return false;
+	}
+	if (!column_set(f, rows, column, to, arena_alloc(f->arena, f->projection->row_bytes))) {
+		fold_anomaly(f, "bad_value", "the new \"%s\" does not fit its column", name);
+		return false;
+	}
+	return true;
+}
+
+static bool change_set(struct fold *f, int column, struct bytes from, struct bytes to, struct row *row)
+{
+	return column_set(f, rows_of(f, row), column, to, row);
+}
+
+/* The columns that the event's fields would fill, back to what a new row begins with. */
+static void reset(struct fold *f, struct row *row)
+{
+	const struct plan_rows *rows = rows_of(f, row);
+	static const size_t sizes[] = {
+		[COLUMN_UUID] = sizeof(struct uuid), [COLUMN_ENUM] = sizeof(int16_t),    [COLUMN_BOOL] = sizeof(int8_t),
+		[COLUMN_TEXT] = sizeof(struct bytes), [COLUMN_JSON] = sizeof(struct bytes), [COLUMN_INET] = sizeof(struct bytes),
+		[COLUMN_TEXTS] = sizeof(struct bytes), [COLUMN_UUIDS] = sizeof(struct bytes),
+		[COLUMN_INT2] = sizeof(int64_t), [COLUMN_INT4] = sizeof(int64_t), [COLUMN_INT8] = sizeof(int64_t),
+		[COLUMN_TIME] = sizeof(int64_t), [COLUMN_DECIMAL] = sizeof(int64_t),
+	};
+
+	for (int i = 0; i < f->step->copy_count; i++) {
+		const struct column *c = &rows->projection->columns[f->step->copies[i].column];
+
+		memcpy((char *)row + c->offset, (const char *)rows->blank + c->offset, sizes[c->kind]);
+	}
+}
+
+enum verdict fold_step(struct fold *f, const struct machine *machine, int16_t *state, int input)
+{
+	struct cell cell = machine_step(machine, *state, input);
+
+	if (cell.verdict == VERDICT_ANOMALY)
+		fold_anomaly(f, "transition", "%s does not fit: the %s is %s", f->event->type->name,
+			     entity_name(f->projection->entity), machine->states[*state]);
+	if (cell.verdict == VERDICT_MOVE)
+		*state = cell.to;
+	return cell.verdict;
+}
+
+/* Whether the row's machine, if it has a say, lets the event in; its state has moved then. */
+static bool let_in(struct fold *f, const struct plan_fold *step)
+{
+	enum verdict verdict;
+
+	if (!step->machine)
+		return true;
+	verdict = fold_step(f, step->machine, (int16_t *)(void *)((char *)f->row + step->state_at), step->input);
+	assert(verdict != VERDICT_RULE);
+	return verdict == VERDICT_MOVE || verdict == VERDICT_STAY;
+}
+
+/* The entity's row for COPY, CHANGES, REWRITE; NULL when there is nothing to do. */
+static struct row *open_row(struct fold *f, const struct plan_fold *step)
+{
+	const char *entity = entity_name(f->event->type->entity);
+	char code[64];
+
+	f->row = fold_self(f, &f->event->entity_id);
+	if (!f->row) {
+		snprintf(code, sizeof(code), "unknown_%s", entity);
+		fold_anomaly(f, code, "no such %s", entity);
+		return NULL;
+	}
+	if (!let_in(f, step) || (step->how == FOLD_CHANGES && !each_change(f, f->row, change_fits)))
+		return NULL;
+	fold_change(f, f->row);
+	return f->row;
 }
 
 static int run(struct fold *f, const struct plan_fold *step)
 {
 	const struct event *e = f->event;
+	struct bytes held[UNIQUE_MAX];
 
 	f->projection = step->projection;
 	f->step = step;
 	f->row = NULL;
 	switch (step->how) {
 	case FOLD_CALL:
-		break;
+		return step->then(f, e);
 	case FOLD_CREATE:
 		if (fold_self(f, &e->entity_id))
-			return fold_anomaly(f, "exists", "there is a %s with this id already", entity_name(e->type->entity));
+			return fold_anomaly(f, "exists", "the %s exists already", entity_name(e->type->entity));
 		f->row = fold_create(f, &e->entity_id);
-		fold_copy(f, f->row);
 		break;
 	case FOLD_ADD:
 		f->row = fold_add(f);
-		fold_copy(f, f->row);
 		break;
 	case FOLD_COPY:
 	case FOLD_CHANGES:
-		f->row = fold_self(f, &e->entity_id);
-		if (!f->row) {
-			char code[64];
-
-			snprintf(code, sizeof(code), "unknown_%s", entity_name(e->type->entity));
-			return fold_anomaly(f, code, "no such %s", entity_name(e->type->entity));
-		}
-		fold_change(f, f->row);
-		if (step->how == FOLD_COPY)
-			fold_copy(f, f->row);
-		else
-			apply_changes(f, f->row);
+	case FOLD_REWRITE:
+		if (!open_row(f, step))
+			return 0;
 		break;
 	}
+	if (step->unique)
+		unique_before(f, f->row, held);
+	if (step->how == FOLD_REWRITE)
+		reset(f, f->row);
+	if (step->how == FOLD_CHANGES)
+		each_change(f, f->row, change_set);
+	fold_copy(f, f->row);
+	if (step->unique)
+		unique_after(f, f->row, held);
 	return step->then ? step->then(f, e) : 0;
 }
 

@@ -12,6 +12,9 @@ struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id
 /* A row with the columns' fallbacks in the young half, in the place of what was known under that key; fresh unless that one existed. */
 struct row *memory_blank(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id);
 
+/* The same with last_position and times of the event, on the list of what is written. */
+struct row *memory_new(struct state *s, int index, const struct event *e, const struct uuid *id);
+
 /* Remembers a key that was asked for and not loaded. */
 void memory_miss(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id);
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "event/fields.h"
+#include "fold/unique.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct plan *plans;
@@ -123,6 +124,7 @@ static void compile_rows(struct plan *plan, int index)
 	bool *json = mem_alloc(sizeof(*json) * (size_t)(p->column_count + 1));
 	int32_t *limits = mem_zalloc(sizeof(*limits) * (size_t)(p->column_count + 1));
 	struct plan_ref *refs = mem_alloc(sizeof(*refs) * (size_t)(p->column_count + 1));
+	int16_t *unique = mem_alloc(sizeof(*unique) * (size_t)(p->column_count + 1));
 
 	rows->projection = p;
 	null->of = p;
@@ -131,6 +133,11 @@ static void compile_rows(struct plan *plan, int index)
 
 		assert(c->offset >= sizeof(struct row) && c->offset < p->row_bytes);
 		assert((c->kind == COLUMN_ENUM) == (c->values != NULL));
+		assert(!c->machine || (c->kind == COLUMN_ENUM && c->required));
+		if (c->unique) {
+			assert(c->kind == COLUMN_TEXT && rows->unique_count < UNIQUE_MAX);
+			unique[rows->unique_count++] = (int16_t)i;
+		}
 		column_null(c, null);
 		if (is_text(c->kind)) {
 			texts[rows->text_count] = c->offset;
@@ -156,6 +163,25 @@ static void compile_rows(struct plan *plan, int index)
 	rows->is_json = json;
 	rows->limits = limits;
 	rows->refs = refs;
+	rows->unique = unique;
+}
+
+/* The envelope says what a context field says, and also when the payload leaves it out. */
+static uint16_t context_at(const struct field *field)
+{
+	static const struct {
+		const char *name;
+		uint16_t at;
+	} contexts[] = {
+		{ "conversation_id", offsetof(struct event, conversation_id) },
+		{ "customer_id", offsetof(struct event, customer_id) },
+		{ "resolution_id", offsetof(struct event, resolution_id) },
+	};
+
+	for (size_t i = 0; field->context && i < sizeof(contexts) / sizeof(contexts[0]); i++)
+		if (strcmp(field->name, contexts[i].name) == 0)
+			return contexts[i].at;
+	return 0;
 }
 
 /* Which columns the payload fields of this kind go into. */
@@ -169,9 +195,29 @@ static void compile_copies(struct plan_fold *fold, const struct event_type *type
 		const struct column *c = projection_column(p, type->shape.fields[i].name);
 
 		if (c)
-			steps[fold->copy_count++] = (struct copy_step){ (int16_t)i, (int16_t)(c - p->columns) };
+			steps[fold->copy_count++] = (struct copy_step){ (int16_t)i, (int16_t)(c - p->columns), (uint16_t)c->offset,
+									context_at(&type->shape.fields[i]) };
+		if (c && c->unique && fold->how != FOLD_CALL)
+			fold->unique = true;
 	}
 	fold->copies = steps;
+}
+
+/* Whether the row's machine has a say in this event. */
+static void compile_machine(struct plan_fold *fold, const struct event_type *type)
+{
+	const struct projection *p = fold->projection;
+
+	for (int i = 0; i < p->column_count; i++) {
+		const struct column *c = &p->columns[i];
+
+		if (!c->machine)
+			continue;
+		assert(!fold->machine);
+		fold->input = machine_input(c->machine, type->name);
+		fold->machine = fold->input >= 0 ? c->machine : NULL;
+		fold->state_at = c->offset;
+	}
 }
 
 static uint64_t bit(enum entity entity)
@@ -197,6 +243,14 @@ static void add_want(struct plan *plan, struct plan_kind *kind, enum want_from f
 	kind->wants[kind->want_count++] = (struct plan_want){ from, plan->by_entity[entity] };
 }
 
+static bool has_unique(const struct projection *p)
+{
+	for (int i = 0; i < p->column_count; i++)
+		if (p->columns[i].unique)
+			return true;
+	return false;
+}
+
 static void compile_wants(struct plan *plan, struct plan_kind *kind, const struct event_type *type)
 {
 	int fields = shape_field_count(&type->shape);
@@ -213,6 +267,8 @@ static void compile_wants(struct plan *plan, struct plan_kind *kind, const struc
 		add_want(plan, kind, WANT_CUSTOMER, ENTITY_CUSTOMER, folded);
 	if (type->entity != ENTITY_RESOLUTION)
 		add_want(plan, kind, WANT_RESOLUTION, ENTITY_RESOLUTION, folded);
+	if (type->entity != ENTITY_TENANT)
+		add_want(plan, kind, WANT_TENANT, ENTITY_TENANT, kind->entities);
 
 	for (int i = 0; i < fields; i++)
 		if (!type->shape.fields[i].context && (refs_of(&type->shape.fields[i]) & kind->entities))
@@ -238,6 +294,10 @@ static void compile_kind(struct plan *plan, const struct event_type *type)
 			assert(p->entity == type->entity || entry->how == FOLD_CALL || entry->how == FOLD_ADD);
 			*fold = (struct plan_fold){ .projection = p, .index = i, .how = entry->how, .then = entry->then };
 			compile_copies(fold, type);
+			if (entry->how == FOLD_COPY || entry->how == FOLD_CHANGES || entry->how == FOLD_REWRITE)
+				compile_machine(fold, type);
+			fold->unique |= entry->how == FOLD_CHANGES && has_unique(p);
+			kind->unique |= fold->unique;
 			if (entry->refs != ENTITY_NONE && plan->by_entity[entry->refs] >= 0)
 				kind->entities |= bit(entry->refs);
 			kind->fold_count++;
@@ -255,7 +315,7 @@ static struct plan *compile(const struct group *group)
 	assert(group->count <= GROUP_PROJECTIONS_MAX);
 	_Static_assert(ENTITY_COUNT <= 64, "entities are bits of a uint64_t");
 	plan->group = group;
-	plan->anomalies = -1;
+	plan->anomalies = plan->unique_values = -1;
 	for (int e = 0; e < ENTITY_COUNT; e++)
 		plan->by_entity[e] = -1;
 	for (int i = 0; i < group->count; i++) {
@@ -267,6 +327,8 @@ static struct plan *compile(const struct group *group)
 		}
 		if (strcmp(p->name, "anomalies") == 0)
 			plan->anomalies = i;
+		if (strcmp(p->name, "unique_values") == 0)
+			plan->unique_values = i;
 	}
 	for (int i = 0; i < group->count; i++)
 		compile_rows(plan, i);

@@ -14,8 +14,10 @@
 #include "fold/projection.h"
 
 struct copy_step {
-	int16_t field;  /* of the newest shape */
+	int16_t field;   /* of the newest shape */
 	int16_t column;
+	uint16_t column_at; /* with context_at: where the column stands in the row */
+	uint16_t context_at; /* of a context field: where the envelope's column stands in struct event; 0: from the payload */
 };
 
 struct plan_fold {
@@ -25,9 +27,13 @@ struct plan_fold {
 	fold_fn then;
 	const struct copy_step *copies;
 	int copy_count;
+	const struct machine *machine; /* asked first, or NULL */
+	int input;
+	size_t state_at;         /* where the state stands in the row */
+	bool unique;             /* may change a unique column */
 };
 
-enum want_from { WANT_ENTITY, WANT_CONVERSATION, WANT_CUSTOMER, WANT_RESOLUTION };
+enum want_from { WANT_ENTITY, WANT_CONVERSATION, WANT_CUSTOMER, WANT_RESOLUTION, WANT_TENANT };
 
 struct plan_want {
 	enum want_from from;
@@ -37,11 +43,12 @@ struct plan_want {
 struct plan_kind {
 	const struct plan_fold *folds;
 	int fold_count;
-	struct plan_want wants[4];
+	struct plan_want wants[5];
 	int want_count;
 	uint64_t entities;         /* bit by entity: whose refs in the payload are followed */
 	const int16_t *ref_fields; /* top-level fields that hold such refs */
 	int ref_field_count;
+	bool unique;               /* one of the folds may change a unique column */
 };
 
 struct plan_ref {
@@ -60,6 +67,8 @@ struct plan_rows {
 	const struct plan_ref *refs;
 	int ref_count;
 	const int32_t *limits;     /* by column: most characters of a varchar, 0: any */
+	const int16_t *unique;     /* columns whose values belong to one row */
+	int unique_count;
 	size_t created_at, updated_at; /* offsets, 0: no such column */
 };
 
@@ -69,6 +78,7 @@ struct plan {
 	struct plan_rows rows[GROUP_PROJECTIONS_MAX];
 	int by_entity[ENTITY_COUNT]; /* index of the projection, -1: none */
 	int anomalies;               /* index of the read model of that name, -1: none */
+	int unique_values;           /* the same */
 	struct plan *next;
 };
 
@@ -81,6 +91,9 @@ int plan_index(const struct plan *plan, const struct projection *projection);
 /* Sets a column from a JSON value; false when the value does not fit, and then nothing is written. */
 struct fold;
 bool column_set(struct fold *f, const struct plan_rows *rows, int column, struct bytes raw, void *row);
+
+/* The row's column holds this JSON value; null also stands for what a new row begins with. */
+bool column_holds(struct fold *f, const struct plan_rows *rows, int column, struct bytes raw, const void *row);
 
 /* The column's NULL. */
 void column_null(const struct column *column, void *row);

@@ -23,12 +23,21 @@
  * Two columns look after themselves when a read model has them: created_at is the occurred_at of the event
  * that made the row, updated_at the latest occurred_at of all events that changed it.
  *
+ * A column with a machine is the row's state.  When an event that COPY, CHANGES or REWRITE would fold is one of
+ * that machine's inputs (they bear the events' names), the machine is asked first: what does not fit is an anomaly
+ * `transition`, a repeat is nothing, and otherwise the state has moved before anything is copied.
+ *
+ * A unique column's value belongs to the row that had it first, until that row gets another one.  A second row with
+ * the same value is stored all the same, since what happened happened, with an anomaly `not_unique`
+ * (core/fold/unique.h).
+ *
  * No projection names SQL values from input; the store builds its statements from these tables alone.
  */
 #ifndef VERBATIM_FOLD_PROJECTION_H
 #define VERBATIM_FOLD_PROJECTION_H
 
 #include "event/event.h"
+#include "rules/lifecycle.h"
 
 enum column_kind {
 	COLUMN_UUID, COLUMN_TEXT, COLUMN_ENUM, COLUMN_INT2, COLUMN_INT4, COLUMN_INT8, COLUMN_BOOL,
@@ -45,8 +54,10 @@ struct column {
 	const char *const *values; /* of ENUM, NULL-terminated */
 	bool required;             /* NOT NULL */
 	bool hidden;               /* for the folds, not for people: left out of the view over the table */
+	bool unique;               /* of TEXT: no two rows of a tenant should have the same */
 	int scale;                 /* of DECIMAL */
 	enum entity ref;           /* a row of this entity is loaded beside this row */
+	const struct machine *machine; /* of ENUM: this column is the row's state, `values` are the machine's states */
 	const char *fallback;      /* the value a new row begins with: text of an enum value, number, "true", JSON; NULL: null */
 	const char *about;         /* the column's COMMENT */
 };
@@ -79,7 +90,9 @@ enum fold_how {
 	FOLD_CALL,    /* only the function */
 	FOLD_CREATE,  /* a new row for the event's entity, payload fields copied; an anomaly `exists` when it is there */
 	FOLD_COPY,    /* payload fields that are there are copied into the entity's row; `unknown_<entity>` when there is none */
-	FOLD_CHANGES, /* payload.changes: {column: {from, to}} applied to the entity's row */
+	FOLD_CHANGES, /* payload.changes: {column: {from, to}} applied to the entity's row, all or none: `stale_write` when the
+		       * row holds neither `from` nor `to` already; then as FOLD_COPY for the other fields */
+	FOLD_REWRITE, /* FOLD_COPY of the whole: a field that is not there puts its column back to the fallback */
 	FOLD_ADD,     /* FOLD_CREATE under the event's own id (history rows: the row's id is the event_id) */
 };
 
@@ -87,7 +100,8 @@ struct fold_entry {
 	enum event_kind kind; /* EV_UNKNOWN ends the table */
 	enum fold_how how;
 	fold_fn then;         /* after the copy (fold.row is the row), or alone with FOLD_CALL; may be NULL otherwise */
-	enum entity refs;     /* the fold looks at rows of this entity that the payload names: they are loaded before it runs */
+	enum entity refs;     /* the fold looks at rows of this entity that the payload names: they are loaded before it runs;
+			       * ENTITY_TENANT: at the tenant's own row */
 };
 
 /* ON(TEAM_ACTIVATED, COPY, .then = on_activated) */

@@ -11,6 +11,7 @@
 
 #include "fold/memory.h"
 #include "fold/plan.h"
+#include "fold/unique.h"
 
 enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 1 << 20 };
 
@@ -215,6 +216,29 @@ static void want_refs(struct wish *w, const struct plan_kind *kind, const struct
 	}
 }
 
+/* The rows that say whom the values belong to that the event would give its row, or take from it. */
+static void want_unique(struct wish *w, const struct plan_kind *kind, const struct event *e, const struct fields *fields)
+{
+	const struct plan *plan = w->state->plan;
+
+	for (int i = 0; i < kind->fold_count && plan->unique_values >= 0; i++) {
+		const struct plan_fold *fold = &kind->folds[i];
+		const struct plan_rows *rows = &plan->rows[fold->index];
+		struct row *row;
+		struct uuid id;
+
+		if (!fold->unique)
+			continue;
+		row = memory_find(w->state, fold->index, &e->tenant_id, &e->entity_id);
+		for (int n = 0; n < rows->unique_count; n++) {
+			if (unique_id_named(rows, fold, fields, e, n, w->arena, &id))
+				want(w, plan->unique_values, &e->tenant_id, &id);
+			if (row && row->exists && unique_id_held(rows, row, n, &id))
+				want(w, plan->unique_values, &e->tenant_id, &id);
+		}
+	}
+}
+
 static void want_event(struct wish *w, const struct event *e)
 {
 	const struct plan_kind *kind;
@@ -227,17 +251,20 @@ static void want_event(struct wish *w, const struct event *e)
 	for (int i = 0; i < kind->want_count; i++) {
 		const struct uuid *id = kind->wants[i].from == WANT_ENTITY ? &e->entity_id :
 					kind->wants[i].from == WANT_CONVERSATION ? &e->conversation_id :
-					kind->wants[i].from == WANT_CUSTOMER ? &e->customer_id : &e->resolution_id;
+					kind->wants[i].from == WANT_CUSTOMER ? &e->customer_id :
+				kind->wants[i].from == WANT_RESOLUTION ? &e->resolution_id : &e->tenant_id;
 
 		want(w, kind->wants[i].index, &e->tenant_id, id);
 	}
-	if (kind->ref_field_count == 0)
+	if (kind->ref_field_count == 0 && !kind->unique)
 		return;
 	error_clear(&ignored);
 	if (fields_decode(e, w->arena, &fields, &ignored) < 0)
 		return; /* state_fold will say so */
 	for (int i = 0; i < kind->ref_field_count; i++)
 		want_refs(w, kind, e, &e->type->shape.fields[kind->ref_fields[i]], fields.values[kind->ref_fields[i]]);
+	if (kind->unique)
+		want_unique(w, kind, e, &fields);
 }
 
 void state_wants(struct state *s, const struct event *const *events, int count, struct arena *arena,

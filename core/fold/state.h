@@ -46,6 +46,13 @@ struct facts {
 	bool message_added;            /* it is new */
 	bool message_sent;             /* it left for the customer, for the first time */
 	int messages_moved;            /* to another conversation */
+	struct row *annotation;        /* of a message, as a person or a program put it right */
+	struct uuid note_conversation; /* where a note was added (notes_added 1) or taken away (-1) */
+	int notes_added;
+	struct row *resolution;        /* whose status an event was about */
+	bool resolution_moved, resolution_refused;
+	int16_t resolution_from, resolution_to; /* of values_resolution_status, when it moved */
+	struct row *told;              /* a customer update that has left for the customer */
 	struct row *unmerged;          /* the customer that got its own life back */
 };
 
@@ -150,6 +157,38 @@ void *fold_create(struct fold *f, const struct uuid *id);
 /* The same under the event's own id, which no row can have yet: nothing needs to be loaded for it. */
 void *fold_add(struct fold *f);
 
+/*
+ * What the event does to a row in this state; *state has moved when it is to.  What does not fit is an anomaly
+ * `transition`.  VERDICT_RULE is for the caller to decide.
+ */
+enum verdict fold_step(struct fold *f, const struct machine *machine, int16_t *state, int input);
+
+/*
+ * Rows of one read model that lead to each other: merged into, duplicate of.  A chain has no circle and is at most
+ * MERGE_HOPS_MAX long; `height` is a hidden INT2 column, the longest chain that ends in the row.
+ */
+struct chain {
+	size_t link, height; /* where they stand in the row */
+	const char *name;    /* "merge": anomalies merge_cycle, merge_too_deep */
+};
+
+/* The row at the end of the chain that begins with `row` (which may be NULL). */
+void *fold_chain_end(struct fold *f, const struct chain *chain, void *row);
+
+/* Whether `row` may lead to `into`; an anomaly when not. */
+bool fold_chain_fits(struct fold *f, const struct chain *chain, void *row, void *into);
+
+/* Makes it lead there. */
+void fold_chain_join(struct fold *f, const struct chain *chain, void *row, void *into);
+
+/* The user who did it; nil when it was no user. */
+static inline struct uuid fold_author(const struct event *e)
+{
+	struct uuid nobody = { { 0 } };
+
+	return e->actor_type == ACTOR_USER ? e->actor_id : nobody;
+}
+
 /* Call before (or right after) writing into a row: it will be stored, with last_position = the event's. */
 void fold_change(struct fold *f, void *row);
 
@@ -182,6 +221,12 @@ struct bytes fold_list_remove(struct fold *f, struct bytes array, struct bytes r
 /* JSON objects: `raw` is the member's JSON text, absent to remove it; the name is as it stands between the quotes.  An absent object counts as {}. */
 struct bytes fold_object_set(struct fold *f, struct bytes object, struct bytes name, struct bytes raw);
 struct bytes fold_object_get(struct bytes object, struct bytes name);
+
+/* The same value, whatever the order of members and the writing of numbers. */
+bool fold_json_same(struct bytes a, struct bytes b);
+
+/* Whether `current` (absent: null) is what {from, to} changes it from, or to already; true without `from`. */
+bool fold_change_holds(struct bytes change, struct bytes current);
 
 /* Text as a JSON string with its quotes. */
 struct bytes fold_quote(struct fold *f, struct bytes text);

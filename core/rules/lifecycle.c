@@ -2,6 +2,7 @@
 #include "rules/lifecycle.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/time.h"
 
@@ -18,16 +19,42 @@ struct cell machine_step(const struct machine *m, int state, int input)
 	return m->cells[input * m->state_count + state];
 }
 
+int machine_input(const struct machine *m, const char *name)
+{
+	for (int input = 0; input < m->input_count; input++)
+		if (strcmp(m->inputs[input], name) == 0)
+			return input;
+	return -1;
+}
+
+static int widest(const char *const *names)
+{
+	int width = 0;
+
+	for (; *names; names++)
+		if ((int)strlen(*names) > width)
+			width = (int)strlen(*names);
+	return width + 2;
+}
+
+/* Blanks after the last column are left out. */
+static void end_line(struct buffer *out)
+{
+	while (out->len && out->data[out->len - 1] == ' ')
+		out->len--;
+	buffer_add_byte(out, '\n');
+}
+
 void machine_print(struct buffer *out, const struct machine *m)
 {
-	enum { WIDTH = 20, FIRST = 32 };
+	int first = widest(m->inputs), width = widest(m->states);
 
-	buffer_printf(out, "%s - %s\n\n%-*s", m->name, m->about, FIRST, "");
+	buffer_printf(out, "%s - %s\n\n%-*s", m->name, m->about, first, "");
 	for (int state = 0; state < m->state_count; state++)
-		buffer_printf(out, "%-*s", WIDTH, m->states[state]);
-	buffer_add_byte(out, '\n');
+		buffer_printf(out, "%-*s", width, m->states[state]);
+	end_line(out);
 	for (int input = 0; input < m->input_count; input++) {
-		buffer_printf(out, "%-*s", FIRST, m->inputs[input]);
+		buffer_printf(out, "%-*s", first, m->inputs[input]);
 		for (int state = 0; state < m->state_count; state++) {
 			struct cell cell = machine_step(m, state, input);
 			const char *text = cell.verdict == VERDICT_MOVE ? m->states[cell.to] :
@@ -35,9 +62,9 @@ void machine_print(struct buffer *out, const struct machine *m)
 					   cell.verdict == VERDICT_NOOP ? "." :
 					   cell.verdict == VERDICT_RULE ? "?" : "!";
 
-			buffer_printf(out, "%-*s", WIDTH, text);
+			buffer_printf(out, "%-*s", width, text);
 		}
-		buffer_add_byte(out, '\n');
+		end_line(out);
 	}
 }
 
@@ -197,6 +224,159 @@ const struct machine channel_machine = {
 	.cells = &channel_cells[0][0],
 };
 
+/* ---- resolution ---- */
+
+static const char *const resolution_states[] = {
+	"investigating", "awaiting_fix", "fix_in_progress", "awaiting_deploy", "deployed", "monitoring", "resolved",
+	"wont_fix", "duplicate", NULL,
+};
+
+/* A status_changed input is named after where it wants to go. */
+static const char *const resolution_inputs[] = {
+	"to investigating", "to awaiting_fix", "to fix_in_progress", "to awaiting_deploy", "to deployed", "to monitoring",
+	"to resolved", "to wont_fix", "to duplicate", "resolution.fix_deployed", "resolution.reopened", NULL,
+};
+
+#define INVEST TO(RESOLUTION_INVESTIGATING)
+#define AWAITS TO(RESOLUTION_AWAITING_FIX)
+#define INWORK TO(RESOLUTION_FIX_IN_PROGRESS)
+#define TODEPL TO(RESOLUTION_AWAITING_DEPLOY)
+#define DEPLOY TO(RESOLUTION_DEPLOYED)
+#define WATCH  TO(RESOLUTION_MONITORING)
+#define SOLVED TO(RESOLUTION_RESOLVED)
+#define WONT   TO(RESOLUTION_WONT_FIX)
+#define TWICE  TO(RESOLUTION_DUPLICATE)
+
+static const struct cell resolution_cells[RESOLUTION_INPUTS][RESOLUTION_STATUSES] = {
+	/*                                 investig. aw.fix  in prog. aw.dep. deployed monitor. resolved wont_fix duplicate */
+	[RESOLUTION_INVESTIGATING]      = { NOOP,    INVEST, INVEST,  WRONG,  INVEST,  INVEST,  WRONG,   WRONG,   WRONG },
+	[RESOLUTION_AWAITING_FIX]       = { AWAITS,  NOOP,   AWAITS,  WRONG,  WRONG,   WRONG,   WRONG,   WRONG,   WRONG },
+	[RESOLUTION_FIX_IN_PROGRESS]    = { INWORK,  INWORK, NOOP,    INWORK, WRONG,   WRONG,   WRONG,   WRONG,   WRONG },
+	[RESOLUTION_AWAITING_DEPLOY]    = { WRONG,   WRONG,  TODEPL,  NOOP,   WRONG,   WRONG,   WRONG,   WRONG,   WRONG },
+	[RESOLUTION_DEPLOYED]           = { WRONG,   WRONG,  WRONG,   DEPLOY, NOOP,    WRONG,   WRONG,   WRONG,   WRONG },
+	[RESOLUTION_MONITORING]         = { WRONG,   WRONG,  WRONG,   WRONG,  WATCH,   NOOP,    WRONG,   WRONG,   WRONG },
+	[RESOLUTION_RESOLVED]           = { SOLVED,  SOLVED, SOLVED,  WRONG,  SOLVED,  SOLVED,  NOOP,    WRONG,   WRONG },
+	[RESOLUTION_WONT_FIX]           = { WONT,    WONT,   WONT,    WRONG,  WRONG,   WRONG,   WRONG,   NOOP,    WRONG },
+	[RESOLUTION_DUPLICATE]          = { TWICE,   TWICE,  WRONG,   WRONG,  WRONG,   WRONG,   WRONG,   WRONG,   NOOP },
+	[RESOLUTION_INPUT_FIX_DEPLOYED] = { WRONG,   WRONG,  DEPLOY,  DEPLOY, STAY,    WRONG,   WRONG,   WRONG,   WRONG },
+	[RESOLUTION_INPUT_REOPENED]     = { NOOP,    WRONG,  WRONG,   WRONG,  WRONG,   WRONG,   INVEST,  INVEST,  INVEST },
+};
+
+const struct machine resolution_machine = {
+	.name = "resolution",
+	.about = "from investigation to a deployed fix; what is over begins again only by resolution.reopened",
+	.states = resolution_states, .state_count = RESOLUTION_STATUSES,
+	.inputs = resolution_inputs, .input_count = RESOLUTION_INPUTS,
+	.cells = &resolution_cells[0][0],
+};
+
+/* ---- swarm ---- */
+
+const char *const swarm_statuses[] = { "active", "resolved", "archived", NULL };
+
+static const char *const swarm_inputs[] = {
+	"swarm.resolved", "swarm.reactivated", "swarm.archived", "its resolution is over", "its resolution is reopened", NULL,
+};
+
+static const struct cell swarm_cells[SWARM_INPUTS][SWARM_STATUSES] = {
+	/*                                   active              resolved            archived */
+	[SWARM_INPUT_RESOLVED]            = { TO(SWARM_RESOLVED), NOOP,               WRONG },
+	[SWARM_INPUT_REACTIVATED]         = { NOOP,               TO(SWARM_ACTIVE),   WRONG },
+	[SWARM_INPUT_ARCHIVED]            = { TO(SWARM_ARCHIVED), TO(SWARM_ARCHIVED), NOOP },
+	[SWARM_INPUT_RESOLUTION_OVER]     = { TO(SWARM_RESOLVED), NOOP,               NOOP },
+	[SWARM_INPUT_RESOLUTION_REOPENED] = { NOOP,               TO(SWARM_ACTIVE),   NOOP },
+};
+
+const struct machine swarm_machine = {
+	.name = "swarm",
+	.about = "ends and begins again with its resolution, until it is archived",
+	.states = swarm_statuses, .state_count = SWARM_STATUSES,
+	.inputs = swarm_inputs, .input_count = SWARM_INPUTS,
+	.cells = &swarm_cells[0][0],
+};
+
+/* ---- customer update ---- */
+
+const char *const customer_update_statuses[] = { "pending", "sent", "failed", "delivered", "cancelled", NULL };
+
+static const char *const customer_update_inputs[] = {
+	"customer_update.sent", "customer_update.failed", "customer_update.delivered", "customer_update.cancelled", NULL,
+};
+
+/* As with messages, in whatever order the reports come; a late "sent" says which message it was, so it stays and is kept. */
+static const struct cell customer_update_cells[CUSTOMER_UPDATE_INPUTS][CUSTOMER_UPDATE_STATUSES] = {
+	/*                                   pending                        sent                           failed                         delivered cancelled */
+	[CUSTOMER_UPDATE_INPUT_SENT]      = { TO(CUSTOMER_UPDATE_SENT),      NOOP,                          STAY,                          STAY,     WRONG },
+	[CUSTOMER_UPDATE_INPUT_FAILED]    = { TO(CUSTOMER_UPDATE_FAILED),    TO(CUSTOMER_UPDATE_FAILED),    NOOP,                          NOOP,     WRONG },
+	[CUSTOMER_UPDATE_INPUT_DELIVERED] = { TO(CUSTOMER_UPDATE_DELIVERED), TO(CUSTOMER_UPDATE_DELIVERED), TO(CUSTOMER_UPDATE_DELIVERED), NOOP,     WRONG },
+	[CUSTOMER_UPDATE_INPUT_CANCELLED] = { TO(CUSTOMER_UPDATE_CANCELLED), WRONG,                         WRONG,                         WRONG,    NOOP },
+};
+
+const struct machine customer_update_machine = {
+	.name = "customer update",
+	.about = "the greatest report of its delivery; cancelled only while it waits",
+	.states = customer_update_statuses, .state_count = CUSTOMER_UPDATE_STATUSES,
+	.inputs = customer_update_inputs, .input_count = CUSTOMER_UPDATE_INPUTS,
+	.cells = &customer_update_cells[0][0],
+};
+
+/* ---- knowledge base article ---- */
+
+const char *const kb_article_statuses[] = { "draft", "review", "approved", "published", "archived", NULL };
+
+static const char *const kb_article_inputs[] = {
+	"kb.edited", "kb.submitted", "kb.approved", "kb.rejected", "kb.published", "kb.unpublished", "kb.archived",
+	"kb.restored", NULL,
+};
+
+#define DRAFT    TO(KB_ARTICLE_DRAFT)
+#define REVIEW   TO(KB_ARTICLE_REVIEW)
+#define APPROVED TO(KB_ARTICLE_APPROVED)
+#define PUBLIC   TO(KB_ARTICLE_PUBLISHED)
+#define AWAY     TO(KB_ARTICLE_ARCHIVED)
+
+static const struct cell kb_article_cells[KB_ARTICLE_INPUTS][KB_ARTICLE_STATUSES] = {
+	/*                                draft   review    approved published archived */
+	[KB_ARTICLE_INPUT_EDITED]      = { STAY,   STAY,     STAY,    STAY,     WRONG },
+	[KB_ARTICLE_INPUT_SUBMITTED]   = { REVIEW, NOOP,     WRONG,   WRONG,    WRONG },
+	[KB_ARTICLE_INPUT_APPROVED]    = { WRONG,  APPROVED, NOOP,    WRONG,    WRONG },
+	[KB_ARTICLE_INPUT_REJECTED]    = { NOOP,   DRAFT,    WRONG,   WRONG,    WRONG },
+	[KB_ARTICLE_INPUT_PUBLISHED]   = { RULE,   WRONG,    PUBLIC,  NOOP,     WRONG },
+	[KB_ARTICLE_INPUT_UNPUBLISHED] = { NOOP,   WRONG,    WRONG,   DRAFT,    WRONG },
+	[KB_ARTICLE_INPUT_ARCHIVED]    = { AWAY,   AWAY,     AWAY,    AWAY,     NOOP },
+	[KB_ARTICLE_INPUT_RESTORED]    = { NOOP,   WRONG,    WRONG,   WRONG,    DRAFT },
+};
+
+const struct machine kb_article_machine = {
+	.name = "knowledge base article",
+	.about = "a draft may be published without review unless the tenant's settings say \"kb_require_review\": true",
+	.states = kb_article_statuses, .state_count = KB_ARTICLE_STATUSES,
+	.inputs = kb_article_inputs, .input_count = KB_ARTICLE_INPUTS,
+	.cells = &kb_article_cells[0][0],
+};
+
+/* ---- attachment scan ---- */
+
+static const char *const scan_states[] = { "unscanned", "clean", "infected", "error", NULL };
+static const char *const scan_inputs[] = { "scanned: clean", "scanned: infected", "scanned: error", NULL };
+
+/* A later scan may find what an earlier one could not know; that a file is clean after all takes more than another scan. */
+static const struct cell scan_cells[SCAN_INPUTS][SCAN_STATES] = {
+	/*                      unscanned          clean              infected error */
+	[SCAN_INPUT_CLEAN]    = { TO(SCAN_CLEAN),    NOOP,              WRONG,   TO(SCAN_CLEAN) },
+	[SCAN_INPUT_INFECTED] = { TO(SCAN_INFECTED), TO(SCAN_INFECTED), NOOP,    TO(SCAN_INFECTED) },
+	[SCAN_INPUT_ERROR]    = { TO(SCAN_ERROR),    NOOP,              NOOP,    NOOP },
+};
+
+const struct machine attachment_scan_machine = {
+	.name = "attachment scan",
+	.about = "what is known about viruses in a file; an error leaves what was known, and asks for another scan",
+	.states = scan_states, .state_count = SCAN_STATES,
+	.inputs = scan_inputs, .input_count = SCAN_INPUTS,
+	.cells = &scan_cells[0][0],
+};
+
 const struct machine *const machines[] = {
-	&conversation_machine, &delivery_machine, &customer_machine, &channel_machine, NULL,
+	&conversation_machine, &delivery_machine, &customer_machine, &channel_machine, &resolution_machine, &swarm_machine,
+	&customer_update_machine, &kb_article_machine, &attachment_scan_machine, NULL,
 };

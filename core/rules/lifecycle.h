@@ -7,7 +7,8 @@
  *     =           STAY      the event applies, the state stays
  *     .           NOOP      a repeat: nothing to do
  *     !           ANOMALY   does not fit; the row is left as it was
- *     ?           RULE      decided by a function below (only a customer's message on a resolved conversation)
+ *     ?           RULE      decided by more than the table: a customer's message on a resolved conversation (rule R
+ *                           below), the publication of an article that nobody has approved
  *
  * Folds ask the table and do the rest; the tables are printed for people by machine_print, and the tests walk
  * them cell by cell.  Everything here is pure.
@@ -38,6 +39,9 @@ struct machine {
 
 /* Both in range; asserted. */
 struct cell machine_step(const struct machine *m, int state, int input);
+
+/* The input of that name, or -1.  Inputs that are event types bear their names, so that a fold table can name the event alone. */
+int machine_input(const struct machine *m, const char *name);
 
 /* The table as text, for a person. */
 void machine_print(struct buffer *out, const struct machine *m);
@@ -138,7 +142,78 @@ enum channel_input {
 extern const char *const channel_statuses[];
 extern const struct machine channel_machine;
 
-/* Chains of merges (conversations, customers) are kept this short; a merge that would make a longer one is an anomaly. */
+/* ---- resolution ---- */
+
+/* In the order of values_resolution_status. */
+enum resolution_status {
+	RESOLUTION_INVESTIGATING, RESOLUTION_AWAITING_FIX, RESOLUTION_FIX_IN_PROGRESS, RESOLUTION_AWAITING_DEPLOY,
+	RESOLUTION_DEPLOYED, RESOLUTION_MONITORING, RESOLUTION_RESOLVED, RESOLUTION_WONT_FIX, RESOLUTION_DUPLICATE,
+	RESOLUTION_STATUSES,
+};
+
+/* The first inputs are resolution.status_changed to the status of that number. */
+enum resolution_input {
+	RESOLUTION_INPUT_FIX_DEPLOYED = RESOLUTION_STATUSES, RESOLUTION_INPUT_REOPENED, RESOLUTION_INPUTS,
+};
+extern const struct machine resolution_machine;
+
+static inline bool resolution_is_over(int status)
+{
+	return status >= RESOLUTION_RESOLVED;
+}
+
+/* ---- swarm ---- */
+
+enum swarm_status { SWARM_ACTIVE, SWARM_RESOLVED, SWARM_ARCHIVED, SWARM_STATUSES };
+enum swarm_input {
+	SWARM_INPUT_RESOLVED, SWARM_INPUT_REACTIVATED, SWARM_INPUT_ARCHIVED, SWARM_INPUT_RESOLUTION_OVER,
+	SWARM_INPUT_RESOLUTION_REOPENED, SWARM_INPUTS,
+};
+
+extern const char *const swarm_statuses[];
+extern const struct machine swarm_machine;
+
+/* ---- customer update ---- */
+
+enum customer_update_status {
+	CUSTOMER_UPDATE_PENDING, CUSTOMER_UPDATE_SENT, CUSTOMER_UPDATE_FAILED, CUSTOMER_UPDATE_DELIVERED,
+	CUSTOMER_UPDATE_CANCELLED, CUSTOMER_UPDATE_STATUSES,
+};
+enum customer_update_input {
+	CUSTOMER_UPDATE_INPUT_SENT, CUSTOMER_UPDATE_INPUT_FAILED, CUSTOMER_UPDATE_INPUT_DELIVERED,
+	CUSTOMER_UPDATE_INPUT_CANCELLED, CUSTOMER_UPDATE_INPUTS,
+};
+
+extern const char *const customer_update_statuses[];
+extern const struct machine customer_update_machine;
+
+/* ---- knowledge base article ---- */
+
+enum kb_article_status {
+	KB_ARTICLE_DRAFT, KB_ARTICLE_REVIEW, KB_ARTICLE_APPROVED, KB_ARTICLE_PUBLISHED, KB_ARTICLE_ARCHIVED,
+	KB_ARTICLE_STATUSES,
+};
+enum kb_article_input {
+	KB_ARTICLE_INPUT_EDITED, KB_ARTICLE_INPUT_SUBMITTED, KB_ARTICLE_INPUT_APPROVED, KB_ARTICLE_INPUT_REJECTED,
+	KB_ARTICLE_INPUT_PUBLISHED, KB_ARTICLE_INPUT_UNPUBLISHED, KB_ARTICLE_INPUT_ARCHIVED, KB_ARTICLE_INPUT_RESTORED,
+	KB_ARTICLE_INPUTS,
+};
+
+extern const char *const kb_article_statuses[];
+extern const struct machine kb_article_machine;
+
+/* ---- attachment scan ---- */
+
+enum attachment_scan { SCAN_UNSCANNED, SCAN_CLEAN, SCAN_INFECTED, SCAN_ERROR, SCAN_STATES };
+
+/* attachment.scanned with the result of that number less one. */
+enum attachment_scan_input { SCAN_INPUT_CLEAN, SCAN_INPUT_INFECTED, SCAN_INPUT_ERROR, SCAN_INPUTS };
+extern const struct machine attachment_scan_machine;
+
+/*
+ * Chains of rows that lead to each other (conversations and customers merged, duplicates of duplicates) are kept this
+ * short; a link that would make a longer one is an anomaly.
+ */
 enum { MERGE_HOPS_MAX = 6 };
 
 #endif

@@ -45,3 +45,35 @@ COMMENT ON COLUMN core.v_agent_queue.urgency_score IS
 
 REVOKE ALL ON core.v_agent_queue FROM PUBLIC;
 GRANT SELECT ON core.v_agent_queue TO verbatim_reader, verbatim_engine, verbatim_admin, verbatim_auditor;
+
+-- Resolutions that are not over yet.  As the queue: the caller's own rights and tenant hold, and one whose
+-- conversation, customer or owner is not known is here too.
+CREATE OR REPLACE VIEW core.v_resolution_dashboard WITH (security_invoker = true) AS
+SELECT
+	r.id,
+	r.conversation_id,
+	r.issue_type,
+	r.owning_team,
+	r.status,
+	r.priority,
+	r.expected_resolution_at,
+	r.sla_breached,
+	r.created_at,
+	extract(epoch FROM now() - r.created_at) / 3600 AS age_hours,
+	s.slack_channel_name AS swarm_channel,
+	u.display_name AS owner_name,
+	c.profile ->> 'name' AS customer_name,
+	r.tenant_id
+FROM core.resolutions r
+LEFT JOIN core.swarms s ON s.tenant_id = r.tenant_id AND s.id = r.swarm_id
+LEFT JOIN core.users u ON u.tenant_id = r.tenant_id AND u.id = r.owner_id
+LEFT JOIN core.conversations conv ON conv.tenant_id = r.tenant_id AND conv.id = r.conversation_id
+LEFT JOIN core.customers c ON c.tenant_id = r.tenant_id AND c.id = conv.customer_id
+WHERE r.status NOT IN ('resolved', 'wont_fix', 'duplicate');
+
+REVOKE ALL ON core.v_resolution_dashboard FROM PUBLIC;
+GRANT SELECT ON core.v_resolution_dashboard TO verbatim_reader, verbatim_engine, verbatim_admin, verbatim_auditor;
+COMMENT ON VIEW core.v_resolution_dashboard IS
+	'Resolutions that are still worked on, with their swarm, owner and customer.';
+COMMENT ON COLUMN core.v_resolution_dashboard.age_hours IS
+	'Hours since the resolution was opened, as of now.';

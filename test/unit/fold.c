@@ -213,7 +213,8 @@ static void wants(void)
 				     "\"parent_message_id\":\"000000d0-0000-8000-8000-000000000009\","
 				     "\"sender_id\":\"000000a0-0000-8000-8000-000000000001\",\"sender_type\":\"customer\"}");
 	const struct event *twice[] = { e, e };
-	const struct event *policy = make("kb_category.deleted", tenant_a, test_id(1, 1), "", "{}");
+	const struct event *reading = make("audit.activity_recorded", tenant_a, test_id(1, 1), "",
+					   "{\"action\":\"read\",\"resource_type\":\"message\"}");
 	struct arena scratch;
 	struct row_keys keys = { 0 };
 	struct state s;
@@ -227,7 +228,7 @@ static void wants(void)
 	keys.count = 0;
 	state_wants(&s, twice, 2, &scratch, &keys);
 	is_int(keys.count, 0, "what the database does not have is not asked for again");
-	state_wants(&s, &policy, 1, &scratch, &keys);
+	state_wants(&s, &reading, 1, &scratch, &keys);
 	is_int(keys.count, 0, "an event that nothing folds needs nothing");
 	state_release(&s);
 	arena_release(&scratch);

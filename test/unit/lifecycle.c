@@ -21,6 +21,16 @@ static const char *const delivery[] = { "s....", "ff...", "ddd..", "rrrr." };   
 static const char *const customer[] = { "bb.!", "..a!", "i.!!", ".a!!", "mmm!", "...a" };  /* over a i b m */
 static const char *const channel[] = { ".aa", "i.!", "e!=", ".!a" };                       /* over a i e */
 
+/* i investigating, a awaiting_fix, p fix_in_progress, w awaiting_deploy, d deployed, m monitoring, r resolved, x wont_fix, 2 duplicate */
+static const char *const resolution[] = {
+	".ii!ii!!!", "a.a!!!!!!", "pp.p!!!!!", "!!w.!!!!!", "!!!d.!!!!", "!!!!m.!!!", "rrr!rr.!!", "xxx!!!!.!", "22!!!!!!.",
+	"!!dd=!!!!", ".!!!!!iii",
+};
+static const char *const swarm[] = { "r.!", ".a!", "xx.", "r..", ".a." };                              /* over a r x */
+static const char *const customer_update[] = { "s.==!", "ff..!", "ddd.!", "c!!!." };                   /* over p s f d c */
+static const char *const article[] = { "====!", "r.!!!", "!a.!!", ".d!!!", "?!p.!", ".!!d!", "xxxx.", ".!!!d" }; /* over d r a p x */
+static const char *const scan[] = { "c.!c", "ii.i", "e..." };                                          /* over u c i e */
+
 static char letter(const struct machine *m, const char *states, int state, int input)
 {
 	struct cell cell = machine_step(m, state, input);
@@ -50,6 +60,16 @@ static void tables(void)
 		walk(&customer_machine, "aibm", i, customer[i]);
 	for (int i = 0; i < CHANNEL_INPUTS; i++)
 		walk(&channel_machine, "aie", i, channel[i]);
+	for (int i = 0; i < RESOLUTION_INPUTS; i++)
+		walk(&resolution_machine, "iapwdmrx2", i, resolution[i]);
+	for (int i = 0; i < SWARM_INPUTS; i++)
+		walk(&swarm_machine, "arx", i, swarm[i]);
+	for (int i = 0; i < CUSTOMER_UPDATE_INPUTS; i++)
+		walk(&customer_update_machine, "psfdc", i, customer_update[i]);
+	for (int i = 0; i < KB_ARTICLE_INPUTS; i++)
+		walk(&kb_article_machine, "drapx", i, article[i]);
+	for (int i = 0; i < SCAN_INPUTS; i++)
+		walk(&attachment_scan_machine, "ucie", i, scan[i]);
 }
 
 static void names(void)
@@ -57,6 +77,11 @@ static void names(void)
 	for (int i = 0; i < CONVERSATION_STATES; i++)
 		is_text(conversation_machine.states[i], values_conversation_state[i], "states stand in the catalog's order");
 	ok(values_conversation_state[CONVERSATION_STATES] == NULL, "the catalog has no further state");
+	for (int i = 0; i < RESOLUTION_STATUSES; i++)
+		is_text(resolution_machine.states[i], values_resolution_status[i], "statuses stand in the catalog's order");
+	ok(values_resolution_status[RESOLUTION_STATUSES] == NULL, "the catalog has no further status");
+	is_int(machine_input(&swarm_machine, "swarm.archived"), SWARM_INPUT_ARCHIVED, "an input is found by the event's name");
+	is_int(machine_input(&swarm_machine, "swarm.created"), -1, "or not at all");
 	for (const struct machine *const *m = machines; *m; m++) {
 		struct buffer out = { 0 };
 		int states = 0, inputs = 0;

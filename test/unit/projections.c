@@ -1,70 +1,7 @@
 /* The read models: what each event does to them.  Each case is a short history and the columns it must leave. */
-#include "fold_support.h"
+#include "fold_story.h"
 #include "projections/messages.h"
 #include "rules/lifecycle.h"
-#include "tap.h"
-
-static struct arena arena;
-static struct memory_db db;
-static struct state state;
-static int64_t position;
-static struct uuid tenant, k1, k2, c1, c2, u1, u2, m1, m2;
-
-#define ID_C1 "000000c0-0000-8000-8000-000000000001"
-#define ID_C2 "000000c0-0000-8000-8000-000000000002"
-#define ID_K1 "000000c1-0000-8000-8000-000000000001"
-#define ID_K2 "000000c1-0000-8000-8000-000000000002"
-#define ID_U1 "000000a0-0000-8000-8000-000000000001"
-#define ID_U2 "000000a0-0000-8000-8000-000000000002"
-#define ID_M1 "000000d0-0000-8000-8000-000000000001"
-#define ID_M2 "000000d0-0000-8000-8000-000000000002"
-#define IN_C1 ",\"conversation_id\":\"" ID_C1 "\""
-#define IN_C2 ",\"conversation_id\":\"" ID_C2 "\""
-
-/* One event at a second, folded and committed at once; returns its id. */
-static struct uuid at(int64_t second, const char *type, struct uuid entity, const char *more, const char *payload)
-{
-	const struct event *e;
-
-	position++;
-	e = event_make(&arena, position, type, tenant, entity, more, second, payload);
-	ok(memory_db_fold(&db, &state, &e, 1) >= 0, "%s", type);
-	return e->event_id;
-}
-
-static void begin(const char *name)
-{
-	note("%s", name);
-	memory_db_init(&db, fold_group("core"));
-	state_init(&state, db.group, 1);
-	at(0, "customer.created", k1, "", "{\"identities\":[{\"kind\":\"email\",\"value\":\"one@x.example\"}],\"profile\":{\"name\":\"One\"},\"sla_tier\":\"premium\"}");
-	at(0, "customer.created", k2, "", "{\"identities\":[]}");
-	at(0, "user.created", u1, "", "{\"email\":\"u1@x.example\",\"role\":\"agent\"}");
-	at(0, "user.created", u2, "", "{\"email\":\"u2@x.example\",\"role\":\"agent\"}");
-	at(1, "conversation.created", c1, "", "{\"customer_id\":\"" ID_K1 "\",\"initial_channel\":\"email\"}");
-}
-
-static void end(int anomalies_wanted)
-{
-	is_int(memory_db_count(&db, "anomalies"), anomalies_wanted, "anomalies");
-	is_int(db.faults, 0, "no INSERT twice, no UPDATE of nothing");
-	if (memory_db_count(&db, "anomalies") != anomalies_wanted) {
-		struct buffer out = { 0 };
-
-		memory_db_print(&db, NULL, true, &out);
-		note("%s", strstr(buffer_text(&out), "anomalies"));
-		buffer_release(&out);
-	}
-	state_release(&state);
-	memory_db_release(&db);
-}
-
-#define HAS(read_model, id, column, want) is_text(memory_db_text(&db, read_model, &tenant, &(id), column), want, #read_model " " column)
-#define C1(column, want) HAS("conversations", c1, column, want)
-#define STATE(want) C1("state", want)
-#define RECEIVED "{\"channel\":\"email\",\"content\":\"hi\",\"direction\":\"inbound\",\"sender_type\":\"customer\"}"
-#define SENT(who) "{\"channel\":\"whatsapp\",\"content\":\"yes\",\"direction\":\"outbound\",\"sender_type\":\"" who "\"}"
-#define ASSIGN(agent) "{\"agent_id\":\"" agent "\",\"assigned_by\":\"manual\"}"
 
 static unsigned next_message = 100;
 
@@ -546,17 +483,7 @@ static void tables_fit(void)
 
 int main(void)
 {
-	arena_init(&arena, 1 << 16);
-	catalog_init();
-	tenant = test_id(0xaaaa, 1);
-	k1 = test_id(0xc1, 1);
-	k2 = test_id(0xc1, 2);
-	c1 = test_id(0xc0, 1);
-	c2 = test_id(0xc0, 2);
-	u1 = test_id(0xa0, 1);
-	u2 = test_id(0xa0, 2);
-	m1 = test_id(0xd0, 1);
-	m2 = test_id(0xd0, 2);
+	story_setup();
 	turns();
 	reopening();
 	guards();

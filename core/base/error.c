@@ -43,7 +43,8 @@ void error_clear(struct error *e)
 	e->index = -1;
 }
 
-static int set(struct error *e, int code, const char *field, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static int set(struct error *e, int code, const char *field, const char *format,
+						      va_list args)
 {
 	assert(code < 0);
 	if (!e)

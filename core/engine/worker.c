@@ -12,7 +12,7 @@ enum {
 	STOPPED_MS = 15000,     /* a stopped worker looks again */
 	STANDBY_MS = 1000,
 	WATCHED_MS = 50,
-	ROUNDS_MOST = 1000,     /* of loads for one batch: references end (merge chains are bounded by the folds) */
+	ROUNDS_MOST = 200,      /* of loads for one batch; each event needs few, for the folds bound their chains */
 	ARENA_BLOCK = 256 << 10,
 };
 
@@ -366,7 +366,7 @@ static bool load_send(struct worker *w)
 	state_wants(&w->rows, w->events + w->from, w->width, &w->load_arena, keys);
 	if (keys->count == 0)
 		return false;
-	assert(w->rounds++ < ROUNDS_MOST);
+	w->rounds++;
 	memset(c, 0, sizeof(*c));
 	c->keys = keys->keys;
 	c->count = keys->count;
@@ -386,6 +386,21 @@ static void load_take(struct worker *w)
 	}
 	for (int i = 0; i < c->count; i++)
 		state_put(&w->rows, &c->keys[i], c->rows[i]);
+}
+
+/* A batch whose rows name ever more rows goes in halves; one event alone has no such excuse. */
+static void narrow(struct worker *w)
+{
+	struct error e;
+
+	if (w->width == 1) {
+		error_set(&e, E_INTERNAL, "the event at position %lld needs rows without end", (long long)(w->position + 1));
+		stop(w, &e);
+		return;
+	}
+	state_drop(&w->rows);
+	w->most = w->width = w->width / 2;
+	w->rounds = 0;
 }
 
 static int fold_all(struct worker *w, struct error *error)
@@ -587,7 +602,9 @@ static void tick(struct worker *w)
 			idle_next(w);
 			break;
 		case WORKER_LOADING:
-			if (!load_send(w))
+			if (w->rounds >= ROUNDS_MOST)
+				narrow(w);
+			else if (!load_send(w))
 				fold(w);
 			break;
 		case WORKER_FOLDED:

@@ -19,6 +19,22 @@ for m in (A, B):
                          m.event("channel.connected", m.uuid(), {"type": "email", "name": "Mail"}),
                          m.event("conversation.assigned", m.talk, {"agent_id": user["entity_id"], "assigned_by": "manual"}),
                          m.received(m.talk), m.received(m.uuid(), "into no conversation")])
+    issue, message, policy = m.uuid(), m.uuid(), {"name": "P", "tier": "free", "first_response_time_minutes": 5, "resolution_time_minutes": 60}
+    ack = client.append([
+        m.event("sla_policy.created", m.uuid(), policy),
+        m.event("automation_rule.created", m.uuid(), {"name": "R", "trigger_event": "message.received", "conditions": [], "actions": []}),
+        m.event("kb_category.created", m.uuid(), {"name": "C", "slug": "c"}),
+        m.event("kb.created", m.uuid(), {"title": "T", "slug": "t", "content": "x"}),
+        m.event("attachment.added", m.uuid(), {"message_id": message, "filename": "a", "original_filename": "a", "content_type": "text/plain",
+                                               "size_bytes": 1, "storage_key": "k"}),
+        m.event("ai.annotated", m.uuid(), {"message_id": message, "intent": "unknown", "intent_confidence": 1, "severity": "P3",
+                                           "severity_confidence": 1, "sentiment": "neutral", "model_version": "m"}),
+        m.event("resolution.created", issue, {"conversation_id": m.talk, "issue_type": "ops", "owning_team": "infra"}),
+        m.event("resolution.note_added", issue, {"content": "looking"}),
+        m.event("swarm.created", m.uuid(), {"resolution_id": issue, "slack_channel_id": "C", "slack_channel_name": "c"}),
+        m.event("customer_update.scheduled", m.uuid(), {"resolution_id": issue, "conversation_id": m.talk, "update_type": "acknowledgement",
+                                                        "content": "soon", "channel": "email"}),
+        m.event("note.added", m.uuid(), {"conversation_id": m.talk, "content": "n"})])
     client.wait(ack)
 engine.sql("create role acme login in role verbatim_reader; create role nobody_s login in role verbatim_reader;"
            "create role pair login in role verbatim_reader; create role crowd nologin; create role member login in role verbatim_reader, crowd;"

@@ -58,6 +58,7 @@ struct engine {
 	struct session *sessions;   /* doubly linked */
 	int session_count;
 	struct session *dirty;      /* have answers to write at the end of this turn */
+	struct session *resume_next; /* where the next round of resuming begins; NULL: the list's first */
 	bool paused;                /* no socket is read: a bound is reached */
 	size_t inflight_bytes, inflight_limit;
 	size_t partial_bytes, partial_limit;

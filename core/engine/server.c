@@ -49,22 +49,37 @@ static void begin_stop(struct engine *e);
 
 /* ---- bounds ---- */
 
+static void pause_all(struct engine *e)
+{
+	e->paused = true;
+	for (struct session *s = e->sessions; s; s = s->next)
+		session_resume(s);
+}
+
+/* Sockets are read again from where the last round ended, so that the room goes around when it is not enough for all. */
+static void resume_in_turn(struct engine *e)
+{
+	int turns = e->session_count;
+	struct session *s = e->resume_next ? e->resume_next : e->sessions;
+
+	e->paused = false;
+	while (s && turns--) {
+		e->resume_next = s->next ? s->next : e->sessions;
+		session_resume(s);
+		if (e->inflight_bytes > e->inflight_limit) {
+			pause_all(e);
+			return;
+		}
+		s = e->resume_next;
+	}
+}
+
 void engine_balance(struct engine *e)
 {
-	bool full = e->inflight_bytes > e->inflight_limit;
-	bool roomy = e->inflight_bytes < e->inflight_limit / 4 * 3;
-
-	if (!e->paused && full) {
-		e->paused = true;
-		for (struct session *s = e->sessions; s; s = s->next)
-			session_resume(s);
-	} else if (e->paused && roomy) {
-		e->paused = false;
-		for (struct session *s = e->sessions, *next; s; s = next) {
-			next = s->next;
-			session_resume(s);
-		}
-	}
+	if (!e->paused && e->inflight_bytes > e->inflight_limit)
+		pause_all(e);
+	else if (e->paused && e->inflight_bytes < e->inflight_limit / 4 * 3)
+		resume_in_turn(e);
 }
 
 void engine_committed(void *data, struct appender *a)

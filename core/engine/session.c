@@ -104,6 +104,8 @@ void session_close(struct session *s)
 				*link = s->next_dirty;
 				break;
 			}
+	if (e->resume_next == s)
+		e->resume_next = s->next;
 	if (s->next)
 		s->next->previous = s->previous;
 	if (s->previous)

@@ -8,6 +8,7 @@ SET LOCAL ROLE verbatim_owner;
 DO $$
 DECLARE
     schemas constant text[] := ARRAY['core', 'ai', 'analytics', 'audit', 'integration', 'cache', 'generations'];
+    functions text;
     views  text;
     tables text;
     s      text;
@@ -20,6 +21,13 @@ BEGIN
           AND c.relkind = 'v' AND (r.rolname = 'verbatim_owner' OR r.rolsuper);
     IF views IS NOT NULL THEN
         EXECUTE 'DROP VIEW ' || views;
+    END IF;
+    SELECT string_agg(p.oid::regprocedure::text, ', ') INTO functions
+        FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
+        WHERE p.pronamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname = ANY (schemas))
+          AND (r.rolname = 'verbatim_owner' OR r.rolsuper);
+    IF functions IS NOT NULL THEN
+        EXECUTE 'DROP FUNCTION ' || functions;
     END IF;
     SELECT string_agg(c.oid::regclass::text, ', ') INTO tables
         FROM pg_class c

@@ -23,10 +23,8 @@ static void on_result(struct pg_session *s, int query, const PGresult *r)
 	c->shards = (int16_t)pg_int(r, 0, 2);
 	c->database_now = pg_time(r, 0, 3);
 	c->created_at = pg_time(r, 0, 4);
-	if (c->arena && !PQgetisnull(r, 0, 5)) {
-		c->adopted_at = pg_time(r, 0, 5);
-		c->adoption = arena_copy(c->arena, bytes_of(PQgetvalue(r, 0, 6), (size_t)PQgetlength(r, 0, 6)));
-	}
+	if (c->arena && !PQgetisnull(r, 0, 5))
+		c->adoptions = arena_copy(c->arena, bytes_of(PQgetvalue(r, 0, 5), (size_t)PQgetlength(r, 0, 5)));
 	if (c->shards >= SHARDS_MAX)
 		pg_wrong(s, E_UNSUITABLE, "the log has %d shards; this engine serves at most %d", c->shards, SHARDS_MAX - 1);
 }

@@ -53,11 +53,12 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		"SELECT set_config('role', rolname, false) FROM pg_roles"
 		" WHERE rolname = $1::text AND pg_has_role(session_user, oid, 'MEMBER')",
 	[PG_IDENTITY] =
-		"SELECT i.log_id, i.epoch, i.shards, verbatim.log_now(), i.created_at, e.adopted_at,"
+		"SELECT i.log_id, i.epoch, i.shards, verbatim.log_now(), i.created_at,"
+		" (SELECT json_agg(json_build_object('epoch', e.epoch, 'at', verbatim.canonical_time(e.adopted_at), 'payload',"
 		" json_build_object('epoch', e.epoch, 'who', e.who, 'why', e.why, 'lost', (SELECT coalesce(json_agg("
 		"json_build_object('shard', l -> 'shard', 'first_position', l -> 'first', 'last_position', l -> 'last')), '[]')"
-		" FROM jsonb_array_elements(e.lost) l))::text"
-		" FROM verbatim.log_identity i LEFT JOIN verbatim.log_epoch e ON e.epoch = i.epoch AND e.epoch > 1",
+		" FROM jsonb_array_elements(e.lost) l))) ORDER BY e.epoch)::text FROM verbatim.log_epoch e WHERE e.epoch > 1)"
+		" FROM verbatim.log_identity i",
 
 	[PG_APPEND] =
 		"SELECT * FROM verbatim.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"

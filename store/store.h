@@ -42,9 +42,8 @@ struct store_connect {
 	int32_t epoch;
 	int16_t shards;       /* tenant shards: 1..shards; shard 0 besides */
 	int64_t created_at;   /* of the log */
-	struct arena *arena;  /* for adoption; NULL: not wanted */
-	struct bytes adoption; /* JSON {epoch, who, why, lost} of the epoch we are in; absent when the log was never adopted */
-	int64_t adopted_at;
+	struct arena *arena;  /* for adoptions; NULL: not wanted */
+	struct bytes adoptions; /* JSON [{epoch, at, payload}, ...] of the epochs after the first; absent when the log was never adopted */
 	int64_t database_now; /* its clock when it answered */
 };
 

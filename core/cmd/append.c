@@ -19,7 +19,10 @@
 #include "cmd/sender.h"
 #include "event/envelope.h"
 
-enum { REFUSALS_SHOWN = 50 };
+enum {
+	REFUSALS_SHOWN = 50,
+	WAIT_MOST_MS = 10000, /* for an engine that was started just now */
+};
 
 struct append_options {
 	struct engine_options engine;
@@ -191,6 +194,7 @@ static int append_run(const struct arguments *args, struct error *error)
 {
 	const struct append_options *o = args->options;
 	struct append a = { .o = o, .file = "" };
+	struct engine_options where = o->engine;
 	struct engine_address engine;
 	int64_t total = 0, before = 0, start = time_monotonic();
 	bool known = true;
@@ -212,7 +216,8 @@ static int append_run(const struct arguments *args, struct error *error)
 		total += input_size(in);
 		input_close(in);
 	}
-	code = engine_find(&o->engine, &engine, error);
+	where.wait_ms = o->give_up < WAIT_MOST_MS ? o->give_up : WAIT_MOST_MS;
+	code = engine_find(&where, &engine, error);
 	if (code)
 		return code;
 	catalog_init();

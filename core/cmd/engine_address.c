@@ -1,9 +1,33 @@
 /* engine_address - see engine_address.h. */
 #include "cmd/engine_address.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/time.h"
 #include "client/dial.h"
+
+/* An engine that was started a moment ago needs some seconds, the first time for its cluster: it is waited for. */
+static int find_on_target(const struct engine_options *options, struct engine_address *out, struct error *error)
+{
+	int64_t end = time_monotonic() + options->wait_ms * 1000;
+	bool told = false;
+
+	for (;;) {
+		int code = target_engine(&options->target, &out->target, error);
+		struct timespec nap = { .tv_nsec = 200000000 };
+
+		if (code != E_NOT_READY || time_monotonic() >= end)
+			return code;
+		if (!told && isatty(STDERR_FILENO))
+			fprintf(stderr, "%s; waiting for it\n", error->message);
+		told = true;
+		if (nanosleep(&nap, NULL))
+			return code;
+	}
+}
 
 int engine_find(const struct engine_options *options, struct engine_address *out, struct error *error)
 {
@@ -12,7 +36,7 @@ int engine_find(const struct engine_options *options, struct engine_address *out
 
 	memset(out, 0, sizeof(*out));
 	if (!at) {
-		code = target_engine(&options->target, &out->target, error);
+		code = find_on_target(options, out, error);
 		out->addresses = code ? NULL : out->target.address;
 		return code;
 	}

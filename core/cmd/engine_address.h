@@ -10,6 +10,7 @@ struct engine_options {
 	struct target_options target;
 	const char *to;
 	const char *token;
+	int64_t wait_ms; /* how long an engine of --data or --db that does not run yet is waited for; no row of its own */
 };
 
 /* The rows for a command's table; `type` is its options struct, `member` its struct engine_options. */

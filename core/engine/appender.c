@@ -279,9 +279,8 @@ static void caught_up(struct appender *a)
 	memcpy(a->vouched_root, a->head_root, LEAF_BYTES);
 	a->vouched_epoch = a->log->epoch;
 	a->failures = 0;
-	if (a->refuse_code)
-		a->trouble.code = 0;
 	a->refuse_code = 0;
+	a->trouble.code = 0;
 	a->state = APPENDER_IDLE;
 }
 

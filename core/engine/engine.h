@@ -78,6 +78,7 @@ struct engine {
 	} control_call;
 	struct store_connect known; /* what the first connection learned; its texts in known_arena, until they are journaled */
 	struct arena known_arena;
+	int32_t journaled_epoch;    /* adoptions up to it are events of shard 0 */
 	uv_timer_t control_timer;   /* the next look at the months, or the next try to connect */
 	int control_failures;       /* in a row */
 	bool control_busy, control_connected;

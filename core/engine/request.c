@@ -236,6 +236,8 @@ int request_decode(struct request *r, const msgpack_object *events, const msgpac
 		if (!status && i > 0 && !uuid_equal(&e->tenant_id, &r->events[0].tenant_id))
 			status = error_field(error, E_MIXED_TENANTS, "tenant_id",
 					     "differs from the first event's; send each tenant's events in requests of their own");
+		if (!status && e->type->entity == ENTITY_LOG && !r->answer)
+			status = error_field(error, E_INVALID, "event_type", "'%s' is written by the engine alone", e->type->name);
 		if (!status && uuid_equal(&e->tenant_id, &system_tenant) && !r->answer)
 			status = error_field(error, E_INVALID, "tenant_id", "is the system tenant's, whose events only the engine writes");
 		if (status) {

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "event/fields.h"
 #include "engine/fault.h"
 #include "engine/session.h"
 #include "store/pg.h"
@@ -125,6 +126,10 @@ static void look_at_database(struct engine *e)
 		lost = lost || e->appenders[i].state == APPENDER_CONNECTING;
 	if (lost && e->control_connected && !e->control_busy)
 		control_go(e);
+	if (e->log.epoch > e->journaled_epoch && e->control_connected && !e->control_busy) { /* adopted: learn by whom and why */
+		e->control_connected = false;
+		control_go(e);
+	}
 }
 
 static void on_sweep(uv_timer_t *handle)
@@ -184,6 +189,8 @@ static int listen_tcp(struct engine *e, union listener *l, const char *address, 
 	else
 		snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
 	snprintf(port, sizeof(port), "%s", colon + 1);
+	if (!port[0] || port[strspn(port, "0123456789")] || strtol(port, NULL, 10) > UINT16_MAX)
+		return error_set(error, E_CONFIG, "--listen '%s': the port is no number from 0 to 65535", address);
 	status = uv_getaddrinfo(&e->loop, &look, NULL, host, port, &hints);
 	if (status)
 		return error_set(error, E_CONFIG, "--listen '%s': %s", address, uv_strerror(status));
@@ -345,11 +352,21 @@ static void journal(struct engine *e, const char *type, int32_t epoch, int64_t o
 static void journal_log(struct engine *e)
 {
 	char payload[128], log_id[UUID_TEXT];
+	struct bytes entry, key;
+	size_t at = 0;
 
 	snprintf(payload, sizeof(payload), "{\"log_id\":\"%s\",\"shards\":%d}", uuid_format(&e->log.log_id, log_id), e->shards);
 	journal(e, "log.created", 1, e->known.created_at, bytes_text(payload));
-	if (e->known.adoption.data)
-		journal(e, "log.adopted", e->known.epoch, e->known.adopted_at, e->known.adoption);
+	while (e->known.adoptions.data && json_next(e->known.adoptions, &at, &key, &entry)) {
+		struct bytes when = json_string(json_member(entry, "at"), &e->known_arena), epoch = json_member(entry, "epoch");
+		int64_t occurred_at;
+
+		if (time_parse(when.data, when.len, &occurred_at))
+			journal(e, "log.adopted", (int32_t)strtol(arena_text(&e->known_arena, epoch), NULL, 10), occurred_at,
+				json_member(entry, "payload"));
+	}
+	e->journaled_epoch = e->known.epoch;
+	e->known.adoptions = (struct bytes){ NULL, 0 };
 	arena_release(&e->known_arena);
 }
 
@@ -380,8 +397,8 @@ static void control_go(struct engine *e)
 	e->control_call.request.done = on_control;
 	e->control_call.request.data = e;
 	if (!e->control_connected) {
-		if (!e->ready)
-			e->control_call.connect.arena = &e->known_arena;
+		arena_release(&e->known_arena);
+		e->control_call.connect.arena = &e->known_arena;
 		e->control->ops->connect(e->control, &e->control_call.connect);
 		return;
 	}
@@ -431,6 +448,8 @@ static void on_control(struct store_request *request)
 	if (!e->control_connected) {
 		e->control_connected = true;
 		e->known = e->control_call.connect;
+		if (e->ready && e->known.epoch > e->journaled_epoch)
+			journal_log(e);
 		control_go(e);
 		return;
 	}

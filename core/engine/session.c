@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 
-enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024 };
+enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024, LINGER_MS = 2000 };
 
 /* Each socket reads at most a fair share of the room for half messages, so that what is left over when a pause comes has its place. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -204,7 +204,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		session_close(s);
 		return;
 	}
-	if (n == 0)
+	if (n == 0 || s->closed_after_write)
 		return;
 	s->active_at = s->engine->env.env.monotonic(&s->engine->env.env);
 	if (s->in.len == 0) {
@@ -274,6 +274,39 @@ static void on_written(uv_write_t *w, int status)
 		reader_kick(&s->engine->reader);
 }
 
+static void on_shut(uv_shutdown_t *request, int status)
+{
+	(void)status;
+	free(request);
+}
+
+/*
+ * The last answer is written.  Closing a socket that still has bytes to read would throw that answer away on the
+ * client's side (a reset), so what comes is read and dropped until the client closes, or the sweep does.
+ */
+static void linger(struct session *s)
+{
+	uv_shutdown_t *request;
+
+	if (s->shutdown)
+		return;
+	s->shutdown = true;
+	s->opened_at = s->engine->env.env.monotonic(&s->engine->env.env);
+	buffer_release(&s->in);
+	count_partial(s);
+	request = mem_alloc(sizeof(*request));
+	if (uv_shutdown(request, &s->u.stream, on_shut)) {
+		free(request);
+		session_close(s);
+		return;
+	}
+	if (!s->reading && uv_read_start(&s->u.stream, on_alloc, on_read)) {
+		session_close(s);
+		return;
+	}
+	s->reading = true;
+}
+
 static void flush(struct session *s)
 {
 	if (!s->write_out && s->out.len) {
@@ -305,7 +338,7 @@ static void flush(struct session *s)
 	}
 	count_out(s);
 	if (s->closed_after_write && !s->write_out && s->out.len == 0)
-		session_close(s);
+		linger(s);
 	evict_deaf(s->engine);
 }
 
@@ -368,7 +401,9 @@ void session_sweep(struct engine *e, int64_t now)
 		bool stuck = s->write_out || s->in.len, deaf = is_deaf(s);
 
 		next = s->next;
-		if (!s->greeted && now - s->opened_at > o->hello_ms * 1000)
+		if (s->shutdown && now - s->opened_at > LINGER_MS * 1000)
+			session_close(s);
+		else if (!s->greeted && now - s->opened_at > o->hello_ms * 1000)
 			session_close(s);
 		else if (o->idle_ms && (!busy || stuck) && !e->paused && now - s->active_at > o->idle_ms * 1000)
 			session_close(s);

@@ -259,8 +259,12 @@ static bool checkpoint_learned(struct worker *w)
 
 static void checkpoint_take(struct worker *w)
 {
+	struct error none;
+
 	if (!checkpoint_learned(w))
 		return;
+	error_clear(&none);
+	set_trouble(w, &none);
 	w->failures = 0;
 	set_state(w, WORKER_IDLE);
 }

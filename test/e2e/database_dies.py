@@ -24,6 +24,13 @@ def cut(engine):
     engine.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'verbatim%'", check=False)
 
 
+def stop_server(engine, mode):
+    """Stops the engine's own server.  pg_ctl must not wait: the engine may have a new one up before pg_ctl looks."""
+    before = engine.postmaster()
+    as_postgres(postgres_program("pg_ctl"), "stop", "-D", engine.cluster(), "-m", mode, "-W")
+    wait_until(lambda: engine.postmaster() != before, 60, "the server does not stop")
+
+
 # ---- the engine's own cluster ----
 
 engine = Engine()
@@ -39,9 +46,9 @@ ok(ping(idle), "an idle client's socket is the same")
 pid = wait_until(lambda: engine.one("select pid from pg_stat_activity where application_name = 'verbatim appender 1'"), 30)
 os.kill(int(pid), signal.SIGKILL)
 ok(load.more(200), "events go in again after one backend was killed")
-as_postgres(postgres_program("pg_ctl"), "stop", "-D", engine.cluster(), "-m", "immediate", "-w")
+stop_server(engine, "immediate")
 ok(load.more(200), "events go in again after an immediate stop")
-as_postgres(postgres_program("pg_ctl"), "stop", "-D", engine.cluster(), "-m", "fast", "-w")
+stop_server(engine, "fast")
 ok(load.more(200), "and after a fast one, which nobody asked the engine about")
 same(load.cuts, 0, "no client lost its socket")
 ok(ping(idle), "nor did the idle one")

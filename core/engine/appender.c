@@ -247,9 +247,8 @@ static void head_take(struct appender *a)
 	}
 	if (h->position && h->recorded_at > a->env->wall(a->env) + 5 * TIME_SECOND) {
 		a->refuse_code = E_CLOCK;
-		a->waiting_for = "the log's head lies in the future of this engine's clock";
-		error_set(&a->trouble, E_CLOCK, "%s", a->waiting_for);
-		refuse_all(a, &a->queue, E_CLOCK, a->waiting_for);
+		error_set(&a->trouble, E_CLOCK, "the log's head lies in the future of this engine's clock");
+		refuse_all(a, &a->queue, E_CLOCK, a->trouble.message);
 		a->state = APPENDER_WAITING;
 		wait_ms(a, CLOCK_RETRY_MS);
 		return;
@@ -482,7 +481,6 @@ static void took_clock(struct appender *a)
 	a->refuse_code = E_CLOCK;
 	refuse_all(a, &a->queue, E_CLOCK, text);
 	a->state = APPENDER_WAITING;
-	a->waiting_for = "the clocks to agree";
 	wait_ms(a, CLOCK_RETRY_MS);
 }
 
@@ -491,7 +489,6 @@ static void month_send(struct appender *a)
 	memset(&a->call.maintain, 0, sizeof(a->call.maintain));
 	a->call.maintain.now = a->env->wall(a->env);
 	ask(a);
-	a->waiting_for = "month";
 	a->state = APPENDER_WAITING;
 	a->store->ops->maintain(a->store, &a->call.maintain);
 }

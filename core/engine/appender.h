@@ -82,7 +82,6 @@ struct appender {
 	int32_t vouched_epoch; /* in which it was seen: a greater one has given it up, by name */
 	int look;              /* batches for which duplicates are looked for first */
 	int alone;             /* requests that go one by one: a batch with them was refused for an unknown reason */
-	const char *waiting_for;
 	int refuse_code;       /* while not 0, new requests are answered with it at once */
 	struct error trouble;  /* the last thing that went wrong, for status */
 

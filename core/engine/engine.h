@@ -24,6 +24,7 @@
 #include "engine/server.h"
 #include "engine/threads.h"
 #include "engine/waits.h"
+#include "engine/zones.h"
 
 enum { LISTEN_MOST = 16 };
 
@@ -42,6 +43,7 @@ struct engine {
 	struct gate gate;           /* of the appenders */
 	struct feed *feeds;         /* by group * (shards + 1) + shard */
 	struct threads threads;
+	struct zones *zones;        /* for the folds */
 	struct reader reader;
 	struct waits waits;
 	struct request_pool pool;

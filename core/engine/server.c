@@ -264,6 +264,9 @@ static void start_parts(struct engine *e)
 	};
 	uint64_t seed;
 
+	e->zones = zones_new();
+	t.zones = zones_source(e->zones);
+
 	random_system(&seed, sizeof(seed));
 	e->request_limits = (struct request_limits){
 		.envelope = { (size_t)o->event_bytes, (int)o->depth },
@@ -539,6 +542,7 @@ static void release(struct engine *e)
 	free(e->feeds);
 	free(e->appenders);
 	threads_release(&e->threads);
+	zones_free(e->zones);
 	request_pool_release(&e->pool);
 	buffer_release(&e->addresses);
 	msgpack_zone_destroy(&e->zone);

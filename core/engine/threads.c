@@ -78,6 +78,7 @@ void threads_start(struct threads *t, const struct threads_options *o)
 		snprintf(name, sizeof(name), "verbatim %s %d", groups[i / o->shards]->name, i % o->shards);
 		worker_open(w, groups[i / o->shards], (int16_t)(i % o->shards), &th->env.env,
 			    th->factory->open(th->factory, name), &o->feeds[i], &o->limits, &o->owner, seed + (uint64_t)i);
+		w->rows.zones = o->zones;
 		w->gate = &th->gate;
 		w->moved = o->moved;
 		w->closed = on_worker_closed;

@@ -36,6 +36,7 @@ struct threads_options {
 	struct feed *feeds;
 	struct worker_limits limits;
 	struct uuid owner;
+	struct zone_source zones;
 	void (*moved)(void *data, struct worker *w); /* on a worker's thread */
 	void *data;
 };

@@ -32,6 +32,7 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 	s->group = group;
 	s->plan = plan_get(group);
 	s->half_bytes = half_bytes;
+	s->zones = zones_utc_only;
 	block = block < BLOCK_MIN ? BLOCK_MIN : block > BLOCK_MAX ? BLOCK_MAX : block;
 	for (int h = 0; h < 2; h++) {
 		arena_init(&s->halves[h].arena, block);

@@ -27,6 +27,7 @@
 #include "base/map.h"
 #include "event/fields.h"
 #include "fold/projection.h"
+#include "rules/zone.h"
 
 /* Facts that an earlier fold of the group derived from this event, for the later ones.  Reset before each event. */
 struct facts {
@@ -76,6 +77,7 @@ struct state {
 	struct half halves[2];
 	int young;
 	size_t half_bytes;      /* bound of the young half */
+	struct zone_source zones; /* for folds that reckon in local time; UTC alone until the owner gives another */
 	struct row *changed;    /* list, in order of first change */
 	struct row **changed_end;
 	int changed_count;

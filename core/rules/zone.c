@@ -11,6 +11,14 @@
 
 const struct zone zone_utc = { .name = "UTC", .count = 0, .at = NULL, .east = (const int32_t[]){ 0 } };
 
+static const struct zone *find_utc(void *data, struct bytes name)
+{
+	(void)data;
+	return bytes_is(name, "UTC") ? &zone_utc : NULL;
+}
+
+const struct zone_source zones_utc_only = { find_utc, NULL };
+
 bool zone_is_sound(const struct zone *z)
 {
 	for (int i = 0; i <= z->count; i++)

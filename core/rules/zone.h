@@ -43,6 +43,9 @@ struct zone_source {
 	void *data;
 };
 
+/* Knows no zone but UTC. */
+extern const struct zone_source zones_utc_only;
+
 /* False when the table breaks the rules above; for whoever makes one from outside data. */
 bool zone_is_sound(const struct zone *z);
 

@@ -2,7 +2,8 @@
  * pg_append - one batch as one call of verbatim.append (schema/log), which describes its outcomes.
  *
  * The whole batch is one Bind message: the server has every byte before it takes the first lock, and an engine
- * that stops half-way holds nothing.
+ * that stops half-way holds nothing.  Batches that go together are one statement, a UNION ALL of calls, which the
+ * server runs in order.
  */
 #include <assert.h>
 
@@ -18,27 +19,24 @@ static const struct {
 	{ "clock", APPEND_CLOCK },   { "month", APPEND_MONTH },
 };
 
-enum { OUTCOME, ITEM, POSITION, RECORDED_AT, HASH };
+enum { BATCH, OUTCOME, ITEM, POSITION, RECORDED_AT, HASH };
 
-static void on_result(struct pg_session *s, int query, const PGresult *r)
+/* One batch's rows: [from, from + rows). */
+static bool take_outcome(struct store_append *a, const PGresult *r, int from, int rows)
 {
-	struct store_append *a = (struct store_append *)s->request;
-	int rows = PQntuples(r);
-	struct bytes name = rows > 0 ? pg_bytes(r, 0, OUTCOME) : (struct bytes){ NULL, 0 };
+	struct bytes name = rows > 0 ? pg_bytes(r, from, OUTCOME) : (struct bytes){ NULL, 0 };
 	size_t i = 0;
 
 	while (i < sizeof(outcomes) / sizeof(outcomes[0]) && !(name.data && bytes_is(name, outcomes[i].name)))
 		i++;
-	if (i == sizeof(outcomes) / sizeof(outcomes[0])) {
-		pg_wrong(s, E_DATABASE, "verbatim.append gave an outcome that this engine does not know");
-		return;
-	}
+	if (i == sizeof(outcomes) / sizeof(outcomes[0]))
+		return false;
 	a->outcome = outcomes[i].outcome;
 	if (a->outcome != APPEND_DUPLICATES && a->outcome != APPEND_EXPECT && a->outcome != APPEND_EXPECT_FAR) {
-		a->head_position = PQgetisnull(r, 0, POSITION) ? 0 : pg_int(r, 0, POSITION);
-		a->head_recorded_at = pg_time(r, 0, RECORDED_AT);
-		pg_fixed(r, 0, HASH, a->head_root, LEAF_BYTES);
-		return;
+		a->head_position = PQgetisnull(r, from, POSITION) ? 0 : pg_int(r, from, POSITION);
+		a->head_recorded_at = pg_time(r, from, RECORDED_AT);
+		pg_fixed(r, from, HASH, a->head_root, LEAF_BYTES);
+		return true;
 	}
 	a->hits = arena_alloc(a->arena, (size_t)rows * sizeof(*a->hits));
 	a->hit_count = rows;
@@ -46,10 +44,28 @@ static void on_result(struct pg_session *s, int query, const PGresult *r)
 		struct append_hit *hit = &a->hits[row];
 
 		/* The rows of a batch are counted from 1 in SQL, and from 0 here. */
-		hit->item = (int)pg_int(r, row, ITEM) - (a->outcome == APPEND_DUPLICATES);
-		hit->position = PQgetisnull(r, row, POSITION) ? 0 : pg_int(r, row, POSITION);
-		hit->recorded_at = pg_time(r, row, RECORDED_AT);
-		pg_fixed(r, row, HASH, hit->leaf, LEAF_BYTES);
+		hit->item = (int)pg_int(r, from + row, ITEM) - (a->outcome == APPEND_DUPLICATES);
+		hit->position = PQgetisnull(r, from + row, POSITION) ? 0 : pg_int(r, from + row, POSITION);
+		hit->recorded_at = pg_time(r, from + row, RECORDED_AT);
+		pg_fixed(r, from + row, HASH, hit->leaf, LEAF_BYTES);
+	}
+	return true;
+}
+
+static void on_result(struct pg_session *s, int query, const PGresult *r)
+{
+	int from = 0, number = 0;
+
+	for (struct store_append *a = (struct store_append *)s->request; a; a = a->also, number++) {
+		int rows = 0;
+
+		while (from + rows < PQntuples(r) && pg_int(r, from + rows, BATCH) == number)
+			rows++;
+		if (!take_outcome(a, r, from, rows)) {
+			pg_wrong(s, E_DATABASE, "verbatim.append gave an outcome that this engine does not know");
+			return;
+		}
+		from += rows;
 	}
 }
 
@@ -212,19 +228,25 @@ static bool put_batch(struct pg_params *p, const struct store_append *a)
 	return right;
 }
 
-void pg_append(struct store *store, struct store_append *r)
+void pg_append(struct store *store, struct store_append *first)
 {
+	static const enum pg_statement_id statements[APPEND_TOGETHER_MOST] = { PG_APPEND, PG_APPEND_2, PG_APPEND_3, PG_APPEND_4 };
 	struct pg_session *s = pg_of(store);
+	int count = 0;
 
-	assert(r->count > 0 && r->events[0]->position == r->head + 1);
-	r->hits = NULL;
-	r->hit_count = 0;
-	if (!pg_begin(s, &r->request, on_result, pg_finish))
+	s->also = first->also;
+	if (!pg_begin(s, &first->request, on_result, pg_finish))
 		return;
-	if (!put_batch(&s->params, r)) {
-		pg_fail(s, E_INVALID, "an actor_ip is no address");
-		return;
+	for (struct store_append *r = first; r; r = r->also, count++) {
+		assert(count < APPEND_TOGETHER_MOST && r->count > 0 && r->events[0]->position == r->head + 1);
+		assert(!r->also || r->also->shard > r->shard);
+		r->hits = NULL;
+		r->hit_count = 0;
+		if (!put_batch(&s->params, r)) {
+			pg_fail(s, E_INVALID, "an actor_ip is no address");
+			return;
+		}
 	}
-	pg_run(s, PG_APPEND);
+	pg_run(s, statements[count - 1]);
 	pg_round(s, 0);
 }

@@ -242,6 +242,7 @@ void pg_lost(struct pg_session *s, const char *format, ...)
 void pg_finish(struct pg_session *s)
 {
 	struct store_request *request = s->request;
+	struct store_append *also = s->also;
 
 	assert(request);
 	uv_timer_stop(&s->timer);
@@ -249,6 +250,14 @@ void pg_finish(struct pg_session *s)
 	s->request = NULL;
 	if (s->state == PG_BUSY)
 		s->state = PG_IDLE;
+	s->also = NULL;
+	for (struct store_append *next; also; also = next) {
+		next = also->also;
+		also->request.status = request->status;
+		also->request.lost = request->lost;
+		also->request.error = request->error;
+		also->request.done(&also->request);
+	}
 	request->done(request);
 }
 

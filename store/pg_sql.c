@@ -34,6 +34,26 @@
 #define HEAD_OF(shard, columns)                                                                               \
 	"SELECT " columns " FROM verbatim.log_batch WHERE shard = " shard " ORDER BY first_position DESC LIMIT 1"
 
+/* The parameters of one batch among several, and its call: rows are marked with the batch's number. */
+#define BATCH_1 \
+	"$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, " \
+	"$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39"
+#define BATCH_2 \
+	"$40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, " \
+	"$59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76, $77, " \
+	"$78"
+#define BATCH_3 \
+	"$79, $80, $81, $82, $83, $84, $85, $86, $87, $88, $89, $90, $91, $92, $93, $94, $95, $96, $97, " \
+	"$98, $99, $100, $101, $102, $103, $104, $105, $106, $107, $108, $109, $110, $111, $112, $113, " \
+	"$114, $115, $116, $117"
+#define BATCH_4 \
+	"$118, $119, $120, $121, $122, $123, $124, $125, $126, $127, $128, $129, $130, $131, $132, " \
+	"$133, $134, $135, $136, $137, $138, $139, $140, $141, $142, $143, $144, $145, $146, $147, " \
+	"$148, $149, $150, $151, $152, $153, $154, $155, $156"
+#define APPEND(number, parameters) "SELECT " number ", a.* FROM verbatim.append(" parameters ") a"
+#define APPEND_TWO APPEND("0", BATCH_1) " UNION ALL " APPEND("1", BATCH_2)
+#define APPEND_THREE APPEND_TWO " UNION ALL " APPEND("2", BATCH_3)
+
 const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 	/*
 	 * The same behaviour whatever the server's configuration says: times in UTC, commits durable, plans that
@@ -60,10 +80,10 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" FROM jsonb_array_elements(e.lost) l))) ORDER BY e.epoch)::text FROM verbatim.log_epoch e WHERE e.epoch > 1)"
 		" FROM verbatim.log_identity i",
 
-	[PG_APPEND] =
-		"SELECT * FROM verbatim.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
-		" $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,"
-		" $37, $38, $39)",
+	[PG_APPEND] = APPEND("0", BATCH_1),
+	[PG_APPEND_2] = APPEND_TWO,
+	[PG_APPEND_3] = APPEND_THREE,
+	[PG_APPEND_4] = APPEND_THREE " UNION ALL " APPEND("3", BATCH_4),
 
 	[PG_HEAD] =
 		"SELECT i.epoch, h.last_position, h.recorded_at, h.root, k.root, "
@@ -110,7 +130,7 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" AND (last_position IS NULL OR last_position >= c.last_position) ORDER BY month LIMIT 1) m ON true"
 		" LEFT JOIN LATERAL (SELECT leaf_hash FROM verbatim.event_log e WHERE e.shard = $1::int2"
 		" AND e.position = c.last_position AND e.recorded_at >= " MONTH_START("m.month")
-		" AND e.recorded_at < " MONTH_STOP("m.month") ") l ON true",
+		" AND e.recorded_at < " MONTH_STOP("m.month") " LIMIT 1) l ON true", /* LIMIT: no join, whose plan on an empty leaf would scan a full one */
 
 	[PG_LEASE_TAKE] =
 		"SELECT held, owner FROM verbatim.lease_take($1::text, $2::int2, $3::uuid, $4::int8 * interval '1 ms')",

@@ -74,9 +74,19 @@ struct append_hit {
 	uint8_t leaf[LEAF_BYTES];
 };
 
-/* One batch, one statement, one commit.  Any outcome but APPEND_OK has written nothing. */
+enum { APPEND_TOGETHER_MOST = 4 };
+
+/*
+ * One batch, one statement, one commit.  Any outcome but APPEND_OK has written nothing.
+ *
+ * Small batches of several shards may share a statement and its commit: `also` chains up to
+ * APPEND_TOGETHER_MOST of them, shards rising (so that two engines never wait for each other's fences in a circle).
+ * Each has an outcome of its own; status, loss and error are the statement's, the same for all.  Every `done` runs,
+ * that of the first one last.
+ */
 struct store_append {
 	struct store_request request;
+	struct store_append *also; /* goes along; NULL at the end */
 	int16_t shard;
 	int32_t epoch;
 	int64_t head;        /* the expected last position */

@@ -151,7 +151,7 @@ static void lost(struct appender *a)
 	char part[32];
 
 	part_name(a, part);
-	if (a->failures == 0)
+	if (a->failures == 0 && !a->rode)
 		log_warn(part, "%s; connecting again", a->call.request.error.message);
 	a->trouble = a->call.request.error;
 	for (struct request *r = a->batch.requests.first; r; r = r->next)
@@ -160,7 +160,7 @@ static void lost(struct appender *a)
 			r->unsettled_after = a->batch.head;
 		}
 	unform(a);
-	a->state = APPENDER_CONNECTING;
+	a->state = a->rode ? APPENDER_LEARNING : APPENDER_CONNECTING; /* whose session was lost */
 	back_off(a);
 }
 
@@ -329,7 +329,8 @@ static void catch_up_take(struct appender *a)
 	/* The state stays: the next turn reads on, or finds the tree whole. */
 }
 
-static void append_send(struct appender *a)
+/* Forms a batch and the question about it.  False: there is nothing to commit. */
+static bool form(struct appender *a, struct request_list *finished)
 {
 	struct batch_place place = {
 		.log_id = &a->log->log_id,
@@ -342,45 +343,97 @@ static void append_send(struct appender *a)
 		.tree = &a->tree,
 	};
 	struct batch_limits limits = a->limits;
-	struct request_list finished;
+	struct request_list done;
 	struct store_append *c = &a->call.append;
 	struct batch *b = &a->batch;
+	bool formed;
 
 	if (a->alone) {
 		limits.requests = 1;
 		a->alone--;
 	}
-	request_list_init(&finished);
-	if (batch_form(b, &a->queue, &place, &limits, &finished)) {
-		arena_reset(&a->call_arena);
-		memset(c, 0, sizeof(*c));
-		c->shard = a->shard;
-		c->epoch = a->log->epoch;
-		c->head = a->head;
-		c->now = place.now;
-		c->recorded_at = b->recorded_at;
-		memcpy(c->root, b->root, LEAF_BYTES);
-		c->look = a->look > 0 || b->unsettled;
-		c->look_from = b->look_from;
-		c->old = b->old;
-		c->old_count = b->old_count;
-		c->events = b->events;
-		c->count = b->count;
-		c->tiles = b->tiles;
-		c->expects = b->expects;
-		c->expect_count = b->expect_count;
-		c->arena = &a->call_arena;
-		if (a->look > 0)
-			a->look--;
-		a->state = APPENDER_SENDING;
-		ask(a);
-		fault_point("append.before");
-		a->store->ops->append(a->store, c);
-		fault_point("append.sent");
-	}
-	for (struct request *r = finished.first; r; r = r->next) {
+	request_list_init(&done);
+	formed = batch_form(b, &a->queue, &place, &limits, &done) > 0;
+	for (struct request *r; (r = request_list_take(&done)); request_list_add(finished, r)) {
 		a->duplicates += r->status ? 0 : r->count;
 		a->refused += r->status != 0;
+	}
+	if (!formed)
+		return false;
+	arena_reset(&a->call_arena);
+	memset(c, 0, sizeof(*c));
+	c->shard = a->shard;
+	c->epoch = a->log->epoch;
+	c->head = a->head;
+	c->now = place.now;
+	c->recorded_at = b->recorded_at;
+	memcpy(c->root, b->root, LEAF_BYTES);
+	c->look = a->look > 0 || b->unsettled;
+	c->look_from = b->look_from;
+	c->old = b->old;
+	c->old_count = b->old_count;
+	c->events = b->events;
+	c->count = b->count;
+	c->tiles = b->tiles;
+	c->expects = b->expects;
+	c->expect_count = b->expect_count;
+	c->arena = &a->call_arena;
+	if (a->look > 0)
+		a->look--;
+	a->state = APPENDER_SENDING;
+	a->rode = a->shared = false;
+	ask(a);
+	return true;
+}
+
+/* Puts `c` into the chain that begins with `first`, shards rising; returns the first. */
+static struct store_append *chain_in(struct store_append *first, struct store_append *c)
+{
+	struct store_append *before = first;
+
+	if (c->shard < first->shard) {
+		c->also = first;
+		return c;
+	}
+	while (before->also && before->also->shard < c->shard)
+		before = before->also;
+	c->also = before->also;
+	before->also = c;
+	return first;
+}
+
+/* Those who wait with a small batch go along. */
+static struct store_append *take_along(struct appender *a, struct request_list *finished)
+{
+	struct store_append *first = &a->call.append;
+	struct gate_pass *pass;
+
+	for (int n = 1; n < APPEND_TOGETHER_MOST && a->pass.joins && (pass = gate_join(a->gate)); n++) {
+		struct appender *b = pass->data;
+
+		if (!form(b, finished)) {
+			if (b->queue.first) /* it tries again by itself */
+				wait_ms(b, 0);
+			continue;
+		}
+		b->rode = true;
+		a->shared = b->shared = true;
+		first = chain_in(first, &b->call.append);
+	}
+	return first;
+}
+
+static void append_send(struct appender *a)
+{
+	struct request_list finished;
+
+	request_list_init(&finished);
+	if (form(a, &finished)) {
+		struct store_append *first = take_along(a, &finished);
+
+		fault_point("append.before");
+		a->store->ops->append(a->store, first);
+		fault_point("append.sent");
 	}
 	answer_all(&finished);
 }
@@ -506,7 +559,7 @@ static void took_refusal(struct appender *a)
 		back_off(a);
 		return;
 	}
-	if (b->requests.count == 1) {
+	if (b->requests.count == 1 && !a->shared) {
 		struct request *r = b->requests.first;
 
 		r->status = error_set(&r->error, E_INTERNAL, "the database refused the request: %s",
@@ -601,6 +654,7 @@ static void tick(struct appender *a)
 				gate_leave(a->gate, &a->pass);
 				return;
 			}
+			a->pass.joins = !a->alone;
 			if (!gate_enter(a->gate, &a->pass, a->queue.bytes < SMALL_BYTES))
 				return;
 			append_send(a);

@@ -21,6 +21,11 @@
  * batch was committed, the head has moved, and the next try finds its events word for word and acknowledges
  * them at their first positions; if not, they are stored now.  Nothing is concluded from a look without the fence.
  *
+ * Together.  What a small commit costs is hardly its events; so whoever is let through the gate with a small batch
+ * takes along the small batches of those who wait there, as one statement on its own session (store.h: store_append.also).
+ * Each is answered on its own.  A statement that the server refuses says nothing about any one of them: then they
+ * go one by one.
+ *
  * Diverged.  The appender remembers the last position and root it has seen committed.  When the log's head lies
  * before it, or another root stands there, it stops: continuing would hide that acknowledged events are gone.
  * It goes on answering log_diverged, and looks again now and then: an adoption (a greater epoch), or the missing
@@ -64,6 +69,8 @@ struct appender {
 	bool closing;
 	struct gate *gate;     /* of the engine: held while a batch is under way; NULL: none */
 	struct gate_pass pass;
+	bool shared;           /* the call under way is of several appenders ... */
+	bool rode;             /* ... and went by another's session */
 	int failures;          /* in a row, for the back-off */
 	struct request_list queue;
 	struct batch batch;

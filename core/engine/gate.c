@@ -36,6 +36,22 @@ bool gate_enter(struct gate *g, struct gate_pass *p, bool small)
 	return false;
 }
 
+struct gate_pass *gate_join(struct gate *g)
+{
+	if (!g)
+		return NULL;
+	for (struct gate_pass **link = &g->first; *link; link = &(*link)->next) {
+		struct gate_pass *p = *link;
+
+		if (!p->small || !p->joins)
+			continue;
+		*link = p->next;
+		p->queued = false;
+		return p;
+	}
+	return NULL;
+}
+
 void gate_leave(struct gate *g, struct gate_pass *p)
 {
 	if (!g)

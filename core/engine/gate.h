@@ -8,7 +8,8 @@
  * More commits at once than the machine has disks and cores to serve make each smaller and none sooner: those that
  * wait gather more events meanwhile, and what a transaction costs is shared by more of them.  For small ones, which
  * are nearly all such cost, there are fewer places, and never all of them, so that a large one does not hold them
- * up.  An idle engine never meets a full gate.  A NULL gate is always open.
+ * up.  Who is inside with a small one may take others from the queue along (gate_join): they share one transaction and
+ * its cost.  An idle engine never meets a full gate.  A NULL gate is always open.
  */
 #ifndef VERBATIM_ENGINE_GATE_H
 #define VERBATIM_ENGINE_GATE_H
@@ -18,6 +19,7 @@
 struct gate_pass {
 	struct gate_pass *next;
 	bool inside, queued, small;
+	bool joins; /* the owner's to set: it may share a transaction */
 	void (*let_in)(void *data); /* never inside a call of gate_enter; may come inside another's gate_leave */
 	void *data;
 };
@@ -30,6 +32,9 @@ struct gate {
 
 /* True when `p` is inside; else it is queued, and let_in will come. */
 bool gate_enter(struct gate *g, struct gate_pass *p, bool small);
+
+/* Takes the first small one that joins out of the queue, without letting it in; NULL when there is none. */
+struct gate_pass *gate_join(struct gate *g);
 
 /* From inside or from the queue; nothing when it is in neither. */
 void gate_leave(struct gate *g, struct gate_pass *p);

@@ -32,7 +32,7 @@ enum {
 	WORKER_EVENTS = 2000,
 	WORKER_READ_BYTES = 2 << 20,
 	LEASE_MS = 10000,
-	PACE_MS = 20,
+	PACE_MS = 50,
 	POLL_MS = 200,
 	EXPECTS_MOST = 100,
 	APPENDS_AT_ONCE = 2,      /* shards with a commit under way; the others gather meanwhile */

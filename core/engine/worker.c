@@ -14,6 +14,7 @@ enum {
 	WATCHED_MS = 50,
 	ROUNDS_MOST = 200,      /* of loads for one batch; each event needs few, for the folds bound their chains */
 	ARENA_BLOCK = 256 << 10,
+	PACE_MS_PER_EVENT = 4,
 };
 
 static void tick(struct worker *w);
@@ -326,7 +327,7 @@ static void begin(struct worker *w)
 {
 	int64_t now = w->env->monotonic(w->env);
 	/* A batch that is as large as they come says that more waits. */
-	int64_t pace_ms = w->count < w->limits.events / 2 ? w->count : 0;
+	int64_t pace_ms = w->count < w->limits.events / 2 ? PACE_MS_PER_EVENT * (int64_t)w->count : 0;
 
 	w->next_due = now + (pace_ms < w->limits.pace_ms ? pace_ms : w->limits.pace_ms) * 1000;
 	w->poll_due = now + w->limits.poll_ms * 1000;

@@ -17,7 +17,7 @@
  *
  * A batch comes from the feed when it begins right after the worker's position, else from the log.  Batches grow
  * by themselves while the previous write is in flight, while the thread's other workers have their turn (the
- * gate), and by the pace: a millisecond passes for each event of the last batch, up to pace_ms, before the next one
+ * gate), and by the pace: some milliseconds pass for each event of the last batch, up to pace_ms, before the next one
  * begins.  What a transaction costs is far more than what an event costs; so a busy shard writes few large ones,
  * and an event that comes alone waits for nothing.
  */

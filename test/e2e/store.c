@@ -113,6 +113,46 @@ static void test_append(struct writer *w)
 	is_int(a.outcome, APPEND_OK, "stored");
 }
 
+/* Batches of three shards in one statement: each has an outcome of its own. */
+static void test_together(void)
+{
+	enum { SHARDS = 3 };
+	struct writer w[SHARDS];
+	struct store_append a[SHARDS];
+	bool done[SHARDS] = { false };
+	int64_t before[SHARDS];
+
+	for (int i = 0; i < SHARDS; i++) {
+		writer_open(&w[i], (int16_t)(2 + i));
+		before[i] = w[i].tree.size;
+		writer_batch(&w[i], 3 + i, time_wall());
+		writer_request(&w[i], &a[i]);
+		a[i].request.done = on_done;
+		a[i].request.data = &done[i];
+		a[i].also = i + 1 < SHARDS ? &a[i + 1] : NULL;
+	}
+	a[1].epoch++;
+	is_int(ASK(store, append, &a[0]), 0, "three batches together are answered");
+	ok(done[1] && done[2] && a[1].request.status == 0 && a[2].request.status == 0, "all of them");
+	ok(a[0].outcome == APPEND_OK && a[2].outcome == APPEND_OK, "two are stored");
+	is_int(a[1].outcome, APPEND_EPOCH, "and one is not, for its own reason");
+	is_int(sql_int("SELECT coalesce(max(last_position), 0) FROM verbatim.log_batch WHERE shard = 3"), before[1], "nothing of the other");
+
+	a[1].epoch--;
+	is_int(ASK(store, append, &a[0]), 0, "the same again");
+	ok(a[0].outcome == APPEND_HEAD && a[2].outcome == APPEND_HEAD, "two heads are others now");
+	ok(a[1].outcome == APPEND_OK && a[1].head_position == before[1] + 4, "the third is stored");
+
+	sql_run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'verbatim test'");
+	done[1] = done[2] = false;
+	is_int(ASK(store, append, &a[0]), E_UNAVAILABLE, "with a killed session");
+	ok(done[1] && done[2] && a[1].request.lost && a[2].request.lost && a[2].request.status == E_UNAVAILABLE,
+	   "every one of them is lost");
+	is_int(ASK(store, connect, &identity), 0, "connect again");
+	for (int i = 0; i < SHARDS; i++)
+		writer_release(&w[i]);
+}
+
 static void test_tree(struct writer *w)
 {
 	struct store_tree t = { .shard = w->shard, .size = w->tree.size, .arena = &arena };
@@ -288,6 +328,7 @@ int main(void)
 	is_int(ASK(store, maintain, &m), 0, "and finds them the next time");
 	writer_open(&w, 1);
 	test_append(&w);
+	test_together();
 	test_tree(&w);
 	test_read(&w);
 	test_lease();

@@ -370,7 +370,8 @@ static int effect(struct fake *f)
 		return 0;
 	}
 	case CALL_APPEND:
-		append_now(w, (void *)f->out);
+		for (struct store_append *c = (void *)f->out; c; c = c->also)
+			append_now(w, c);
 		return 0;
 	case CALL_HEAD:
 		head_now(w, (void *)f->out);
@@ -410,20 +411,47 @@ static int effect(struct fake *f)
 	return 0;
 }
 
-static void answer(struct fake *f, int status, bool lost)
+static void answer_one(struct store_request *r, int status, bool lost)
 {
-	struct store_request *r = f->out;
-
-	f->out = NULL;
 	r->status = status;
 	r->lost = lost;
 	if (status)
 		error_set(&r->error, status, "injected: %s", error_name(status));
 	if (status == E_ROW_REFUSED)
 		snprintf(r->error.field, sizeof(r->error.field), "messages");
+	r->done(r);
+}
+
+/* The first one last, as store.h says. */
+static void answer(struct fake *f, int status, bool lost)
+{
+	struct store_request *r = f->out;
+	struct store_append *also = f->kind == CALL_APPEND ? ((struct store_append *)(void *)r)->also : NULL;
+
+	f->out = NULL;
 	if (lost)
 		f->connected = false;
-	r->done(r);
+	for (struct store_append *next; also; also = next) {
+		next = also->also;
+		answer_one(&also->request, status, lost);
+	}
+	answer_one(r, status, lost);
+}
+
+/* A fence it needs is held by an orphaned backend. */
+static bool must_wait(const struct fake *f)
+{
+	if (f->kind == CALL_APPEND)
+		for (const struct store_append *c = (const void *)f->out; c; c = c->also)
+			if (f->world->shards[c->shard].late)
+				return true;
+	return false;
+}
+
+static void goes_late(struct fake *f)
+{
+	for (const struct store_append *c = (const void *)f->out; c; c = c->also)
+		go_late(f->world, c);
 }
 
 static void arrive(void *data)
@@ -432,7 +460,7 @@ static void arrive(void *data)
 	struct world *w = f->world;
 	int status;
 
-	if (f->kind == CALL_APPEND && w->shards[((struct store_append *)(void *)f->out)->shard].late) {
+	if (must_wait(f)) {
 		world_after(w, 20000, arrive, f); /* the fence is held: the statement waits */
 		return;
 	}
@@ -446,7 +474,7 @@ static void arrive(void *data)
 		return;
 	case FATE_LOST_LATE:
 		if (f->kind == CALL_APPEND)
-			go_late(w, (void *)f->out);
+			goes_late(f);
 		answer(f, E_UNAVAILABLE, true);
 		return;
 	case FATE_REFUSED:
@@ -570,9 +598,8 @@ void world_factory_crash(struct store_factory *factory)
 			continue;
 		world_forget(f->world, f);
 		if (f->kind == CALL_APPEND && world_chance(f->world, 300))
-			go_late(f->world, (void *)f->out);
-		else if (world_chance(f->world, 500) &&
-			 !(f->kind == CALL_APPEND && f->world->shards[((struct store_append *)(void *)f->out)->shard].late))
+			goes_late(f);
+		else if (world_chance(f->world, 500) && !must_wait(f))
 			effect(f);
 		answer(f, E_UNAVAILABLE, true);
 	}

@@ -2,9 +2,11 @@
  * load - how fast does an engine acknowledge, and how soon?
  *
  * One process opens K connections and keeps up to W requests of B events outstanding on each.  The events are
- * messages of existing conversations (opened first, not counted), about 300 bytes of payload each, of at least 64
- * tenants over all shards.  Requests are packed once; before one is sent again only its event and message ids
- * and times are written anew, so that the client costs next to nothing; what it costs is printed.
+ * messages, about 300 bytes of payload each, of at least 64 tenants over all shards.  Each tenant has 64
+ * conversations at a time; after some 12 messages a conversation makes way for a new one, as in real support, so a
+ * request of conversation.created events goes between (after its answer the new ones are written to).  Requests of
+ * messages are packed once; before one is sent again only its ids and times are written anew, so that the client
+ * costs next to nothing; what it costs is printed.
  *
  * Closed loop by default: the next request goes when an answer came.  With --rate the loop is open: requests have a
  * timetable, and latency counts from when a request was due, so a slow engine cannot hide by slowing the
@@ -38,20 +40,33 @@
 #include "client/client.h"
 
 enum {
-	CONVERSATIONS = 16,      /* a tenant */
+	CONVERSATIONS = 64,      /* a tenant, at a time */
+	MESSAGES = 12,           /* a conversation */
 	BUCKETS = 64 * 32,       /* of latencies: 32 a power of two of microseconds */
 	ANSWERS_A_TURN = 64,
 };
 
-/* A packed request, and where its changing parts stand. */
+/* A packed message, and where its changing parts stand in the request. */
+struct packed_event {
+	size_t event_id, entity_id, conversation_id, payload_conversation_id, occurred_at;
+	size_t slot;             /* which of all conversations */
+};
+
+/* A packed request of one tenant. */
 struct packed {
 	struct buffer body;
-	size_t *ids;             /* of each event: event_id's, entity_id's and occurred_at's bytes */
+	struct packed_event *events;
+	long since;              /* messages sent since conversations were replaced */
+	size_t oldest;           /* of its conversations, the next to be replaced */
+	struct uuid next[CONVERSATIONS]; /* the ids of those that the opening under way makes */
+	bool opening;
 };
 
 struct pending {
 	uint32_t msgid;
 	int64_t due;             /* microseconds */
+	long events;
+	struct packed *opens;    /* an opening: whose */
 };
 
 struct connection {
@@ -71,7 +86,7 @@ struct load {
 	int packed_count;
 	struct connection *at;
 	int epoll;
-	int64_t sent_events, acked_events, acked_requests, errors, retries;
+	int64_t sent_events, acked_events, failed_events, acked_requests, errors, retries;
 	int64_t start, stop_sending, schedule; /* schedule: due time of the next request with --rate */
 	uint64_t histogram[BUCKETS];
 	int64_t worst;
@@ -127,28 +142,32 @@ static void pack_time(msgpack_packer *p, const char *name, int64_t us)
 	msgpack_pack_ext_with_body(p, bytes, sizeof(bytes), -1);
 }
 
-static void pack_message(struct load *l, msgpack_packer *p, msgpack_sbuffer *out, long tenant, bool inbound, const char *text, size_t at[3])
+static void pack_message(struct load *l, msgpack_packer *p, msgpack_sbuffer *out, long tenant, bool inbound, const char *text,
+			 struct packed_event *at)
 {
 	static const struct uuid nobody;
 	size_t which = (size_t)tenant * CONVERSATIONS + random_below(&l->random, CONVERSATIONS);
 
+	at->slot = which;
 	msgpack_pack_map(p, 9);
 	pack_uuid(p, "event_id", &nobody);
-	at[0] = out->size - 16;
+	at->event_id = out->size - 16;
 	pack_text(p, "event_type");
 	pack_text(p, inbound ? "message.received" : "message.sent");
 	pack_uuid(p, "tenant_id", &l->tenant_ids[tenant]);
 	pack_uuid(p, "entity_id", &nobody);
-	at[1] = out->size - 16;
-	pack_uuid(p, "conversation_id", &l->conversation_ids[which]);
+	at->entity_id = out->size - 16;
+	pack_uuid(p, "conversation_id", &nobody);
+	at->conversation_id = out->size - 16;
 	pack_uuid(p, "customer_id", &l->customer_ids[which]);
 	pack_text(p, "actor_type");
 	pack_text(p, inbound ? "customer" : "user");
 	pack_time(p, "occurred_at", 0);
-	at[2] = out->size - 12;
+	at->occurred_at = out->size - 12;
 	pack_text(p, "payload");
 	msgpack_pack_map(p, 6);
-	pack_uuid(p, "conversation_id", &l->conversation_ids[which]);
+	pack_uuid(p, "conversation_id", &nobody);
+	at->payload_conversation_id = out->size - 16;
 	pack_text(p, "channel");
 	pack_text(p, "email");
 	pack_text(p, "direction");
@@ -179,13 +198,13 @@ static void pack_requests(struct load *l)
 		msgpack_sbuffer out;
 		msgpack_packer pack;
 
-		l->packed[i].ids = mem_alloc((size_t)l->batch * 3 * sizeof(size_t));
+		l->packed[i].events = mem_alloc((size_t)l->batch * sizeof(*l->packed[i].events));
 		msgpack_sbuffer_init(&out);
 		msgpack_packer_init(&pack, &out, msgpack_sbuffer_write);
 		msgpack_pack_array(&pack, 1);
 		msgpack_pack_array(&pack, (size_t)l->batch);
 		for (long j = 0; j < l->batch; j++)
-			pack_message(l, &pack, &out, i, (i + j) % 2 == 0, text, &l->packed[i].ids[j * 3]);
+			pack_message(l, &pack, &out, i, (i + j) % 2 == 0, text, &l->packed[i].events[j]);
 		buffer_add(&l->packed[i].body, out.data, out.size);
 		msgpack_sbuffer_destroy(&out);
 	}
@@ -202,18 +221,48 @@ static void renew(struct load *l, struct packed *p, int64_t now)
 	memcpy(tail, &a, 8);
 	memcpy(tail + 8, &b, 8);
 	for (long i = 0; i < l->batch; i++) {
-		const size_t *at = &p->ids[i * 3];
+		const struct packed_event *at = &p->events[i];
+		const struct uuid *conversation = &l->conversation_ids[at->slot];
 
 		put_be32(tail + 6, (uint32_t)i); /* unlike its neighbours, the rest is random for each request */
 		uuid_v7(&id, now / 1000, tail);
-		memcpy(p->body.data + at[0], id.b, 16);
+		memcpy(p->body.data + at->event_id, id.b, 16);
 		id.b[9] ^= 0x20; /* the message's own id */
-		memcpy(p->body.data + at[1], id.b, 16);
-		put_time(p->body.data + at[2], now);
+		memcpy(p->body.data + at->entity_id, id.b, 16);
+		memcpy(p->body.data + at->conversation_id, conversation->b, 16);
+		memcpy(p->body.data + at->payload_conversation_id, conversation->b, 16);
+		put_time(p->body.data + at->occurred_at, now);
 	}
 }
 
-/* Tenants, customers and conversations that the messages belong to: not part of what is measured. */
+static void pack_created(struct load *l, msgpack_packer *p, long tenant, const struct uuid *entity, const struct uuid *customer, int64_t now)
+{
+	struct uuid id;
+
+	new_uuid(l, &id, now / 1000);
+	msgpack_pack_map(p, 7);
+	pack_uuid(p, "event_id", &id);
+	pack_text(p, "event_type");
+	pack_text(p, customer ? "conversation.created" : "customer.created");
+	pack_uuid(p, "tenant_id", &l->tenant_ids[tenant]);
+	pack_uuid(p, "entity_id", entity);
+	pack_text(p, "actor_type");
+	pack_text(p, "system");
+	pack_time(p, "occurred_at", now);
+	pack_text(p, "payload");
+	if (customer) {
+		msgpack_pack_map(p, 2);
+		pack_uuid(p, "customer_id", customer);
+		pack_text(p, "initial_channel");
+		pack_text(p, "email");
+	} else {
+		msgpack_pack_map(p, 1);
+		pack_text(p, "identities");
+		msgpack_pack_array(p, 0);
+	}
+}
+
+/* Tenants, customers and first conversations that the messages belong to: not part of what is measured. */
 static void set_up(struct load *l, struct client *client)
 {
 	size_t all = (size_t)l->tenants * CONVERSATIONS;
@@ -227,46 +276,54 @@ static void set_up(struct load *l, struct client *client)
 		msgpack_object result;
 		msgpack_sbuffer out;
 		msgpack_packer p;
-		struct uuid id;
 
 		new_uuid(l, &l->tenant_ids[t], now / 1000);
 		msgpack_sbuffer_init(&out);
 		msgpack_packer_init(&p, &out, msgpack_sbuffer_write);
 		msgpack_pack_array(&p, 1);
 		msgpack_pack_array(&p, CONVERSATIONS * 2);
-		for (int i = 0; i < CONVERSATIONS; i++) {
-			size_t which = (size_t)t * CONVERSATIONS + (size_t)i;
-
+		for (size_t which = (size_t)t * CONVERSATIONS; which < (size_t)(t + 1) * CONVERSATIONS; which++) {
 			new_uuid(l, &l->customer_ids[which], now / 1000);
 			new_uuid(l, &l->conversation_ids[which], now / 1000);
-			for (int j = 0; j < 2; j++) {
-				new_uuid(l, &id, now / 1000);
-				msgpack_pack_map(&p, 7);
-				pack_uuid(&p, "event_id", &id);
-				pack_text(&p, "event_type");
-				pack_text(&p, j ? "conversation.created" : "customer.created");
-				pack_uuid(&p, "tenant_id", &l->tenant_ids[t]);
-				pack_uuid(&p, "entity_id", j ? &l->conversation_ids[which] : &l->customer_ids[which]);
-				pack_text(&p, "actor_type");
-				pack_text(&p, "system");
-				pack_time(&p, "occurred_at", now);
-				pack_text(&p, "payload");
-				if (j) {
-					msgpack_pack_map(&p, 2);
-					pack_uuid(&p, "customer_id", &l->customer_ids[which]);
-					pack_text(&p, "initial_channel");
-					pack_text(&p, "email");
-				} else {
-					msgpack_pack_map(&p, 1);
-					pack_text(&p, "identities");
-					msgpack_pack_array(&p, 0);
-				}
-			}
+			pack_created(l, &p, t, &l->customer_ids[which], NULL, now);
+			pack_created(l, &p, t, &l->conversation_ids[which], &l->customer_ids[which], now);
 		}
 		if (client_call(client, "append", bytes_of(out.data, out.size), 30000, &result, &error))
 			die("cannot set up", &error);
 		msgpack_sbuffer_destroy(&out);
 	}
+}
+
+/* How many conversations an opening replaces: as many as a request may have events. */
+static long openings(const struct load *l)
+{
+	return l->batch < CONVERSATIONS ? l->batch : CONVERSATIONS;
+}
+
+/* The same customers' next conversations, in the place of the oldest. */
+static void pack_opening(struct load *l, struct packed *p, msgpack_sbuffer *out)
+{
+	long tenant = p - l->packed;
+	int64_t now = time_wall();
+	msgpack_packer pack;
+
+	msgpack_sbuffer_init(out);
+	msgpack_packer_init(&pack, out, msgpack_sbuffer_write);
+	msgpack_pack_array(&pack, 1);
+	msgpack_pack_array(&pack, (size_t)openings(l));
+	for (long i = 0; i < openings(l); i++) {
+		size_t which = (size_t)tenant * CONVERSATIONS + (p->oldest + (size_t)i) % CONVERSATIONS;
+
+		new_uuid(l, &p->next[i], now / 1000);
+		pack_created(l, &pack, tenant, &p->next[i], &l->customer_ids[which], now);
+	}
+}
+
+/* The opening is in the log: messages go to the new ones from now on. */
+static void replace(struct load *l, struct packed *p)
+{
+	for (long i = 0; i < openings(l); i++, p->oldest = (p->oldest + 1) % CONVERSATIONS)
+		l->conversation_ids[(size_t)(p - l->packed) * CONVERSATIONS + p->oldest] = p->next[i];
 }
 
 /* ---- measuring ---- */
@@ -345,22 +402,39 @@ static void push(struct load *l, struct connection *c)
 		c->waits_for_room = wants;
 }
 
-static bool send_one(struct load *l, struct connection *c, int64_t due)
+static bool send_body(struct load *l, struct connection *c, struct bytes body, struct pending pending)
 {
-	struct packed *p = &l->packed[c->next_packed];
 	struct error error;
-	uint32_t msgid;
-	int code;
+	int code = client_send(c->client, "append", body, &pending.msgid, &error);
 
-	renew(l, p, time_wall());
-	code = client_send(c->client, "append", buffer_bytes(&p->body), &msgid, &error);
 	if (code == E_OVERLOADED)
 		return false;
 	if (code)
 		die("sending", &error);
+	c->pending[c->outstanding++] = pending;
+	l->sent_events += pending.events;
+	return true;
+}
+
+static bool send_one(struct load *l, struct connection *c, int64_t due)
+{
+	struct packed *p = &l->packed[c->next_packed];
+
+	if (!p->opening && p->since >= MESSAGES * openings(l)) {
+		msgpack_sbuffer out;
+
+		pack_opening(l, p, &out);
+		p->opening = send_body(l, c, bytes_of(out.data, out.size), (struct pending){ 0, due, openings(l), p });
+		msgpack_sbuffer_destroy(&out);
+		if (p->opening)
+			p->since = 0;
+		return p->opening;
+	}
+	renew(l, p, time_wall());
+	if (!send_body(l, c, buffer_bytes(&p->body), (struct pending){ 0, due, l->batch, NULL }))
+		return false;
+	p->since += l->batch;
 	c->next_packed = (c->next_packed + 1) % l->packed_count;
-	c->pending[c->outstanding++] = (struct pending){ msgid, due };
-	l->sent_events += l->batch;
 	return true;
 }
 
@@ -415,12 +489,17 @@ static void take_answers(struct load *l, struct connection *c)
 				l->retries++;
 			else
 				l->errors++;
+			l->failed_events += c->pending[at].events;
 			snprintf(l->error_text, sizeof(l->error_text), "%s: %s", error_name(answer.error.code), answer.error.message);
 		} else {
 			record(l, time_monotonic() - c->pending[at].due);
-			l->acked_events += l->batch;
+			l->acked_events += c->pending[at].events;
 			l->acked_requests++;
+			if (c->pending[at].opens)
+				replace(l, c->pending[at].opens);
 		}
+		if (c->pending[at].opens)
+			c->pending[at].opens->opening = false;
 		c->pending[at] = c->pending[--c->outstanding];
 	}
 	if (n < 0)
@@ -524,7 +603,7 @@ static void run(struct load *l)
 	l->schedule = l->start * 1000;
 	for (long i = 0; i < l->connections; i++)
 		send_some(l, &l->at[i]);
-	while (more(l, now) || l->sent_events > l->acked_events + (l->errors + l->retries) * l->batch) {
+	while (more(l, now) || l->sent_events > l->acked_events + l->failed_events) {
 		struct epoll_event events[256];
 		int64_t wait_us = 100000;
 		struct timespec wait;

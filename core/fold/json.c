@@ -6,6 +6,7 @@
  * nothing gives back the old one.
  */
 #include "event/canonical.h"
+#include "fold/json_number.h"
 #include "fold/state.h"
 
 /* Room for the whole result is taken first; the pieces follow. */
@@ -147,63 +148,6 @@ struct bytes fold_texts_remove_all(struct fold *f, struct bytes array, struct by
 	return array;
 }
 
-/* A number's digits without zeros at either end, and the power of ten of the first one. */
-struct plain_number {
-	char digits[40]; /* a double needs 17 */
-	int count, power;
-	bool minus;
-};
-
-static void read_plain(struct bytes raw, struct plain_number *n)
-{
-	size_t i = raw.len && raw.data[0] == '-';
-	int exponent = 0, zeros = 0, sign = 1;
-	bool point = false;
-
-	memset(n, 0, sizeof(*n));
-	n->minus = i == 1;
-	n->power = -1;
-	for (; i < raw.len && raw.data[i] != 'e' && raw.data[i] != 'E'; i++) {
-		if (raw.data[i] == '.') {
-			point = true;
-			continue;
-		}
-		if (n->count || raw.data[i] != '0')
-			n->power += !point;
-		else if (point)
-			n->power--;
-		if (raw.data[i] == '0') {
-			zeros += n->count > 0;
-			continue;
-		}
-		for (; zeros; zeros--)
-			if (n->count < (int)sizeof(n->digits))
-				n->digits[n->count++] = '0';
-		if (n->count < (int)sizeof(n->digits))
-			n->digits[n->count++] = raw.data[i];
-	}
-	if (i < raw.len && (raw.data[++i] == '-' || raw.data[i] == '+'))
-		sign = raw.data[i++] == '-' ? -1 : 1;
-	for (; i < raw.len; i++)
-		exponent = exponent * 10 + (raw.data[i] - '0');
-	n->power = n->count ? n->power + sign * exponent : 0;
-	n->minus = n->minus && n->count;
-}
-
-static bool same_number(struct bytes a, struct bytes b)
-{
-	struct plain_number x, y;
-
-	read_plain(a, &x);
-	read_plain(b, &y);
-	return x.minus == y.minus && x.power == y.power && x.count == y.count && memcmp(x.digits, y.digits, (size_t)x.count) == 0;
-}
-
-static bool is_number(struct bytes raw)
-{
-	return raw.len && (raw.data[0] == '-' || (raw.data[0] >= '0' && raw.data[0] <= '9'));
-}
-
 static size_t elements(struct bytes container)
 {
 	struct bytes key, value;
@@ -221,8 +165,8 @@ bool fold_json_same(struct bytes a, struct bytes b)
 
 	if (!a.len || !b.len || bytes_equal(a, b))
 		return a.len == b.len;
-	if (is_number(a) && is_number(b))
-		return same_number(a, b);
+	if (json_number_is(a) && json_number_is(b))
+		return json_number_same(a, b);
 	if (a.data[0] != b.data[0] || (a.data[0] != '{' && a.data[0] != '[') || elements(a) != elements(b))
 		return false;
 	while (json_next(a, &at, &key, &x)) {

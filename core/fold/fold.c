@@ -300,6 +300,29 @@ static int run(struct fold *f, const struct plan_fold *step)
 	return step->then ? step->then(f, e) : 0;
 }
 
+/* The same under a clock. */
+static int run_metered(struct fold *f, const struct plan_fold *step, struct fold_meter *meter)
+{
+	int64_t began = meter->clock();
+	int err = run(f, step);
+
+	meter->projections[step->index].spent += meter->clock() - began;
+	meter->projections[step->index].folds++;
+	return err;
+}
+
+static int decode(struct fold *f, const struct event *e, struct fold_meter *meter, struct error *error)
+{
+	int64_t began = meter ? meter->clock() : 0;
+	int err = fields_decode(e, f->arena, &f->fields, error);
+
+	if (meter) {
+		meter->decoding += meter->clock() - began;
+		meter->decoded++;
+	}
+	return err;
+}
+
 int state_fold(struct state *s, const struct event *e, struct error *error)
 {
 	struct fold f = { .state = s, .event = e, .arena = &s->halves[s->young].arena };
@@ -315,14 +338,14 @@ int state_fold(struct state *s, const struct event *e, struct error *error)
 	if (kind->fold_count == 0)
 		return 0;
 	error_clear(&why);
-	err = fields_decode(e, f.arena, &f.fields, &why);
+	err = decode(&f, e, s->meter, &why);
 	if (err == E_INVALID)
 		return fold_anomaly(&f, "bad_payload", "%s", why.message);
 	if (err < 0)
 		return error_set(error, err, "%s", why.message);
 	f.facts.from_state = f.facts.to_state = f.facts.assigned_by = -1;
 	for (int i = 0; i < kind->fold_count; i++) {
-		err = run(&f, &kind->folds[i]);
+		err = s->meter ? run_metered(&f, &kind->folds[i], s->meter) : run(&f, &kind->folds[i]);
 		if (err < 0)
 			return error_prefix(error, "read model \"%s\"", kind->folds[i].projection->name);
 	}

@@ -71,6 +71,15 @@ struct half {
 	struct map rows[GROUP_PROJECTIONS_MAX]; /* by (tenant_id, id) */
 };
 
+/* For whoever measures: the clock is asked around each projection's fold of an event and around its decoding. */
+struct fold_meter {
+	int64_t (*clock)(void);
+	int64_t decoding, decoded;
+	struct {
+		int64_t spent, folds;
+	} projections[GROUP_PROJECTIONS_MAX]; /* in the group's order */
+};
+
 struct state {
 	const struct group *group;
 	const struct plan *plan; /* the group's tables, made ready for folding (fold/plan.h) */
@@ -87,6 +96,7 @@ struct state {
 	int missed_count, missed_cap;
 	struct map wanted;      /* state_wants' set of keys */
 	uint32_t round;         /* counts its calls */
+	struct fold_meter *meter; /* NULL unless somebody measures */
 };
 
 /* What a fold function sees. */

@@ -1,36 +1,27 @@
 /* uuid - see uuid.h. */
 #include "base/uuid.h"
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* One more than a hexadecimal digit's value, by character; 0 for what is none. */
+static const int8_t digits_of[256] = {
+	['0'] = 1,  2,	3,  4,	5,  6, 7, 8, 9, 10,
+	['a'] = 11, 12, 13, 14, 15, 16,
+	['A'] = 11, 12, 13, 14, 15, 16,
+};
 
 bool uuid_parse(const char *text, size_t len, struct uuid *out)
 {
-	int n = 0;
+	static const uint8_t places[16] = { 0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34 };
+	int all = 0;
 
-	if (len != 36)
+	if (len != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
 		return false;
-	for (int i = 0; i < 36;) {
-		int high, low;
+	for (int i = 0; i < 16; i++) {
+		int high = digits_of[(uint8_t)text[places[i]]] - 1, low = digits_of[(uint8_t)text[places[i] + 1]] - 1;
 
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (text[i++] != '-')
-				return false;
-			continue;
-		}
-		high = digit(text[i]);
-		low = digit(text[i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		out->b[n++] = (uint8_t)(high << 4 | low);
-		i += 2;
+		all |= high | low; /* negative as soon as one is */
+		out->b[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
 	}
-	return true;
+	return all >= 0;
 }
 
 char *uuid_format(const struct uuid *u, char *out)

@@ -115,10 +115,10 @@ int fields_decode(const struct event *e, struct arena *arena, struct fields *out
 	int cursor = 0, r;
 
 	assert(e->type && e->payload.data);
-	memset(out, 0, sizeof(*out));
 	out->type = e->type;
 	out->arena = arena;
 	out->index = field_index_get(e->type->shape.fields);
+	memset(out->values, 0, sizeof(out->values[0]) * (size_t)out->index->count);
 	r = lift(e, arena, &payload, error);
 	if (r < 0)
 		return r;

@@ -323,27 +323,40 @@ static int decode(struct fold *f, const struct event *e, struct fold_meter *mete
 	return err;
 }
 
+/* `fields` is left to its decoding: it is large. */
+static void begin(struct fold *f, struct state *s, const struct event *e)
+{
+	f->state = s;
+	f->projection = NULL;
+	f->event = e;
+	memset(&f->facts, 0, sizeof(f->facts));
+	f->facts.from_state = f->facts.to_state = f->facts.assigned_by = -1;
+	f->step = NULL;
+	f->row = NULL;
+	f->anomalies = 0;
+	f->arena = &s->halves[s->young].arena;
+}
+
 int state_fold(struct state *s, const struct event *e, struct error *error)
 {
-	struct fold f = { .state = s, .event = e, .arena = &s->halves[s->young].arena };
+	struct fold f;
 	const struct plan_kind *kind;
 	struct error why;
 	int missed = s->missed_count, err;
 
 	s->folded++;
+	begin(&f, s, e);
 	if (!e->type)
 		return fold_anomaly(&f, "unknown_type", "\"%.*s\" is not in this engine's catalog", (int)e->type_name.len,
 				    e->type_name.data);
 	kind = &s->plan->kinds[e->type->kind];
 	if (kind->fold_count == 0)
 		return 0;
-	error_clear(&why);
 	err = decode(&f, e, s->meter, &why);
 	if (err == E_INVALID)
 		return fold_anomaly(&f, "bad_payload", "%s", why.message);
 	if (err < 0)
 		return error_set(error, err, "%s", why.message);
-	f.facts.from_state = f.facts.to_state = f.facts.assigned_by = -1;
 	for (int i = 0; i < kind->fold_count; i++) {
 		err = s->meter ? run_metered(&f, &kind->folds[i], s->meter) : run(&f, &kind->folds[i]);
 		if (err < 0)

@@ -3,7 +3,7 @@
  *
  * The keys of the maps hold (tenant_id, id); a row stands once in the young half, or, not touched since the
  * last turn, in the old one.  A stale copy may stand in the old half beside the young one; nobody looks there
- * first.
+ * first.  Of a row that the database does not have only the head is kept.
  */
 #include "fold/state.h"
 
@@ -59,6 +59,7 @@ void state_release(struct state *s)
 	}
 	map_release(&s->wanted);
 	free(s->missed);
+	free(s->arrived);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -73,10 +74,10 @@ static struct map_key key_of(const struct uuid *tenant_id, const struct uuid *id
 static struct row *row_copy(struct state *s, const struct plan_rows *rows, const struct row *from)
 {
 	struct arena *arena = &s->halves[s->young].arena;
-	struct row *row = arena_alloc(arena, rows->projection->row_bytes);
+	size_t bytes = from->exists ? rows->projection->row_bytes : sizeof(*from);
+	struct row *row = memcpy(arena_alloc(arena, bytes), from, bytes);
 
-	memcpy(row, from, rows->projection->row_bytes);
-	for (int i = 0; i < rows->text_count; i++) {
+	for (int i = 0; from->exists && i < rows->text_count; i++) {
 		struct bytes *text = (struct bytes *)(void *)((char *)row + rows->texts[i]);
 
 		*text = arena_copy(arena, *text);
@@ -86,17 +87,21 @@ static struct row *row_copy(struct state *s, const struct plan_rows *rows, const
 
 struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
-	struct map_key key = key_of(tenant_id, id);
-	struct row *row = map_find(&s->halves[s->young].rows[index], &key);
+	struct row *row = s->recent[index];
+	struct map_key key;
 
-	if (row)
+	if (row && uuid_equal(&row->id, id) && uuid_equal(&row->tenant_id, tenant_id))
 		return row;
-	row = map_find(&s->halves[!s->young].rows[index], &key);
-	if (!row)
-		return NULL;
-	row = row_copy(s, &s->plan->rows[index], row);
-	*map_put(&s->halves[s->young].rows[index], &key) = row;
-	return row;
+	key = key_of(tenant_id, id);
+	row = map_find(&s->halves[s->young].rows[index], &key);
+	if (!row) {
+		row = map_find(&s->halves[!s->young].rows[index], &key);
+		if (!row)
+			return NULL;
+		row = row_copy(s, &s->plan->rows[index], row);
+		*map_put(&s->halves[s->young].rows[index], &key) = row;
+	}
+	return s->recent[index] = row;
 }
 
 struct row *memory_blank(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
@@ -108,8 +113,9 @@ struct row *memory_blank(struct state *s, int index, const struct uuid *tenant_i
 
 	if (row && row->exists)
 		before = *row; /* it may stand on the list of changes, and in the database */
-	if (!row)
+	else
 		*slot = row = arena_alloc(&s->halves[s->young].arena, rows->projection->row_bytes);
+	s->recent[index] = row;
 	memcpy(row, rows->blank, rows->projection->row_bytes);
 	row->tenant_id = *tenant_id;
 	row->id = *id;
@@ -164,24 +170,31 @@ static void keys_add(struct wish *w, int index, const struct uuid *tenant_id, co
 	keys->keys[keys->count++] = (struct row_key){ w->state->group->projections[index], *tenant_id, *id };
 }
 
+static void want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id);
+
+/* The rows that a row's columns lead to. */
+static void want_refs_of(struct wish *w, int index, struct row *row)
+{
+	const struct plan_rows *rows = &w->state->plan->rows[index];
+
+	if (row->looked == w->state->round || !row->exists)
+		return;
+	row->looked = w->state->round;
+	for (int i = 0; i < rows->ref_count; i++)
+		want(w, rows->refs[i].index, &row->tenant_id, (struct uuid *)(void *)((char *)row + rows->refs[i].offset));
+}
+
 static void want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
-	struct state *s = w->state;
-	const struct plan_rows *rows = &s->plan->rows[index];
 	struct row *row;
 
 	if (uuid_is_nil(id))
 		return;
-	row = memory_find(s, index, tenant_id, id);
-	if (!row) {
+	row = memory_find(w->state, index, tenant_id, id);
+	if (row)
+		want_refs_of(w, index, row);
+	else
 		keys_add(w, index, tenant_id, id);
-		return;
-	}
-	if (row->looked == s->round || !row->exists)
-		return;
-	row->looked = s->round;
-	for (int i = 0; i < rows->ref_count; i++)
-		want(w, rows->refs[i].index, tenant_id, (struct uuid *)(void *)((char *)row + rows->refs[i].offset));
 }
 
 static void want_text(struct wish *w, enum entity entity, const struct event *e, struct bytes raw)
@@ -244,7 +257,6 @@ static void want_event(struct wish *w, const struct event *e)
 {
 	const struct plan_kind *kind;
 	struct fields fields;
-	struct error ignored;
 
 	if (!e->type)
 		return;
@@ -259,8 +271,7 @@ static void want_event(struct wish *w, const struct event *e)
 	}
 	if (kind->ref_field_count == 0 && !kind->unique)
 		return;
-	error_clear(&ignored);
-	if (fields_decode(e, w->arena, &fields, &ignored) < 0)
+	if (fields_decode(e, w->arena, &fields, NULL) < 0)
 		return; /* state_fold will say so */
 	for (int i = 0; i < kind->ref_field_count; i++)
 		want_refs(w, kind, e, &e->type->shape.fields[kind->ref_fields[i]], fields.values[kind->ref_fields[i]]);
@@ -268,10 +279,22 @@ static void want_event(struct wish *w, const struct event *e)
 		want_unique(w, kind, e, &fields);
 }
 
+/* The batch was looked at, and since then rows came: only what these lead to can be wanted as well. */
+static bool only_arrivals_count(const struct state *s, const struct event *const *events, int count)
+{
+	if (s->asked != events || s->asked_count != count || s->awaited > 0)
+		return false;
+	for (int i = 0; i < s->arrived_count; i++) /* whose values an event would take from the row */
+		if (s->plan->rows[plan_index(s->plan, s->arrived[i]->of)].unique_count)
+			return false;
+	return true;
+}
+
 void state_wants(struct state *s, const struct event *const *events, int count, struct arena *arena,
 		 struct row_keys *keys)
 {
 	struct wish w = { s, arena, keys };
+	int before = keys->count;
 
 	s->round++;
 	map_clear(&s->wanted);
@@ -281,10 +304,19 @@ void state_wants(struct state *s, const struct event *const *events, int count, 
 
 		*map_put(&s->wanted, &key) = s;
 	}
-	for (int i = 0; i < count; i++)
-		want_event(&w, events[i]);
-	for (int i = 0; i < s->missed_count; i++)
-		want(&w, plan_index(s->plan, s->missed[i].projection), &s->missed[i].tenant_id, &s->missed[i].id);
+	if (only_arrivals_count(s, events, count)) {
+		for (int i = 0; i < s->arrived_count; i++)
+			want_refs_of(&w, plan_index(s->plan, s->arrived[i]->of), s->arrived[i]);
+	} else {
+		for (int i = 0; i < count; i++)
+			want_event(&w, events[i]);
+		for (int i = 0; i < s->missed_count; i++)
+			want(&w, plan_index(s->plan, s->missed[i].projection), &s->missed[i].tenant_id, &s->missed[i].id);
+	}
+	s->asked = events;
+	s->asked_count = count;
+	s->awaited = keys->count - before;
+	s->arrived_count = 0;
 }
 
 /* jsonb prints a blank after colons and commas; the folds' JSON has none. */
@@ -311,18 +343,27 @@ static struct bytes without_blanks(struct arena *arena, struct bytes json)
 	return bytes_of(out, len);
 }
 
+static void arrived(struct state *s, struct row *row)
+{
+	if (s->arrived_count == s->arrived_cap) {
+		s->arrived_cap = s->arrived_cap ? s->arrived_cap * 2 : 64;
+		s->arrived = mem_realloc(s->arrived, sizeof(*s->arrived) * (size_t)s->arrived_cap);
+	}
+	s->arrived[s->arrived_count++] = row;
+}
+
 void state_put(struct state *s, const struct row_key *key, const struct row *loaded)
 {
 	int index = plan_index(s->plan, key->projection);
 	const struct plan_rows *rows = &s->plan->rows[index];
 	struct arena *arena = &s->halves[s->young].arena;
 	struct map_key map_key = key_of(&key->tenant_id, &key->id);
+	size_t bytes = loaded ? rows->projection->row_bytes : sizeof(struct row);
 	struct row *row;
 
 	if (memory_find(s, index, &key->tenant_id, &key->id))
 		return;
-	row = arena_alloc(arena, rows->projection->row_bytes);
-	memcpy(row, loaded ? loaded : rows->null, rows->projection->row_bytes);
+	row = memcpy(arena_alloc(arena, bytes), loaded ? loaded : rows->null, bytes);
 	for (int i = 0; loaded && i < rows->text_count; i++) {
 		struct bytes *text = (struct bytes *)(void *)((char *)row + rows->texts[i]);
 
@@ -336,6 +377,9 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 	row->exists = loaded != NULL;
 	row->fresh = row->changed = false;
 	*map_put(&s->halves[s->young].rows[index], &map_key) = row;
+	s->awaited--;
+	if (loaded)
+		arrived(s, row);
 }
 
 /* ---- after a batch ---- */
@@ -349,6 +393,14 @@ static size_t half_used(const struct state *s, const struct half *half)
 	return used;
 }
 
+/* Rows may have gone, or stand elsewhere. */
+static void forget_places(struct state *s)
+{
+	memset(s->recent, 0, sizeof(s->recent));
+	s->asked = NULL;
+	s->arrived_count = 0;
+}
+
 void state_done(struct state *s)
 {
 	for (struct row *row = s->changed, *next; row; row = next) {
@@ -360,9 +412,12 @@ void state_done(struct state *s)
 	s->changed_end = &s->changed;
 	s->changed_count = 0;
 	s->missed_count = 0;
+	s->asked = NULL;
+	s->arrived_count = 0;
 	if (half_used(s, &s->halves[s->young]) > s->half_bytes) {
 		s->young = !s->young;
 		half_clear(s, &s->halves[s->young]);
+		forget_places(s);
 	}
 }
 
@@ -370,6 +425,7 @@ void state_drop(struct state *s)
 {
 	half_clear(s, &s->halves[0]);
 	half_clear(s, &s->halves[1]);
+	forget_places(s);
 	s->changed = NULL;
 	s->changed_end = &s->changed;
 	s->changed_count = 0;

@@ -94,8 +94,13 @@ struct state {
 	int64_t folded;
 	struct row_key *missed; /* keys a fold asked for that nobody had loaded; see state_fold */
 	int missed_count, missed_cap;
+	struct row *recent[GROUP_PROJECTIONS_MAX]; /* found last, in the young half: an event's folds ask for the same rows */
 	struct map wanted;      /* state_wants' set of keys */
 	uint32_t round;         /* counts its calls */
+	const struct event *const *asked; /* what it looked at last; NULL once rows may have gone */
+	int asked_count, awaited; /* awaited: keys it named that were not put yet */
+	struct row **arrived;   /* rows put since that may lead to others */
+	int arrived_count, arrived_cap;
 	struct fold_meter *meter; /* NULL unless somebody measures */
 };
 

@@ -6,7 +6,8 @@ An engine of its own on a fresh private cluster, clients and server on the same 
 taken within its round, and the figure printed is the median of the rounds.  "Projections idle" means that somebody
 else holds the workers' leases, so that this engine only appends.
 
-CPU is user and system time of the processes, per event: of the client, the engine, and all of PostgreSQL.  "Others" is
+CPU is user and system time of the processes, per event: of the client, the engine, and all of PostgreSQL; of folds, of
+the one thread that folds in memory.  "Others" is
 what the machine's cores did besides: a latency is judged only where the machine was left to us.
 build/bench.ndjson takes one line a measurement.
 """
@@ -26,6 +27,7 @@ ROUNDS = 3 if QUICK else 5
 SECONDS = 1 if QUICK else 3
 LIMIT_ROWS = 40000 if QUICK else 100000
 SNAPSHOT_MINUTES = float(os.environ.get("SNAPSHOT_MINUTES", "0.2" if QUICK else "1"))
+ONLY_FOLDS = os.environ.get("BENCH_ONLY", "") == "folds"
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 
@@ -297,11 +299,33 @@ def memory(engine, table):
     table.add("resident memory of the engine at its peak", [most], "MiB", "1,000 connections", None, "<= 128 MiB", most <= 128, cpu_of(rows), steals(rows), others_of(rows))
 
 
+def folds(table):
+    """Without an engine: what folding costs one core, of CPU time alone."""
+    say("folds")
+    row = keep("folds", tool("folds", "--rounds", ROUNDS))
+    for group in row["groups"]:
+        us = group["cpu_us_per_event"]
+        table.add(f"folds, all read models of {group['group']}, from decoded events, a core", [1e6 / us], "/s", f"{amount(row['events'])} events", None,
+                  ">= 300,000", 1e6 / us >= 300000, f"{us:.2f}")
+        for part in ("preparing", "parsing"):
+            table.add(f"  of it {part}", [100 * group[part + "_us_per_event"] / us], "%", "", None, "", None, f"{group[part + '_us_per_event']:.2f}")
+        for p in sorted(group["projections"], key=lambda p: -p["share"]):
+            if p["events"] and p["cpu_us_per_event"]:
+                rate = 1e6 / p["cpu_us_per_event"]
+                need = 1000000 if p["name"] == "conversations" else None
+                table.add(f"  {p['name']}, its own {p['events']:,} events", [rate], "/s", f"{100 * p['share']:.1f} % of the folds", None,
+                          f">= {need:,}" if need else "", rate >= need if need else None, f"{p['cpu_us_per_event']:.2f}")
+
+
 def main():
     global ndjson
     ndjson = open(os.path.join(BUILD, "bench.ndjson"), "a", encoding="utf-8")
     began = time.time()
     table = Table()
+    folds(table)
+    if ONLY_FOLDS:
+        show(table, began)
+        return
     engine = Engine()
     try:
         keep("run", {"quick": QUICK, "rounds": ROUNDS, "cores": os.cpu_count(), "postgres": engine.sql("SHOW server_version"), "load_average": os.getloadavg()[0]})
@@ -318,7 +342,11 @@ def main():
         memory(engine, table)
     finally:
         engine.stop()
-        ndjson.close()
+    show(table, began)
+
+
+def show(table, began):
+    ndjson.close()
     print(f"{os.cpu_count()} cores, clients and server on them; medians of {ROUNDS}; CPU: client + engine + PostgreSQL; {time.time() - began:.0f} s in all")
     for line in table.lines():
         print(line)

@@ -2,6 +2,7 @@
 # make bench: everything that is claimed about speed, measured in one run.  See bench/run.py.
 #
 #   BENCH_QUICK=1          three short rounds instead of five
+#   BENCH_ONLY=folds       the folds in memory alone: no engine, half a minute
 #   SNAPSHOT_MINUTES=10    how long the stranger's snapshot is held (default 1; 0.2 when quick)
 set -eu
 cd "$(dirname "$0")/.."

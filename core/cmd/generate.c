@@ -20,7 +20,7 @@ struct generate_options {
 	struct engine_options engine;
 	int64_t seed, tenants, conversations, minutes, rate, duplicates, late;
 	const char *end;
-	bool quiet;
+	bool all_types, quiet;
 };
 
 static const struct option options[] = {
@@ -29,7 +29,7 @@ static const struct option options[] = {
 	{ .name = "tenants", .kind = OPTION_INT, .offset = offsetof(struct generate_options, tenants), .argument = "N", .fallback = "8", .min = 1,
 	  .max = GENERATOR_TENANTS_MAX, .help = "companies whose customers write" },
 	{ .name = "conversations", .kind = OPTION_INT, .offset = offsetof(struct generate_options, conversations), .argument = "N",
-	  .fallback = "1500", .help = "about 22 events each; 0 goes on until it is stopped and needs --rate" },
+	  .fallback = "1500", .help = "about 24 events each; 0 goes on until it is stopped and needs --rate" },
 	{ .name = "minutes", .kind = OPTION_INT, .offset = offsetof(struct generate_options, minutes), .argument = "N", .fallback = "90",
 	  .min = 1, .max = 5256000,
 	  .help = "the span of occurred_at; stretched when more than 20,000 conversations would be open at once" },
@@ -41,6 +41,8 @@ static const struct option options[] = {
 	  .fallback = "1", .max = 50, .help = "events that come a second time, word for word" },
 	{ .name = "late", .kind = OPTION_INT, .offset = offsetof(struct generate_options, late), .argument = "PERCENT", .fallback = "3",
 	  .max = 50, .help = "messages, receipts and the like that come behind later events" },
+	{ .name = "all-types", .kind = OPTION_FLAG, .offset = offsetof(struct generate_options, all_types),
+	  .help = "also sla.warning and its like, which an engine writes itself" },
 	{ .name = "quiet", .kind = OPTION_FLAG, .offset = offsetof(struct generate_options, quiet), .help = "no progress" },
 	ENGINE_OPTIONS(struct generate_options, engine),
 	{ .name = NULL },
@@ -163,7 +165,7 @@ static int run(const struct arguments *args, struct error *error)
 	}
 	g = generator_new(&(struct generator_options){ .seed = (uint64_t)o->seed, .tenants = (int)o->tenants,
 						       .conversations = o->conversations, .span = o->minutes * 60 * TIME_SECOND, .end = end,
-						       .duplicates = (int)o->duplicates, .late = (int)o->late, .live = live });
+						       .duplicates = (int)o->duplicates, .late = (int)o->late, .all_types = o->all_types, .live = live });
 	progress_start(&progress, o->quiet || (!send && isatty(STDOUT_FILENO)) ? NULL : stderr, "generate", "events", 0);
 	if (!code)
 		code = run_generator(o, g, sender, &progress, error);

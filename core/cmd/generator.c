@@ -107,17 +107,18 @@ bool world_end(struct generator *g, bool loose)
 	line = w->out.data + w->start;
 	len = w->out.len - w->start;
 	if (g->options.duplicates && chance(g, (unsigned)g->options.duplicates)) {
-		until = g->counts.lines + HOLD_LEAST + (int64_t)random_below(&g->random, HOLD_MOST);
+		until = g->counts.lines + g->waiting + HOLD_LEAST + (int64_t)random_below(&g->random, HOLD_MOST);
 		hold(g, line, len, until);
 		g->counts.duplicates++;
 	}
 	if (loose && g->options.late && chance(g, (unsigned)g->options.late)) {
-		until = g->counts.lines + HOLD_LEAST + (int64_t)random_below(&g->random, HOLD_MOST);
+		until = g->counts.lines + g->waiting + HOLD_LEAST + (int64_t)random_below(&g->random, HOLD_MOST);
 		hold(g, line, len, until);
 		g->counts.late++;
 		w->out.len = w->start;
 		return true;
 	}
+	g->waiting++;
 	return false;
 }
 
@@ -260,6 +261,7 @@ bool generator_next(struct generator *g, struct bytes *line)
 			break;
 		buffer_reset(&g->lines.out);
 		g->out_at = 0;
+		g->waiting = 0;
 		if (step(g))
 			continue;
 		if (!g->held_count)

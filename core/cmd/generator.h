@@ -5,7 +5,8 @@
  * them in order, and each moment writes one or a few events as NDJSON.  Tenants have teams, agents with skills,
  * channels and a knowledge base; customers come back, write in nine languages, send the same matter twice, are merged, blocked,
  * upgraded; conversations are classified, assigned, transferred, escalated, resolved, reopened; messages are
- * queued, sent, delivered, read, fail and are tried again; issues go through their whole life.  Some events come late (behind
+ * queued, sent, delivered, read, fail and are tried again; issues go through their whole life; rules, policies, articles and
+ * categories are written and put away, channels break and recover, people are flagged, merged by mistake, forgotten.  Some events come late (behind
  * later ones, with their old occurred_at), some twice, word for word.
  *
  * Everything written is valid for the catalog.  Memory is bounded: at most GENERATOR_ACTIVE conversations are
@@ -29,6 +30,7 @@ struct generator_options {
 	int64_t end;           /* the last moment, microseconds since 1970 */
 	int duplicates;        /* percent of events that come twice */
 	int late;              /* percent of those events that may come late, which do */
+	bool all_types;        /* also sla.*, which an engine writes itself; only log.* never comes */
 	bool live;             /* occurred_at is the wall clock's now, not the simulation's */
 };
 

@@ -134,6 +134,8 @@ void story_issue(struct generator *g, struct talk *k)
 			talk_begin_on(g, k, "swarm.resolved", &k->swarm_id, "user", &engineer, world_stamp(g, 1500));
 			world_end(g, false);
 		}
+		if (chance(g, 20))
+			story_errand(g, k, ERRAND_FIXED);
 		talk_begin(g, k, "conversation.deescalated", "user", &engineer, world_stamp(g, 2000));
 		line_text(w, "reason", "the fix is live");
 		world_end(g, false);
@@ -141,5 +143,7 @@ void story_issue(struct generator *g, struct talk *k)
 		talk_then(g, k, BEAT_DELIVERY, 4);
 		return;
 	}
+	if (chance(g, 15))
+		story_errand(g, k, ERRAND_ISSUE);
 	talk_then(g, k, BEAT_ISSUE, 150);
 }

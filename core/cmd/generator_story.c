@@ -36,6 +36,8 @@ void story_begin(struct generator *g, struct talk *k)
 	k->team = (uint8_t)(k->script->skill[0] == 'o' || k->script->skill[0] == 'b' ? 0 : k->script->skill[0] == 't' || k->script->skill[0] == 'a' ? 1 : 2);
 	k->agent = (uint8_t)((r >> 34) % (uint64_t)(t->agents / TEAMS) * TEAMS + k->team);
 	k->cycle = 1;
+	if (chance(g, 8))
+		story_errand(g, k, ERRAND_HOUSE);
 }
 
 static void new_customer(struct generator *g, struct talk *k)
@@ -289,6 +291,8 @@ static void on_read(struct generator *g, struct talk *k)
 		line_time(&g->lines, "at", world_stamp(g, 0));
 		world_end(g, true);
 	}
+	if (k->answered && chance(g, 6))
+		story_errand(g, k, ERRAND_DURING);
 	if (k->cycle > 1 || !text)
 		talk_then(g, k, BEAT_RESOLVE, 120);
 	else
@@ -315,6 +319,10 @@ static void on_resolve(struct generator *g, struct talk *k)
 		line_text(w, "source", "ai");
 		world_end(g, false);
 	}
+	if (chance(g, 4))
+		story_errand(g, k, ERRAND_RESOLVED);
+	if (g->options.all_types && chance(g, 2))
+		story_errand(g, k, ERRAND_IMPORTED);
 	if (k->script->flags & SCRIPT_RUDE && chance(g, 50) && !(*talk_state(k) & CUSTOMER_BLOCKED)) {
 		struct scene scene = { .tenant_id = k->tenant->id, .customer_id = k->customer_id };
 

@@ -52,6 +52,17 @@ struct talk {
 	bool answered, delivered, issue, escalated, sibling;
 };
 
+/* What happens beside the talks (generator_errands.c), and when. */
+enum occasion {
+	ERRAND_HOUSE,    /* at any time, about the tenant */
+	ERRAND_DURING,   /* a conversation is under way and has a message and an agent */
+	ERRAND_RESOLVED, /* it has been resolved */
+	ERRAND_ISSUE,    /* engineers work on its issue */
+	ERRAND_FIXED,    /* they are done */
+	ERRAND_IMPORTED, /* only with all_types */
+	OCCASIONS,
+};
+
 struct generator {
 	struct generator_options options;
 	struct generator_counts counts;
@@ -69,10 +80,12 @@ struct generator {
 	int64_t now;           /* of the beat under way */
 
 	size_t out_at;         /* lines.out is given out up to here */
+	int waiting;           /* lines written in this beat, before what it holds */
 	struct held *held;     /* a heap by the line number at which each is let go */
 	int held_count, held_cap;
 	struct buffer given;   /* a held line that is being given out */
 	int setup;             /* tenants set up so far */
+	int errand_at[OCCASIONS]; /* whose turn it is: its first step */
 };
 
 /* A chance of n in 100. */
@@ -90,11 +103,12 @@ bool world_end(struct generator *g, bool loose);
 /* generator.c: a place for a new talk that begins at `at`, or NULL when all are taken. */
 struct talk *world_open(struct generator *g, int64_t at);
 
-/* generator_setup.c, generator_story.c, generator_issue.c */
+/* generator_setup.c, generator_story.c, generator_issue.c, generator_errands.c */
 void story_setup(struct generator *g, struct tenant *t);
 void story_begin(struct generator *g, struct talk *talk);
 void story_beat(struct generator *g, struct talk *talk); /* sets talk->next and talk->beat; BEAT_GONE ends it */
 void story_escalate(struct generator *g, struct talk *talk);
 void story_issue(struct generator *g, struct talk *talk);
+void story_errand(struct generator *g, struct talk *talk, enum occasion occasion); /* the next of its kind */
 
 #endif

@@ -4,7 +4,8 @@
  * `struct memory_db` keeps committed rows by (read model, tenant, id), as deep copies that share nothing with
  * the state that made them: what a worker would find after a restart.  memory_db_fold is a worker's turn:
  * wants, load, put, fold, commit, done, with the second try when a fold needed a row that nobody foresaw.
- * memory_db_print writes every row and column in one order, so two databases are equal when their texts are.
+ * memory_db_print writes every row and column in one order, so two databases are equal when their texts are;
+ * memory_db_digest says the same in a few bytes a read model.
  *
  * `refused` counts values that PostgreSQL would not take: null in a required column, a text that is too long, a number
  * too large for its type.  With `jsonb` set, JSON is kept as jsonb keeps it (members by length, then by bytes), so
@@ -21,6 +22,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "event/envelope.h"
+#include "fold/digest.h"
 #include "fold/state.h"
 #include "projections/registry.h"
 
@@ -386,6 +388,22 @@ __attribute__((unused)) static void memory_db_print(const struct memory_db *db, 
 		}
 		free(rows);
 	}
+}
+
+/* The digest of each read model, in the group's order. */
+__attribute__((unused)) static void memory_db_digest(const struct memory_db *db, struct digest digests[GROUP_PROJECTIONS_MAX])
+{
+	struct buffer scratch = { 0 };
+
+	memset(digests, 0, sizeof(digests[0]) * GROUP_PROJECTIONS_MAX);
+	for (int i = 0; i < db->group->count; i++) {
+		const struct row *row;
+		size_t at = 0;
+
+		while ((row = map_next(&db->rows[i], &at, NULL)))
+			digest_add_row(&digests[i], row, &scratch);
+	}
+	buffer_release(&scratch);
 }
 
 /* One column of one committed row as text ("(none)" without the row); valid until the next call. */

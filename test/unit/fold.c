@@ -234,6 +234,60 @@ static void wants(void)
 	arena_release(&scratch);
 }
 
+static bool names(const struct row_keys *keys, const struct projection *p, struct uuid id)
+{
+	for (int i = 0; i < keys->count; i++)
+		if (keys->keys[i].projection == p && uuid_equal(&keys->keys[i].id, &id))
+			return true;
+	return false;
+}
+
+/* Rows that came are asked what they lead to; rows that memory let go of are asked for again. */
+static void rows_come_and_go(void)
+{
+	struct uuid c = test_id(0xc0, 1), k = test_id(0xc1, 1), u = test_id(0xa0, 1);
+	const struct event *founding[] = {
+		make("customer.created", tenant_a, k, "", "{\"identities\":[]}"),
+		make("user.created", tenant_a, u, "", "{\"email\":\"a@b.example\",\"role\":\"agent\"}"),
+		make("conversation.created", tenant_a, c, "", CREATED(CUSTOMER_1)),
+		make("conversation.assigned", tenant_a, c, "", "{\"agent_id\":\"000000a0-0000-8000-8000-000000000001\",\"assigned_by\":\"manual\"}"),
+	};
+	const struct event *tagged = make("conversation.tagged", tenant_a, c, "", TAGS);
+	struct row_keys keys = { 0 };
+	struct memory_db db;
+	struct state s;
+	struct arena scratch;
+
+	arena_init(&scratch, 4096);
+	memory_db_init(&db, fold_group("core"));
+	state_init(&s, db.group, 1);
+	memory_db_fold(&db, &s, founding, 4);
+	state_drop(&s);
+	state_wants(&s, &tagged, 1, &scratch, &keys);
+	ok(keys.count == 1 && names(&keys, &conversations, c), "first the conversation is asked for");
+	state_put(&s, &keys.keys[0], memory_db_load(&db, &keys.keys[0]));
+	keys.count = 0;
+	state_wants(&s, &tagged, 1, &scratch, &keys);
+	ok(keys.count == 3 && names(&keys, &customers, k) && names(&keys, &users, u) && names(&keys, &assignments, founding[3]->event_id),
+	   "then those it leads to");
+	state_put(&s, &keys.keys[0], memory_db_load(&db, &keys.keys[0]));
+	keys.count = 0;
+	state_wants(&s, &tagged, 1, &scratch, &keys);
+	is_int(keys.count, 2, "those that did not come are asked for again");
+	is_int(memory_db_fold(&db, &s, &tagged, 1), 0, "what is wanted is all that is needed");
+	for (unsigned i = 1; i <= 2; i++) {
+		const struct event *other = make("team.created", tenant_a, test_id(5, i), "", "{\"name\":\"x\"}");
+
+		memory_db_fold(&db, &s, &other, 1);
+	}
+	keys.count = 0;
+	state_wants(&s, &tagged, 1, &scratch, &keys);
+	ok(names(&keys, &conversations, c), "a row that two turns did not touch has gone, and is asked for again");
+	state_release(&s);
+	memory_db_release(&db);
+	arena_release(&scratch);
+}
+
 static void anomalies_tell(void)
 {
 	struct uuid c = test_id(0xc0, 1);
@@ -392,6 +446,7 @@ int main(void)
 	tenants_are_apart();
 	missed_rows();
 	wants();
+	rows_come_and_go();
 	anomalies_tell();
 	changes();
 	lists();

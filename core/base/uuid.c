@@ -1,12 +1,17 @@
 /* uuid - see uuid.h. */
 #include "base/uuid.h"
 
-/* One more than a hexadecimal digit's value, by character; 0 for what is none. */
-static const int8_t digits_of[256] = {
-	['0'] = 1,  2,	3,  4,	5,  6, 7, 8, 9, 10,
-	['a'] = 11, 12, 13, 14, 15, 16,
-	['A'] = 11, 12, 13, 14, 15, 16,
-};
+static int digit(char c)
+{
+	/* One more than the digit's value, by character; 0 for what is none. */
+	static const int8_t values[256] = {
+		['0'] = 1,  2,	3,  4,	5,  6, 7, 8, 9, 10,
+		['a'] = 11, 12, 13, 14, 15, 16,
+		['A'] = 11, 12, 13, 14, 15, 16,
+	};
+
+	return values[(uint8_t)c] - 1;
+}
 
 bool uuid_parse(const char *text, size_t len, struct uuid *out)
 {
@@ -16,7 +21,7 @@ bool uuid_parse(const char *text, size_t len, struct uuid *out)
 	if (len != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
 		return false;
 	for (int i = 0; i < 16; i++) {
-		int high = digits_of[(uint8_t)text[places[i]]] - 1, low = digits_of[(uint8_t)text[places[i] + 1]] - 1;
+		int high = digit(text[places[i]]), low = digit(text[places[i] + 1]);
 
 		all |= high | low; /* negative as soon as one is */
 		out->b[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);

@@ -59,7 +59,8 @@ void state_release(struct state *s)
 	}
 	map_release(&s->wanted);
 	free(s->missed);
-	free(s->arrived);
+	free(s->wanting.open);
+	free(s->wanting.fates);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -147,7 +148,19 @@ struct wish {
 	struct state *state;
 	struct arena *arena;
 	struct row_keys *keys;
+	struct open_event *open; /* the event at hand, which notes what it misses; or NULL */
 };
+
+/* A key's place among the keys, as a value of the map of what is wanted. */
+static void *numbered(int number)
+{
+	return (void *)((uintptr_t)number + 1);
+}
+
+static int number_of(const void *value)
+{
+	return (int)((uintptr_t)value - 1);
+}
 
 static void keys_add(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
@@ -155,46 +168,41 @@ static void keys_add(struct wish *w, int index, const struct uuid *tenant_id, co
 	void **slot = map_put(&w->state->wanted, &key);
 	struct row_keys *keys = w->keys;
 
-	if (*slot)
-		return;
-	*slot = w->state;
-	if (keys->count == keys->capacity) {
-		int capacity = keys->capacity ? keys->capacity * 2 : 256;
-		struct row_key *grown = arena_alloc(w->arena, sizeof(*grown) * (size_t)capacity);
+	if (!*slot) {
+		if (keys->count == keys->capacity) {
+			int capacity = keys->capacity ? keys->capacity * 2 : 256;
+			struct row_key *grown = arena_alloc(w->arena, sizeof(*grown) * (size_t)capacity);
 
-		if (keys->count)
-			memcpy(grown, keys->keys, sizeof(*grown) * (size_t)keys->count);
-		keys->keys = grown;
-		keys->capacity = capacity;
+			if (keys->count)
+				memcpy(grown, keys->keys, sizeof(*grown) * (size_t)keys->count);
+			keys->keys = grown;
+			keys->capacity = capacity;
+		}
+		keys->keys[keys->count++] = (struct row_key){ w->state->group->projections[index], *tenant_id, *id };
+		*slot = numbered(keys->count - 1);
 	}
-	keys->keys[keys->count++] = (struct row_key){ w->state->group->projections[index], *tenant_id, *id };
-}
-
-static void want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id);
-
-/* The rows that a row's columns lead to. */
-static void want_refs_of(struct wish *w, int index, struct row *row)
-{
-	const struct plan_rows *rows = &w->state->plan->rows[index];
-
-	if (row->looked == w->state->round || !row->exists)
-		return;
-	row->looked = w->state->round;
-	for (int i = 0; i < rows->ref_count; i++)
-		want(w, rows->refs[i].index, &row->tenant_id, (struct uuid *)(void *)((char *)row + rows->refs[i].offset));
+	if (w->open && w->open->count++ < MISSING_MOST)
+		w->open->missing[w->open->count - 1] = number_of(*slot);
 }
 
 static void want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
+	struct state *s = w->state;
+	const struct plan_rows *rows = &s->plan->rows[index];
 	struct row *row;
 
 	if (uuid_is_nil(id))
 		return;
-	row = memory_find(w->state, index, tenant_id, id);
-	if (row)
-		want_refs_of(w, index, row);
-	else
+	row = memory_find(s, index, tenant_id, id);
+	if (!row) {
 		keys_add(w, index, tenant_id, id);
+		return;
+	}
+	if (row->looked == s->round || !row->exists)
+		return;
+	row->looked = s->round;
+	for (int i = 0; i < rows->ref_count; i++)
+		want(w, rows->refs[i].index, tenant_id, (struct uuid *)(void *)((char *)row + rows->refs[i].offset));
 }
 
 static void want_text(struct wish *w, enum entity entity, const struct event *e, struct bytes raw)
@@ -279,44 +287,78 @@ static void want_event(struct wish *w, const struct event *e)
 		want_unique(w, kind, e, &fields);
 }
 
-/* The batch was looked at, and since then rows came: only what these lead to can be wanted as well. */
-static bool only_arrivals_count(const struct state *s, const struct event *const *events, int count)
+enum { FATE_OPEN, FATE_ABSENT, FATE_COME };
+
+/* Nothing that the event named has come, and nothing will. */
+static bool is_settled(const struct wanting *g, const struct open_event *o)
 {
-	if (s->asked != events || s->asked_count != count || s->awaited > 0)
-		return false;
-	for (int i = 0; i < s->arrived_count; i++) /* whose values an event would take from the row */
-		if (s->plan->rows[plan_index(s->plan, s->arrived[i]->of)].unique_count)
+	for (int i = 0; i < o->count; i++)
+		if (i == MISSING_MOST || g->fates[o->missing[i]] != FATE_ABSENT)
 			return false;
 	return true;
 }
 
-void state_wants(struct state *s, const struct event *const *events, int count, struct arena *arena,
-		 struct row_keys *keys)
+/* Looks at the batch, or in a further round at those of its events that may want more. */
+static void want_events(struct wish *w, const struct event *const *events, int count)
 {
-	struct wish w = { s, arena, keys };
-	int before = keys->count;
+	struct wanting *g = &w->state->wanting;
+	bool again = g->events == events && g->count == count;
+	int before = again ? g->open_count : count;
 
+	if (g->open_cap < count) {
+		g->open_cap = count;
+		g->open = mem_realloc(g->open, sizeof(*g->open) * (size_t)count);
+	}
+	g->events = events;
+	g->count = count;
+	g->open_count = 0;
+	for (int i = 0; i < before; i++) {
+		struct open_event o = { .at = again ? g->open[i].at : i };
+
+		if (again && is_settled(g, &g->open[i]))
+			continue;
+		w->open = &o;
+		want_event(w, events[o.at]);
+		if (o.count)
+			g->open[g->open_count++] = o;
+	}
+	w->open = NULL;
+}
+
+static void fates_begin(struct wanting *g, int keys)
+{
+	if (g->fates_cap < keys) {
+		g->fates_cap = keys;
+		g->fates = mem_realloc(g->fates, (size_t)keys);
+	}
+	if (keys)
+		memset(g->fates, FATE_OPEN, (size_t)keys);
+	g->key_count = keys;
+}
+
+/* The set of keys that are asked for already. */
+static void start_wish(struct state *s, const struct row_keys *keys)
+{
 	s->round++;
 	map_clear(&s->wanted);
 	for (int i = 0; i < keys->count; i++) {
 		const struct row_key *k = &keys->keys[i];
 		struct wanted_key key = { (uint64_t)plan_index(s->plan, k->projection), k->tenant_id, k->id };
 
-		*map_put(&s->wanted, &key) = s;
+		*map_put(&s->wanted, &key) = numbered(i);
 	}
-	if (only_arrivals_count(s, events, count)) {
-		for (int i = 0; i < s->arrived_count; i++)
-			want_refs_of(&w, plan_index(s->plan, s->arrived[i]->of), s->arrived[i]);
-	} else {
-		for (int i = 0; i < count; i++)
-			want_event(&w, events[i]);
-		for (int i = 0; i < s->missed_count; i++)
-			want(&w, plan_index(s->plan, s->missed[i].projection), &s->missed[i].tenant_id, &s->missed[i].id);
-	}
-	s->asked = events;
-	s->asked_count = count;
-	s->awaited = keys->count - before;
-	s->arrived_count = 0;
+}
+
+void state_wants(struct state *s, const struct event *const *events, int count, struct arena *arena,
+		 struct row_keys *keys)
+{
+	struct wish w = { .state = s, .arena = arena, .keys = keys };
+
+	start_wish(s, keys);
+	want_events(&w, events, count);
+	for (int i = 0; i < s->missed_count; i++)
+		want(&w, plan_index(s->plan, s->missed[i].projection), &s->missed[i].tenant_id, &s->missed[i].id);
+	fates_begin(&s->wanting, keys->count);
 }
 
 /* jsonb prints a blank after colons and commas; the folds' JSON has none. */
@@ -343,13 +385,13 @@ static struct bytes without_blanks(struct arena *arena, struct bytes json)
 	return bytes_of(out, len);
 }
 
-static void arrived(struct state *s, struct row *row)
+static void put_fate(struct state *s, int index, const struct row_key *key, bool come)
 {
-	if (s->arrived_count == s->arrived_cap) {
-		s->arrived_cap = s->arrived_cap ? s->arrived_cap * 2 : 64;
-		s->arrived = mem_realloc(s->arrived, sizeof(*s->arrived) * (size_t)s->arrived_cap);
-	}
-	s->arrived[s->arrived_count++] = row;
+	struct wanted_key wanted = { (uint64_t)index, key->tenant_id, key->id };
+	const void *number = s->wanting.events ? map_find(&s->wanted, &wanted) : NULL;
+
+	if (number && number_of(number) < s->wanting.key_count)
+		s->wanting.fates[number_of(number)] = come ? FATE_COME : FATE_ABSENT;
 }
 
 void state_put(struct state *s, const struct row_key *key, const struct row *loaded)
@@ -361,6 +403,7 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 	size_t bytes = loaded ? rows->projection->row_bytes : sizeof(struct row);
 	struct row *row;
 
+	put_fate(s, index, key, loaded != NULL);
 	if (memory_find(s, index, &key->tenant_id, &key->id))
 		return;
 	row = memcpy(arena_alloc(arena, bytes), loaded ? loaded : rows->null, bytes);
@@ -377,9 +420,6 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 	row->exists = loaded != NULL;
 	row->fresh = row->changed = false;
 	*map_put(&s->halves[s->young].rows[index], &map_key) = row;
-	s->awaited--;
-	if (loaded)
-		arrived(s, row);
 }
 
 /* ---- after a batch ---- */
@@ -393,12 +433,11 @@ static size_t half_used(const struct state *s, const struct half *half)
 	return used;
 }
 
-/* Rows may have gone, or stand elsewhere. */
+/* A batch is over: rows may go, or stand elsewhere. */
 static void forget_places(struct state *s)
 {
 	memset(s->recent, 0, sizeof(s->recent));
-	s->asked = NULL;
-	s->arrived_count = 0;
+	s->wanting.events = NULL;
 }
 
 void state_done(struct state *s)
@@ -412,12 +451,10 @@ void state_done(struct state *s)
 	s->changed_end = &s->changed;
 	s->changed_count = 0;
 	s->missed_count = 0;
-	s->asked = NULL;
-	s->arrived_count = 0;
+	forget_places(s);
 	if (half_used(s, &s->halves[s->young]) > s->half_bytes) {
 		s->young = !s->young;
 		half_clear(s, &s->halves[s->young]);
-		forget_places(s);
 	}
 }
 

@@ -80,6 +80,23 @@ struct fold_meter {
 	} projections[GROUP_PROJECTIONS_MAX]; /* in the group's order */
 };
 
+/*
+ * Between two rounds of state_wants: which events named rows that were not in memory, and what became of those rows.
+ * An event whose rows the database does not have can want nothing more; the others are looked at again.
+ */
+enum { MISSING_MOST = 3 };
+struct wanting {
+	const struct event *const *events; /* of the last round; NULL once rows may have gone */
+	int count;
+	struct open_event {
+		int at, count;
+		int missing[MISSING_MOST]; /* numbers of keys; count may be more than there is room for */
+	} *open;
+	int open_count, open_cap;
+	uint8_t *fates; /* by number of key: not put yet, absent, come */
+	int key_count, fates_cap;
+};
+
 struct state {
 	const struct group *group;
 	const struct plan *plan; /* the group's tables, made ready for folding (fold/plan.h) */
@@ -97,10 +114,7 @@ struct state {
 	struct row *recent[GROUP_PROJECTIONS_MAX]; /* found last, in the young half: an event's folds ask for the same rows */
 	struct map wanted;      /* state_wants' set of keys */
 	uint32_t round;         /* counts its calls */
-	const struct event *const *asked; /* what it looked at last; NULL once rows may have gone */
-	int asked_count, awaited; /* awaited: keys it named that were not put yet */
-	struct row **arrived;   /* rows put since that may lead to others */
-	int arrived_count, arrived_cap;
+	struct wanting wanting;
 	struct fold_meter *meter; /* NULL unless somebody measures */
 };
 

@@ -302,7 +302,7 @@ static void story_history(uint64_t seed)
 	free(events);
 }
 
-/* How many anomalies with this code. */
+/* How many anomalies with this code; NULL: with any, but for what the generator makes up about clocks that there never were. */
 static int anomalies_of(const struct memory_db *db, const char *code)
 {
 	const struct anomaly *a;
@@ -310,7 +310,7 @@ static int anomalies_of(const struct memory_db *db, const char *code)
 	int count = 0;
 
 	while ((a = map_next(&db->rows[memory_db_index(db, memory_db_projection(db, "anomalies"))], &at, NULL)))
-		count += bytes_is(a->code, code);
+		count += code ? bytes_is(a->code, code) : catalog_find(a->event_type)->entity != ENTITY_SLA_CLOCK;
 	return count;
 }
 
@@ -336,7 +336,7 @@ static void every_type_is_told(void)
 
 		fold_history(groups[g], events, count, &from_scratch, &r, &db, &out);
 		ok(out.wrong == 0, "%d events fold; nothing that PostgreSQL would refuse", count);
-		ok(count > 30000 && out.anomalies * 1000 < count, "%d anomalies: fewer than one in a thousand", out.anomalies);
+		ok(count > 30000 && anomalies_of(&db, NULL) * 1000 < count, "%d anomalies: fewer than one in a thousand", anomalies_of(&db, NULL));
 		is_int(anomalies_of(&db, "bad_payload"), 0, "no payload is refused");
 		is_int(anomalies_of(&db, "unknown_type"), 0, "no type is unknown");
 		memory_db_release(&db);

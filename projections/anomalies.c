@@ -8,12 +8,13 @@
 
 static const struct column columns[] = {
 	COLUMN(anomaly, position, INT8, .required = true, .about = "the event's position in its shard"),
-	COLUMN(anomaly, read_model, TEXT, .required = true, .about = "whose fold could not take it"),
-	COLUMN(anomaly, code, TEXT, .required = true, .about = "unknown_conversation, exists, transition, stale_write, ..."),
+	COLUMN(anomaly, read_model, TEXT, .required = true, .open = true, .about = "whose fold could not take it"),
+	COLUMN(anomaly, code, TEXT, .required = true, .open = true,
+	       .about = "unknown_conversation, exists, transition, stale_write, ..."),
 	COLUMN(anomaly, text, TEXT, .required = true, .about = "what was wrong, in words"),
 	COLUMN(anomaly, event_id, UUID, .required = true),
-	COLUMN(anomaly, event_type, TEXT, .required = true),
-	COLUMN(anomaly, entity_type, TEXT),
+	COLUMN(anomaly, event_type, TEXT, .required = true, .open = true),
+	COLUMN(anomaly, entity_type, TEXT, .open = true),
 	COLUMN(anomaly, entity_id, UUID),
 	COLUMN(anomaly, conversation_id, UUID),
 	COLUMN(anomaly, customer_id, UUID),

@@ -55,7 +55,7 @@ static const struct column columns[] = {
 	COLUMN(attachment, storage_key, TEXT, .required = true),
 	COLUMN(attachment, is_image, BOOL, .fallback = "false"),
 	COLUMN(attachment, thumbnail_url, TEXT),
-	COLUMN(attachment, dimensions, JSON, .about = "width and height in pixels"),
+	COLUMN(attachment, dimensions, JSON, .open = true, .about = "width and height in pixels"),
 	COLUMN(attachment, virus_scanned, BOOL, .fallback = "false", .about = "a scan came to a result"),
 	COLUMN(attachment, virus_scan_result, ENUM, .sql = "varchar(20)", .values = results,
 	       .about = "null: not scanned; error: to be scanned again"),

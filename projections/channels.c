@@ -47,7 +47,7 @@ static const struct column columns[] = {
 	COLUMN(channel, default_team_id, UUID),
 	COLUMN(channel, default_skills, TEXTS, .fallback = "[]"),
 	COLUMN(channel, webhook_url, TEXT),
-	COLUMN(channel, secret_ref, TEXT, .sql = "varchar(255)", .about = "where the channel's secret is kept"),
+	COLUMN(channel, secret_ref, TEXT, .sql = "varchar(255)", .withheld = true, .about = "where the channel's secret is kept"),
 	COLUMN(channel, sync_cursor, TEXT, .about = "where the next poll goes on"),
 	COLUMN(channel, last_sync_at, TIME),
 	COLUMN(channel, created_at, TIME, .required = true),

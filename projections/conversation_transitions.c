@@ -50,7 +50,7 @@ static const struct column columns[] = {
 	COLUMN(transition, cause, TEXT, .required = true, .about = "reopen, merge, created, explicit, or the event's type"),
 	COLUMN(transition, derived, BOOL, .required = true, .about = "by a fixed rule, not because somebody asked for it"),
 	COLUMN(transition, event_id, UUID, .required = true),
-	COLUMN(transition, event_type, TEXT, .required = true),
+	COLUMN(transition, event_type, TEXT, .required = true, .open = true),
 	COLUMN(transition, actor_type, ENUM, .values = values_actor_type),
 	COLUMN(transition, actor_id, UUID),
 	COLUMN(transition, position, INT8, .required = true, .about = "the event's position in its shard"),

@@ -25,19 +25,22 @@
 	COLUMN(type, first_response_time_minutes, INT4, .sql = "integer", .required = true),                                     \
 	COLUMN(type, resolution_time_minutes, INT4, .sql = "integer", .required = true),                                         \
 	COLUMN(type, update_interval_minutes, INT4, .sql = "integer", .required = true, .fallback = "720"),                      \
-	COLUMN(type, channel_overrides, JSON, .fallback = "{}", .about = "channel to {first_response, ...} in minutes"),         \
-	COLUMN(type, priority_overrides, JSON, .fallback = "{}", .about = "severity to {first_response, resolution, ...} in minutes"), \
+	COLUMN(type, channel_overrides, JSON, .fallback = "{}", .open = true,                                                    \
+	       .about = "channel to {first_response, ...} in minutes"),                                                          \
+	COLUMN(type, priority_overrides, JSON, .fallback = "{}", .open = true,                                                   \
+	       .about = "severity to {first_response, resolution, ...} in minutes"),                                             \
 	COLUMN(type, business_hours_only, BOOL, .fallback = "true"),                                                             \
-	COLUMN(type, business_hours, JSON, .fallback = policy_hours,                                                             \
+	COLUMN(type, business_hours, JSON, .fallback = policy_hours, .open = true,                                               \
 	       .about = "weekday to {start, end} or a list of them, in the policy's time zone"),                                 \
 	COLUMN(type, timezone, TEXT, .sql = "varchar(50)", .fallback = "UTC", .about = "a name of the tz database"),             \
 	COLUMN(type, is_default, BOOL, .fallback = "false", .about = "holds where no policy of the tier does")
 
 #define POLICY_MORE_COLUMNS(type)                                                                                                 \
 	COLUMN(type, next_response_time_minutes, INT4, .sql = "integer", .about = "null: not promised"),                         \
-	COLUMN(type, holidays, JSON, .fallback = "[]"),                                                                          \
+	COLUMN(type, holidays, JSON, .fallback = "[]", .open = true),                                                            \
 	COLUMN(type, pause_states, TEXTS, .about = "null: each clock's own"),                                                    \
-	COLUMN(type, warn_at, JSON, .fallback = "[0.75]", .about = "shares of the target, or seconds before the due time"),      \
+	COLUMN(type, warn_at, JSON, .fallback = "[0.75]", .open = true,                                                          \
+	       .about = "shares of the target, or seconds before the due time"),                                                 \
 	COLUMN(type, on_reopen, ENUM, .sql = "varchar(10)", .values = policy_on_reopen, .fallback = "resume"),                   \
 	COLUMN(type, first_response_by, ENUM, .sql = "varchar(10)", .values = policy_response_by, .fallback = "human",           \
 	       .about = "whose answer counts as the first response")

@@ -65,7 +65,7 @@ static const struct column columns[] = {
 	COLUMN(tenant, domain, TEXT, .sql = "varchar(255)"),
 	COLUMN(tenant, owner_id, UUID),
 	COLUMN(tenant, subscription_tier, TEXT, .sql = "varchar(50)", .required = true, .fallback = "standard"),
-	COLUMN(tenant, subscription_status, TEXT, .sql = "varchar(50)"),
+	COLUMN(tenant, subscription_status, TEXT, .sql = "varchar(50)", .open = true),
 	COLUMN(tenant, trial_ends_at, TIME),
 	COLUMN(tenant, settings, JSON, .required = true, .fallback = "{}"),
 	COLUMN(tenant, feature_flags, JSON, .required = true, .fallback = "{}"),

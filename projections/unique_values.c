@@ -21,5 +21,5 @@ static const struct fold_entry folds[] = {
 const struct projection unique_values = {
 	.schema = "core", .name = "unique_values", .version = 1,
 	.about = "Who holds an e-mail address or a slug. The id is a hash of the tenant, the column and the value.",
-	COLUMNS(unique_value, columns), FOLDS(folds),
+	COLUMNS(unique_value, columns), FOLDS(folds), .withheld = true, /* a hash tells whoever guesses right */
 };

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "store/pg_rows.h"
+#include "store/readmodel_analyst.h"
 #include "store/readmodel_check.h"
 #include "store/schema.h"
 
@@ -66,6 +67,19 @@ static int comment(PGconn *c, struct error *error, const char *what, const char 
 	return result;
 }
 
+static int comment_column(PGconn *c, struct error *error, const char *what, const struct projection *p, const struct column *column)
+{
+	struct buffer b = { 0 };
+	int result;
+
+	if (!column_is_withheld(p, column))
+		return comment(c, error, what, column->about);
+	buffer_printf(&b, "%s%swithheld from analysts", column->about ? column->about : "", column->about ? "; " : "");
+	result = comment(c, error, what, buffer_text(&b));
+	buffer_release(&b);
+	return result;
+}
+
 static int make_indexes(PGconn *c, const struct projection *p, const char *table, struct error *error)
 {
 	for (int i = 0; p->indexes && p->indexes[i]; i++) {
@@ -104,7 +118,7 @@ static int make_table(PGconn *c, const struct projection *p, const char *table, 
 	result = comment(c, error, what, p->about);
 	for (int i = 0; i < p->column_count && result == 0; i++) {
 		snprintf(what, sizeof(what), "COLUMN generations.\"%s\".\"%s\"", table, p->columns[i].name);
-		result = comment(c, error, what, p->columns[i].about);
+		result = comment_column(c, error, what, p, &p->columns[i]);
 	}
 	if (result == 0)
 		result = readmodel_runf(c, error, NULL, "SELECT verbatim.guard_table('generations.\"%s\"')", table);
@@ -135,7 +149,7 @@ static int make_view(PGconn *c, const struct projection *p, int generation, stru
 		if (p->columns[i].hidden)
 			continue;
 		snprintf(what, sizeof(what), "COLUMN \"%s\".\"%s\".\"%s\"", p->schema, p->name, p->columns[i].name);
-		result = comment(c, error, what, p->columns[i].about);
+		result = comment_column(c, error, what, p, &p->columns[i]);
 	}
 	if (result == 0)
 		result = readmodel_runf(c, error, NULL, "REVOKE ALL ON \"%s\".\"%s\" FROM PUBLIC", p->schema, p->name);
@@ -172,11 +186,15 @@ static int show_generation(PGconn *c, const struct group *g, int generation, str
 {
 	for (int i = 0; i < g->count; i++) {
 		const struct projection *p = g->projections[i];
+		char table[PG_NAME_MAX + 1];
 		bool stands = false;
 		int result = view_stands(c, p, generation, &stands, error);
 
 		if (result == 0 && !stands)
 			result = make_view(c, p, generation, error);
+		pg_table_name(p, generation, table);
+		if (result == 0)
+			result = readmodel_show_analysts(c, p, table, error);
 		if (result)
 			return result;
 	}
@@ -229,6 +247,8 @@ static int prepare_group(PGconn *c, const struct group *g, struct error *error)
 		pg_table_name(p, generation, table);
 		result = fresh ? make_table(c, p, table, error) : readmodel_check(c, p, table, error);
 		if (result == 0)
+			result = readmodel_open_table(c, p, table, error);
+		if (result == 0)
 			result = make_indexes(c, p, table, error);
 		if (result == 0 && fresh)
 			result = readmodel_runf(c, error, NULL,
@@ -257,6 +277,7 @@ static int prepare_group(PGconn *c, const struct group *g, struct error *error)
 /* One transaction as the owner of the schemas, one at a time. */
 static int begin(PGconn *c, struct error *error)
 {
+	catalog_init(); /* which says what analysts may read */
 	return readmodel_run(c, error,
 			     "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL client_min_messages = warning;"
 			     "SET LOCAL search_path = pg_catalog; SET LOCAL ROLE verbatim_owner;"

@@ -31,6 +31,11 @@
  * the same value is stored all the same, since what happened happened, with an anomaly `not_unique`
  * (core/fold/unique.h).
  *
+ * Analysts read no content and no personal data.  What that is comes from the catalog: a column is withheld from
+ * them when a field of its name, in an event that the read model folds, is marked pii, is JSON, or is a text longer
+ * than a name; and so is, to be safe, a text or JSON column of which no field speaks.  Where that is wrong, the column
+ * is marked `withheld` or `open`; a hidden column is always withheld, and a read model may be as a whole.
+ *
  * No projection names SQL values from input; the store builds its statements from these tables alone.
  */
 #ifndef VERBATIM_FOLD_PROJECTION_H
@@ -55,6 +60,8 @@ struct column {
 	bool required;             /* NOT NULL */
 	bool hidden;               /* for the folds, not for people: left out of the view over the table */
 	bool unique;               /* of TEXT: no two rows of a tenant should have the same */
+	bool withheld;             /* holds content or personal data, though no field of the catalog says so */
+	bool open;                 /* holds neither, though the catalog cannot say so */
 	int scale;                 /* of DECIMAL */
 	enum entity ref;           /* a row of this entity is loaded beside this row */
 	const struct machine *machine; /* of ENUM: this column is the row's state, `values` are the machine's states */
@@ -119,6 +126,7 @@ struct projection {
 	const struct fold_entry *folds;
 	const char *const *indexes; /* "(tenant_id, state)", "USING gin (tags)", "UNIQUE ..." not allowed; NULL-terminated or NULL */
 	int fillfactor;      /* 0: 100; less for rows that change often */
+	bool withheld;       /* the whole of it, ids too, is none of the analysts' business */
 };
 
 /* FOLDS(a_table): the table ends with { .kind = EV_UNKNOWN }. */
@@ -143,5 +151,8 @@ extern const int group_count;
 /* NULL when the group has no read model of that entity. */
 const struct projection *group_projection_of(const struct group *g, enum entity entity);
 const struct column *projection_column(const struct projection *p, const char *name);
+
+/* Whether analysts must not read it (core/fold/withheld.c). */
+bool column_is_withheld(const struct projection *p, const struct column *c);
 
 #endif

@@ -24,28 +24,40 @@ static void print_case(const char *key, const struct command *c)
 	printf("\" ;;\n");
 }
 
+struct seen {
+	const char *names[64];
+	int count;
+};
+
+static void print_values_of(const struct command *c, struct seen *seen)
+{
+	for (const struct option *o = c->options; o && o->name; o++) {
+		bool again = false;
+
+		for (int j = 0; j < seen->count; j++)
+			again = again || strcmp(seen->names[j], o->name) == 0;
+		if (o->kind != OPTION_ENUM || again || seen->count == 64)
+			continue;
+		seen->names[seen->count++] = o->name;
+		printf("\t\t--%s) COMPREPLY=($(compgen -W \"", o->name);
+		for (int v = 0; o->values[v]; v++)
+			printf("%s%s", v ? " " : "", o->values[v]);
+		printf("\" -- \"$cur\")); return ;;\n");
+	}
+}
+
 /* What an option may be given: one of its values, or a file. */
 static void print_values(void)
 {
-	const char *seen[64];
-	int count = 0;
+	struct seen seen = { .count = 0 };
 
 	for (int i = 0; commands[i]; i++) {
-		for (const struct option *o = commands[i]->options; o && o->name; o++) {
-			bool again = false;
-
-			for (int j = 0; j < count; j++)
-				again = again || strcmp(seen[j], o->name) == 0;
-			if (o->kind != OPTION_ENUM || again || count == 64)
-				continue;
-			seen[count++] = o->name;
-			printf("\t\t--%s) COMPREPLY=($(compgen -W \"", o->name);
-			for (int v = 0; o->values[v]; v++)
-				printf("%s%s", v ? " " : "", o->values[v]);
-			printf("\" -- \"$cur\")); return ;;\n");
-		}
+		print_values_of(commands[i], &seen);
+		for (const struct command *s = commands[i]->sub; s && s->name; s++)
+			print_values_of(s, &seen);
 	}
-	printf("\t\t--data) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n");
+	printf("\t\t--data) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+	       "\t\t--password-file) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n");
 }
 
 static void print_bash(void)

@@ -15,7 +15,7 @@
 
 const struct command *const commands[] = {
 	&init_command, &serve_command, &append_command, &generate_command, &demo_command, &status_command,
-	&migrate_command, &events_command, &psql_command, &version_command, &help_command, &completion_command, NULL,
+	&migrate_command, &role_command, &events_command, &psql_command, &version_command, &help_command, &completion_command, NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -384,13 +384,19 @@ static const struct fold_entry folds[] = {
 	{ .kind = EV_UNKNOWN },
 };
 
+/* Who waits for an agent, in the order of v_agent_queue (schema/read/00_views.sql), word for word: SLA due times are found by it too. */
+#define QUEUE                                                                                                        \
+	"(tenant_id, (CASE severity WHEN 'P0' THEN 1 WHEN 'P1' THEN 2 WHEN 'P2' THEN 3 ELSE 4 END),"                 \
+	" (least(first_response_due_at, resolution_due_at)))"                                                        \
+	" WHERE state IN ('open', 'awaiting_agent', 'escalated', 'reopened') AND deleted_at IS NULL"
+
 /* last_message_at moves with every message: an index on it would end HOT updates, so the queue reads it by state. */
 static const char *const indexes[] = {
 	"(tenant_id, customer_id)",
 	"(tenant_id, state, severity)",
 	"(tenant_id, assigned_agent_id) WHERE state <> 'resolved'",
 	"(tenant_id, assigned_team_id) WHERE state <> 'resolved'",
-	"(tenant_id, first_response_due_at) WHERE state IN ('open', 'awaiting_agent')",
+	QUEUE,
 	"(tenant_id, created_at DESC)",
 	"USING gin (tags)",
 	NULL,

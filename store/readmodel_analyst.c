@@ -14,6 +14,9 @@
 #include "store/pg_rows.h"
 #include "store/readmodel_check.h"
 
+/* What each row has before and behind its own columns. */
+static const char *const every_row[] = { "id", "tenant_id", "last_position" };
+
 /* The columns that analysts read, as an array literal; names are plain words. */
 static void add_names(struct buffer *b, const struct projection *p)
 {
@@ -77,9 +80,10 @@ static bool shows(const struct projection *p, const char *name)
 {
 	const struct column *column = projection_column(p, name);
 
-	if (!column)
-		return strcmp(name, "id") == 0 || strcmp(name, "tenant_id") == 0 || strcmp(name, "last_position") == 0;
-	return !column_is_withheld(p, column);
+	for (int i = 0; i < 3; i++)
+		if (strcmp(name, every_row[i]) == 0)
+			return true;
+	return column && !column_is_withheld(p, column);
 }
 
 static bool has(const PGresult *columns, const char *name)
@@ -117,13 +121,14 @@ static int make_view(PGconn *c, const struct projection *p, const char *table, s
 
 		add_column(&b, name, shows(p, name) ? NULL : PQgetvalue(old, row, 1));
 	}
-	if (PQntuples(old) == 0)
-		buffer_add_text(&b, "id, tenant_id, ");
+	for (int i = 0; i < 2; i++)
+		if (!has(old, every_row[i]))
+			add_column(&b, every_row[i], NULL);
 	for (int i = 0; i < p->column_count; i++)
 		if (!column_is_withheld(p, &p->columns[i]) && !has(old, p->columns[i].name))
 			add_column(&b, p->columns[i].name, NULL);
-	if (PQntuples(old) == 0)
-		buffer_add_text(&b, "last_position, ");
+	if (!has(old, every_row[2]))
+		add_column(&b, every_row[2], NULL);
 	PQclear(old);
 	b.len -= 2;
 	buffer_printf(&b, " FROM generations.\"%s\"; REVOKE ALL ON analyst.\"%s\" FROM PUBLIC;"

@@ -267,9 +267,7 @@ static int run_list(const struct arguments *args, struct error *error)
 
 #define AS_OPTION                                                                                                       \
 	{ .name = "as", .kind = OPTION_ENUM, .offset = offsetof(struct role_options, as), .argument = "ROLE",           \
-	  .values = role_names, .help = "reader: read models and log of its tenants; analyst: read models of its tenants, no content, " \
-					"no personal data; auditor: everything of all tenants; engine: what serve needs; admin: reads "  \
-					"everything, grants and adopts" }
+	  .values = role_names, .help = "what it may read, or loses" }
 #define TENANT_OPTION                                                                                                   \
 	{ .name = "tenant", .kind = OPTION_TEXTS, .offset = offsetof(struct role_options, tenants), .argument = "UUID", \
 	  .help = "a tenant that a reader or analyst may name" }
@@ -307,16 +305,23 @@ static const struct option list_table[] = {
 static const struct command subcommands[] = {
 	{ .name = "grant", .usage = "grant LOGIN [OPTION]...", .brief = "let a login read, and say which tenants",
 	  .help = "Gives a login of the database one of the roles, tenants that it may name, or both. It may be repeated; what is there "
-		  "stays, and only what was changed is printed. The login's session then says whose data it wants; without that, or naming a "
-		  "tenant that it was not given, it sees no rows:\n"
+		  "stays, and only what was changed is printed.\n"
+		  "\n"
+		  "  reader   read models and log of its tenants\n"
+		  "  analyst  read models of its tenants in schema analyst: no content, no personal data\n"
+		  "  auditor  log and read models of all tenants\n"
+		  "  engine   what serve needs\n"
+		  "  admin    reads everything; grants, adopts\n"
+		  "\n"
+		  "The login's session says whose data it wants; without that, or naming a tenant that it was not given, it sees no rows.\n"
 		  "\n"
 		  "  verbatim role grant ada --as reader --tenant 0199c0de-0000-7000-8000-000000000001\n"
 		  "  psql -U ada -c \"SET app.tenant_id = '0199c0de-0000-7000-8000-000000000001'\" -c 'TABLE core.v_agent_queue'\n"
 		  "  verbatim role grant grafana --as analyst --tenant 0199c0de-0000-7000-8000-000000000001 --create --password-file -\n"
 		  "\n"
-		  "A program that cannot say SET gets a tenant for good by ALTER ROLE grafana SET app.tenant_id = '...'. An analyst reads "
-		  "the views of schema analyst. Names are taken as they are, in upper or lower case. The database user needs to be a "
-		  "superuser, or a member of verbatim_admin with CREATEROLE.",
+		  "A program that cannot say SET gets a tenant for good by ALTER ROLE grafana SET app.tenant_id = '...'. Names are taken "
+		  "as they are, in upper or lower case. The database user needs to be a superuser, or a member of verbatim_admin with "
+		  "CREATEROLE.",
 	  .options = grant_table, .options_bytes = sizeof(struct role_options), .run = run_grant },
 	{ .name = "revoke", .usage = "revoke LOGIN [OPTION]...", .brief = "take it back",
 	  .help = "Takes the named tenants, or the named role (and with a reader's or analyst's role its tenants), or, with neither, "

@@ -41,7 +41,8 @@ static int look(struct pg_conn *conn, const char *name, struct login *out, struc
 {
 	struct pg_result *rows;
 	int status = db_query(conn,
-			      "SELECT r.oid IS NOT NULL, coalesce(r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, 'verbatim_owner', 'MEMBER'), false),"
+			      "SELECT r.oid IS NOT NULL,"
+			      " coalesce(r.rolsuper OR r.rolbypassrls OR pg_has_role(r.oid, 'verbatim_owner', 'MEMBER'), false),"
 			      " coalesce(pg_has_role(r.oid, 'verbatim_reader', 'MEMBER'), false),"
 			      " coalesce(pg_has_role(r.oid, 'verbatim_analyst', 'MEMBER'), false),"
 			      " EXISTS (SELECT FROM verbatim.role_tenants t WHERE t.role_name = n)"

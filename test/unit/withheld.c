@@ -110,7 +110,8 @@ static const struct column columns[] = {
 	{ .name = "unheard_of_list", .kind = COLUMN_TEXTS }, { .name = "unheard_of_address", .kind = COLUMN_INET },
 	{ .name = "unheard_of_number", .kind = COLUMN_INT8 }, { .name = "unheard_of_open", .kind = COLUMN_TEXT, .open = true },
 	{ .name = "number_withheld", .kind = COLUMN_INT8, .withheld = true }, { .name = "content", .kind = COLUMN_TEXT },
-	{ .name = "reason", .kind = COLUMN_TEXT }, { .name = "code", .kind = COLUMN_TEXT }, { .name = "open_hidden", .kind = COLUMN_INT8, .hidden = true },
+	{ .name = "reason", .kind = COLUMN_TEXT }, { .name = "code", .kind = COLUMN_TEXT },
+	{ .name = "open_hidden", .kind = COLUMN_INT8, .hidden = true },
 	{ .name = "display_name", .kind = COLUMN_TEXT },
 };
 static const bool want[] = { true, true, true, true, false, false, true, true, true, false, true, true };

@@ -122,6 +122,10 @@ for user in ("the_admin", "the_auditor", "ada"):
 same(as_user("the_auditor", "list")[0], 0, "an auditor may list")
 same(as_user("ada", "list")[0], 77, "a reader may not")
 
+told = subprocess.run([BINARY, "role", "grant", "crowd", "--tenant", A.tenant, "--data", engine.data], env=dict(engine.env, VERBATIM_LOG="info"),
+                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
+ok("'crowd': grant tenant " + A.tenant in told, "the diary tells of it")
+role("revoke", "crowd", "--tenant", A.tenant)
 same(role("revoke", "crowd", "--as", "reader"), [{"change": "revoke", "role": "crowd", "as": "reader"},
                                                  {"change": "revoke", "role": "crowd", "tenant_id": B.tenant}], "with the role go its tenants")
 same(role("revoke", "crowd"), [], "once more: nothing to do")
@@ -141,10 +145,12 @@ def fill():
             "select c.oid::regclass, a.attname, t.typname from pg_class c join pg_attribute a on a.attrelid = c.oid join pg_type t on t.oid = a.atttypid"
             " where c.relnamespace = 'generations'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped order by 1, attnum"):
         tables.setdefault(table, []).append((column, kind))
+    rows = []
     for table, columns in tables.items():
         for m in (A, B):
             text = ["'%s'" % m.tenant if c == "tenant_id" else "null" if c == "deleted_at" else values[k] for c, k in columns]
-            engine.sql("insert into %s (%s) values (%s)" % (table, ", ".join('"%s"' % c for c, _ in columns), ", ".join(text)))
+            rows.append("insert into %s (%s) values (%s)" % (table, ", ".join('"%s"' % c for c, _ in columns), ", ".join(text)))
+    engine.sql("; ".join(rows))
     return sorted(tables)
 
 
@@ -179,11 +185,11 @@ def seen_by(user, tenant, names, having):
     return result
 
 
-def walk(user, kind):
+def walk(user, kind, tenants=(A.tenant, B.tenant, *STRANGERS)):
     """What is wrong, as texts: a bound login that sees another tenant, or anything when it names nobody it may name."""
     wrong, having = [], relations()
     names = list(having)
-    for tenant in [A.tenant, B.tenant] + STRANGERS:
+    for tenant in tenants:
         want = {A.tenant} if tenant == A.tenant else set()
         for n, got in seen_by(user, tenant, names, having).items():
             if got is None:
@@ -278,9 +284,8 @@ free = engine.sql("select c.oid::regclass, attname, case when typname = 'jsonb' 
                   " and typname in ('text', 'varchar', 'jsonb', '_text') and (atttypmod < 0 or atttypmod > %d + 4)"
                   " and not has_column_privilege('verbatim_analyst', c.oid, attname, 'select')" % len(MARKER))
 ok(len(free) >= 60, "%d columns hold what analysts do not read" % len(free))
-for table, column, kind in free:
-    value = {"jsonb": "'{\"x\": \"%s\"}'", "list": "'{%s}'", "text": "'%s'"}[kind] % MARKER
-    engine.sql("update %s set \"%s\" = %s" % (table, column, value))
+values = {"jsonb": "'{\"x\": \"%s\"}'" % MARKER, "list": "'{%s}'" % MARKER, "text": "'%s'" % MARKER}
+engine.sql("; ".join("update %s set \"%s\" = %s" % (table, column, values[kind]) for table, column, kind in free))
 same([n for n, a in zip(analysts, ask("ann", A.tenant, ["select row_to_json(x) from %s x" % n for n in analysts])) if MARKER in a or "ERROR" in a or not a], [],
      "no view of theirs shows any of it, and each shows a row")
 columns = engine.sql("select n.nspname || '.' || quote_ident(relname), quote_ident(attname) from pg_attribute a join pg_class c on c.oid = attrelid"
@@ -308,7 +313,7 @@ same(engine.sql("select tablename, attname from pg_stats where schemaname = 'gen
 
 def forgets(name, make, words, user="ada", kind="reader"):
     engine.sql(make)
-    found = walk(user, kind)
+    found = walk(user, kind, (A.tenant, B.tenant, None))
     ok(any(name in w and words in w for w in found), "found: %s (%s)" % (name, words))
     same([w for w in found if name not in w], [], "and nothing else")
     engine.sql("drop %s %s" % ("view" if " view " in make else "table", name))

@@ -6,7 +6,7 @@
 #include "store/pg_rows.h"
 #include "store/pg_session.h"
 
-/* ---- head ---- */
+/* ---- head: with `compare`, query 1 looks at the checkpoints ---- */
 
 static void on_head(struct pg_session *s, int query, const PGresult *r)
 {
@@ -14,6 +14,10 @@ static void on_head(struct pg_session *s, int query, const PGresult *r)
 
 	if (PQntuples(r) != 1) {
 		pg_wrong(s, E_DATABASE, "the log has lost its identity");
+		return;
+	}
+	if (query == 1) {
+		h->diverged = PQgetisnull(r, 0, 0) ? 0 : pg_int(r, 0, 0);
 		return;
 	}
 	h->epoch = (int32_t)pg_int(r, 0, 0);
@@ -29,11 +33,16 @@ void pg_head(struct store *store, struct store_head *r)
 {
 	struct pg_session *s = pg_of(store);
 
+	r->diverged = 0;
 	if (!pg_begin(s, &r->request, on_head, pg_finish))
 		return;
 	pg_param_int2(&s->params, r->shard);
 	pg_param_int8(&s->params, r->known);
 	pg_run(s, PG_HEAD);
+	if (r->compare) {
+		pg_param_int2(&s->params, r->shard);
+		pg_run(s, PG_COMPARE);
+	}
 	pg_round(s, 0);
 }
 

@@ -116,6 +116,7 @@ struct store_head {
 	struct store_request request;
 	int16_t shard;
 	int64_t known;       /* the last position the caller vouches for; 0: none */
+	bool compare;        /* with what the read models have seen of this shard, as one snapshot shows both */
 	struct arena *arena;
 
 	int32_t epoch;
@@ -125,6 +126,11 @@ struct store_head {
 	uint8_t known_root[LEAF_BYTES]; /* of the batch that ends at `known`; zero when there is no such batch */
 	bool known_found;
 	int64_t first_month; /* start of the oldest month in which the shard has events, or TIME_NONE */
+	/*
+	 * With `compare`: the furthest checkpoint of this epoch (of any group and generation) that the log does not bear
+	 * out, because it ends before it or holds another leaf there; 0: none.  Older epochs' were given up by adoption.
+	 */
+	int64_t diverged;
 };
 
 /* The open tiles of the tree at a size (merkle_load); hashes stand in the arena. */

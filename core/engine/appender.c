@@ -191,6 +191,7 @@ static void connect_take(struct appender *a)
 	}
 	if (c->epoch > a->log->epoch)
 		a->log->epoch = c->epoch;
+	a->compared = false;
 	a->state = APPENDER_LEARNING;
 }
 
@@ -200,6 +201,7 @@ static void head_send(struct appender *a)
 	memset(&a->call.head, 0, sizeof(a->call.head));
 	a->call.head.shard = a->shard;
 	a->call.head.known = a->vouched;
+	a->call.head.compare = !a->compared;
 	a->call.head.arena = &a->call_arena;
 	ask(a);
 	a->store->ops->head(a->store, &a->call.head);
@@ -231,6 +233,7 @@ static void forget_tree(struct appender *a)
 static void head_take(struct appender *a)
 {
 	const struct store_head *h = &a->call.head;
+	char text[200];
 
 	if (take_failed(a))
 		return;
@@ -245,6 +248,13 @@ static void head_take(struct appender *a)
 		     "an acknowledged commit is missing from the log; restore it, or adopt the log with verbatim init --adopt");
 		return;
 	}
+	if (h->diverged) {
+		snprintf(text, sizeof(text), "the read models have seen position %lld of a log that is not this one: its end is missing; "
+			 "restore it, or adopt the log with verbatim init --adopt", (long long)h->diverged);
+		stop(a, E_LOG_DIVERGED, text);
+		return;
+	}
+	a->compared = true;
 	if (h->position && h->recorded_at > a->env->wall(a->env) + 5 * TIME_SECOND) {
 		a->refuse_code = E_CLOCK;
 		error_set(&a->trouble, E_CLOCK, "the log's head lies in the future of this engine's clock");

@@ -28,7 +28,8 @@
  *
  * Diverged.  The appender remembers the last position and root it has seen committed.  When the log's head lies
  * before it, or another root stands there, it stops: continuing would hide that acknowledged events are gone.
- * It goes on answering log_diverged, and looks again now and then: an adoption (a greater epoch), or the missing
+ * What an engine before it has seen it learns from the read models: each new session's first look compares the log
+ * with their checkpoints, and one that the log does not bear out stops the shard as well.  It goes on answering log_diverged, and looks again now and then: an adoption (a greater epoch), or the missing
  * part put back, is the way on.
  */
 #ifndef VERBATIM_ENGINE_APPENDER_H
@@ -87,6 +88,7 @@ struct appender {
 	int64_t vouched;       /* last position seen committed by us, and its root: what must never vanish */
 	uint8_t vouched_root[LEAF_BYTES];
 	int32_t vouched_epoch; /* in which it was seen: a greater one has given it up, by name */
+	bool compared;         /* this session has found the log to bear out the read models' checkpoints */
 	int look;              /* batches for which duplicates are looked for first */
 	int alone;             /* requests that go one by one: a batch with them was refused for an unknown reason */
 	int refuse_code;       /* while not 0, new requests are answered with it at once */

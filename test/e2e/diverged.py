@@ -13,10 +13,15 @@ server = Server()
 engine = Engine(db=server.conninfo)
 
 
+probes = {}
+
+
 def code(shard_of):
     """What an append to this tenant's shard is answered with."""
     try:
-        client.append([shard_of.customer()])
+        e = shard_of.customer()
+        client.append([e])
+        probes[e["event_id"]] = e
         return "stored"
     except RpcError as error:
         return (error.code, error.kind)
@@ -111,11 +116,19 @@ engine.settle()
 shard = next(int(r[0]) for r in engine.sql("select shard from verbatim.log_batch where shard > 0 group by 1 having count(*) > 3 order by 1"))
 same(engine.stop(), 0, "the engine stops")
 leaf = engine.one("select tableoid::regclass from verbatim.event_log limit 1")
-engine.sql("create table public.cut_batch as select * from verbatim.log_batch where shard = {0} order by first_position desc limit 2;"
-           " create table public.cut_log as select * from verbatim.event_log where shard = {0} and position >= (select min(first_position) from public.cut_batch);"
-           " alter table {1} disable trigger append_only; alter table verbatim.log_batch disable trigger append_only;"
-           " delete from {1} where shard = {0} and position >= (select min(first_position) from public.cut_batch);"
-           " delete from verbatim.log_batch where shard = {0} and first_position >= (select min(first_position) from public.cut_batch)".format(shard, leaf))
+
+
+def cut():
+    """Takes the last two batches off the shard's log, as only a superuser can, and keeps them."""
+    engine.sql("drop table if exists public.cut_batch, public.cut_log;"
+               " create table public.cut_batch as select * from verbatim.log_batch where shard = {0} order by first_position desc limit 2;"
+               " create table public.cut_log as select * from verbatim.event_log where shard = {0} and position >= (select min(first_position) from public.cut_batch);"
+               " alter table {1} disable trigger append_only; alter table verbatim.log_batch disable trigger append_only;"
+               " delete from {1} where shard = {0} and position >= (select min(first_position) from public.cut_batch);"
+               " delete from verbatim.log_batch where shard = {0} and first_position >= (select min(first_position) from public.cut_batch)".format(shard, leaf))
+
+
+cut()
 engine.start()
 client = engine.client(timeout=60)
 
@@ -132,8 +145,16 @@ try:
 except RpcError as error:
     same(error.code, "worker_stopped", "who waits for it is told at once")
 same(len({g["shard"] for g in client.call("status")["groups"] if g["state"] == "stopped"}), 1, "the other shards go on")
+end = engine.one("select max(last_position) from verbatim.log_batch where shard = %d" % shard)
+for _ in range(3):
+    same(code(makers[shard]), ("log_diverged", "fatal"), "an append to the shard is refused, though this engine never saw what is gone")
+told = next(s for s in client.call("status")["shard_list"] if s["shard"] == shard)
+ok(told["state"] == "stopped" and "init --adopt" in told["error"], "status says why: " + told["error"])
+same(code(makers[next(s for s in makers if s != shard)]), "stored", "the other shards take events")
+same(engine.one("select max(last_position) from verbatim.log_batch where shard = %d" % shard), end, "nothing was written over the gap")
 engine.sql("insert into verbatim.event_log select * from public.cut_log; insert into verbatim.log_batch select * from public.cut_batch")
 ok(wait_until(lambda: not group_state(), 60), "with the rows put back it goes on by itself")
+ok(wait_until(lambda: client.call("status")["ready"], 60), "and takes appends")
 same(engine.stop(), 0, "the engine stops")
 
 # ---- a leaf changed behind everybody's back ----
@@ -146,6 +167,23 @@ ok(wait_until(lambda: code(makers.get(shard) or Maker()) == ("log_diverged", "fa
 engine.sql("update {1} e set leaf_hash = verbatim.leaf_hash(e) where shard = {0} and position = (select max(last_position) from verbatim.log_batch where shard = {0})"
            .format(shard, leaf))
 ok(wait_until(lambda: client.call("status")["ready"], 60), "mended, it goes on by itself")
+more.events.update(probes)
 check(engine, kept, lost, resent, more)
+
+# ---- rows cut out once more, and given up by name ----
+
+same(engine.stop(), 0, "the engine stops")
+cut()
+engine.start()
+client = engine.client(timeout=60)
+same(code(makers[shard]), ("log_diverged", "fatal"), "the shard refuses")
+same(engine.run("init", "--db", server.conninfo, "--adopt", "--who", "Ada", "--why", "rows were cut out").returncode, 0, "the log is adopted")
+ok(wait_until(lambda: code(makers[shard]) == "stored", 30), "the running engine takes events for the shard")
+check_log(engine)
+ok(wait_until(lambda: group_state() and "rebuild" in group_state()[0]["error"], 30), "its read models wait for their rebuild")
+same(engine.stop(), 0, "the engine stops")
+engine.start()
+client = engine.client(timeout=60)
+same(code(makers[shard]), "stored", "an engine that starts now does not ask again for what was given up")
 same(engine.stop(), 0, "an orderly end")
 done()

@@ -160,6 +160,7 @@ static void test_rows(struct writer *w)
 	struct row_key keys[4];
 	struct store_load l = { .keys = keys, .count = 4, .arena = &arena };
 	struct store_project p;
+	struct store_head head = { .shard = w->shard, .arena = &arena };
 	struct uuid stranger;
 
 	is_int(ASK(store, checkpoint, &c), 0, "checkpoint");
@@ -243,12 +244,24 @@ static void test_rows(struct writer *w)
 
 	is_int(ASK(store, checkpoint, &c), 0, "checkpoint");
 	ok(c.position == 15 && !c.diverged, "where the last batch ended");
+	head.compare = true;
+	is_int(ASK(store, head, &head), 0, "head, compared with the read models");
+	is_int(head.diverged, 0, "which the log bears out");
+	head.compare = false;
 	ok(memcmp(c.leaf, w->events[14]->leaf_hash, LEAF_BYTES) == 0, "with its leaf");
 	p = project_of(w, 1, 15, 16);
 	p.leaf[0] ^= 1;
 	is_int(ASK(store, project, &p), 0, "a checkpoint with a leaf that the log does not have");
 	is_int(ASK(store, checkpoint, &c), 0, "checkpoint");
 	ok(c.diverged, "has diverged");
+	is_int(ASK(store, head, &head), 0, "head");
+	is_int(head.diverged, 0, "does not look for that unasked");
+	head.compare = true;
+	is_int(ASK(store, head, &head), 0, "head, compared with the read models");
+	is_int(head.diverged, 16, "names the checkpoint");
+	sql_run("SELECT verbatim.adopt('somebody', 'a test')");
+	is_int(ASK(store, head, &head), 0, "once the log is adopted");
+	is_int(head.diverged, 0, "it is given up");
 	is_int(sql_int("SELECT count(*) FROM cache.things"), 3, "three things in the view");
 }
 

@@ -240,6 +240,14 @@ static void go_late(struct world *w, const struct store_append *c)
 	world_after(w, 1000 + (int64_t)random_below(&w->random, 3000000), late_ends, late);
 }
 
+/* Whether the log bears out what the read models have seen of the shard. */
+static bool is_borne_out(const struct world_shard *s)
+{
+	return s->checkpoint == 0 ||
+	       (s->checkpoint <= s->count &&
+		memcmp(s->events[s->checkpoint - 1].event.leaf_hash, s->checkpoint_leaf, LEAF_BYTES) == 0);
+}
+
 static void head_now(struct world *w, struct store_head *c)
 {
 	struct world_shard *s = &w->shards[c->shard];
@@ -257,6 +265,8 @@ static void head_now(struct world *w, struct store_head *c)
 			memcpy(c->known_root, s->batches[i].root, LEAF_BYTES);
 		}
 	c->first_month = b ? time_month_start(s->batches[0].recorded_at) : TIME_NONE;
+	if (c->compare && s->checkpoint_epoch >= w->epoch && !is_borne_out(s) && w->mutation != MUTATION_BLIND_HEAD)
+		c->diverged = s->checkpoint;
 }
 
 static void tree_now(struct world *w, struct store_tree *c)
@@ -318,6 +328,7 @@ static int project_now(struct world *w, struct store_project *c)
 		if (r->fresh && world_row(w, r->of, &r->tenant_id, &r->id))
 			return E_ROW_REFUSED; /* the table's key */
 	s->checkpoint = c->new_position;
+	s->checkpoint_epoch = c->epoch;
 	memcpy(s->checkpoint_leaf, c->leaf, LEAF_BYTES);
 	if (w->mutation == MUTATION_EARLY_CHECKPOINT && world_chance(w, 50))
 		return 0;
@@ -395,6 +406,7 @@ static int effect(struct fake *f)
 		c->generation = 1;
 		c->position = w->shards[c->shard].checkpoint;
 		memcpy(c->leaf, w->shards[c->shard].checkpoint_leaf, LEAF_BYTES);
+		c->diverged = !is_borne_out(&w->shards[c->shard]);
 		return 0;
 	}
 	case CALL_LOAD:

@@ -7,6 +7,9 @@
  * start again; their clocks differ.  Then the faults end, everything settles, and the clients' history is held
  * against the log, and the rows against a fold of the log.
  *
+ * In some histories a hand then cuts the end off one shard's log while no engine is up: whoever starts must refuse
+ * to go on in that shard until it is put back.
+ *
  * The mutations put known faults into the store on purpose: the same checks must then fail, or they prove nothing.
  *
  *     simulate [--seeds N] [--from SEED] [--mutation NAME] [--verbose]
@@ -75,11 +78,15 @@ struct simulation {
 	struct uuid customer;
 	int64_t known_position[TENANTS][CONVERSATIONS]; /* what clients have seen, for expect */
 	bool ending;
+	int cut_shard;          /* whose end is or was missing; -1: none */
+	int diverged;           /* requests that were refused for it */
 	int events_made;
 	const char *failure;
 	char detail[256];
 	int crashes;
 };
+
+static int refused_for_cut; /* in all histories */
 
 static const struct worker_limits worker_limits = { 50, 1 << 16, 20000, 3000, 20, 100 };
 static const struct batch_limits batch_limits = { 8, 1 << 16, 0 };
@@ -292,6 +299,10 @@ static void record(struct client *c, struct sent *x, const struct request *r)
 	struct simulation *s = c->sim;
 	int64_t fresh = r->first;
 
+	if (r->status == E_LOG_DIVERGED && r->shard == s->cut_shard) { /* it asks again until the end is back */
+		s->diverged++;
+		return;
+	}
 	if (r->status) {
 		switch (error_get(r->status)->class) {
 		case CLASS_RETRY:
@@ -604,12 +615,53 @@ static void faults_end(void *data)
 	((struct simulation *)data)->world.faults = false;
 }
 
+static void run_until_settled(struct simulation *s)
+{
+	struct world *w = &s->world;
+
+	while (w->steps < STEPS_MOST && !s->failure && (w->faults || !settled(s)))
+		if (!world_step(w))
+			break;
+	if (w->steps >= STEPS_MOST)
+		failed(s, "stuck", "not settled after %d steps", STEPS_MOST);
+}
+
+/* The end of a shard's log is cut off under engines that are down; they start, clients send, the end is put back. */
+static void cut_and_mend(struct simulation *s)
+{
+	struct world *w = &s->world;
+	struct world_shard *shard;
+	int64_t until, before;
+
+	s->cut_shard = event_shard(&s->tenants[0], WORLD_SHARDS);
+	shard = &w->shards[s->cut_shard];
+	if (!shard->count)
+		return;
+	for (int i = 0; i < ENGINES; i++)
+		engine_down(&s->engines[i]);
+	world_cut(shard);
+	before = shard->count;
+	for (int i = 0; i < CLIENTS; i++) {
+		s->clients[i].left = 3;
+		world_after(w, 1000, client_next, &s->clients[i]);
+	}
+	until = w->now + 20 * TIME_SECOND;
+	while (w->now < until && !s->failure && shard->count == before)
+		if (!world_step(w))
+			break;
+	if (!world_mend(shard))
+		failed(s, "gap", "something was written to shard %d over the place of what was cut off", s->cut_shard);
+	run_until_settled(s); /* a stopped appender looks again by itself */
+}
+
 /* One history.  NULL when all held, else what did not. */
 static bool history(uint64_t seed, int mutation, bool verbose)
 {
 	struct simulation *s = mem_zalloc(sizeof(*s));
 	struct world *w = &s->world;
 	bool pass;
+
+	s->cut_shard = -1;
 
 	world_init(w, seed);
 	w->mutation = mutation;
@@ -636,11 +688,10 @@ static bool history(uint64_t seed, int mutation, bool verbose)
 	}
 	world_after(w, 2000000, crash_some, s);
 	world_after(w, 10 * TIME_SECOND + (int64_t)random_below(&w->random, 20 * TIME_SECOND), faults_end, s);
-	while (w->steps < STEPS_MOST && !s->failure && (w->faults || !settled(s)))
-		if (!world_step(w))
-			break;
-	if (w->steps >= STEPS_MOST)
-		failed(s, "stuck", "not settled after %d steps", STEPS_MOST);
+	run_until_settled(s);
+	if (!s->failure && seed % 3 == 0)
+		cut_and_mend(s);
+	refused_for_cut += s->diverged;
 	if (!s->failure)
 		check_log(s);
 	if (!s->failure)
@@ -679,6 +730,7 @@ int main(int argc, char **argv)
 		[MUTATION_NO_PROJECT_FENCE] = { "no-project-fence", "projection does not compare the old position" },
 		[MUTATION_SKIP_READ] = { "skip-read", "reading the log leaves out an event" },
 		[MUTATION_IGNORE_EXPECT] = { "ignore-expect", "append does not judge expectations" },
+		[MUTATION_BLIND_HEAD] = { "blind-head", "head does not compare the read models' checkpoints" },
 	};
 	static const struct option longs[] = { { "seeds", 1, 0, 's' }, { "from", 1, 0, 'f' }, { "mutation", 1, 0, 'm' },
 					       { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 } };
@@ -712,6 +764,7 @@ int main(int argc, char **argv)
 	}
 	ok(passed == seeds, "%d histories from seed %llu: acknowledged is in the log, once, in order; rows are its fold", seeds,
 	   (unsigned long long)from);
+	ok(refused_for_cut > 0 || seeds < 30, "requests to a shard whose end was cut off are refused until it is back");
 	for (int m = 1; m < MUTATION_COUNT; m++) {
 		int caught = 0;
 

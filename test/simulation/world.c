@@ -22,6 +22,8 @@ void world_init(struct world *w, uint64_t seed)
 void world_release(struct world *w)
 {
 	for (int s = 0; s <= WORLD_SHARDS; s++) {
+		if (w->shards[s].cut)
+			world_mend(&w->shards[s]);
 		for (int64_t i = 0; i < w->shards[s].count; i++)
 			free(w->shards[s].events[i].memory);
 		free(w->shards[s].events);
@@ -104,6 +106,36 @@ bool world_step(struct world *w)
 bool world_chance(struct world *w, int in_thousand)
 {
 	return (int)random_below(&w->random, 1000) < in_thousand;
+}
+
+static int64_t cut_count(const struct world_shard *s)
+{
+	return s->cut_batch.last - s->cut_batch.first + 1;
+}
+
+void world_cut(struct world_shard *s)
+{
+	s->cut_batch = s->batches[--s->batch_count];
+	s->count -= cut_count(s);
+	s->cut = mem_alloc((size_t)cut_count(s) * sizeof(*s->cut));
+	memcpy(s->cut, s->events + s->count, (size_t)cut_count(s) * sizeof(*s->cut));
+}
+
+bool world_mend(struct world_shard *s)
+{
+	bool free_place = s->count + 1 == s->cut_batch.first;
+
+	for (int64_t i = 0; i < cut_count(s); i++) {
+		if (free_place)
+			s->events[s->count++] = s->cut[i];
+		else
+			free(s->cut[i].memory);
+	}
+	if (free_place)
+		s->batches[s->batch_count++] = s->cut_batch;
+	free(s->cut);
+	s->cut = NULL;
+	return free_place;
 }
 
 /* ---- timers ---- */

@@ -45,11 +45,15 @@ struct world_shard {
 	struct world_batch *batches;
 	int batch_count, batch_capacity;
 	int64_t checkpoint;         /* of the one group */
+	int32_t checkpoint_epoch;
 	uint8_t checkpoint_leaf[LEAF_BYTES];
 	struct uuid lease_owner;
 	int64_t lease_end;
 	/* A lost session's backend that has not committed yet: it holds the fence until it ends. */
 	struct world_late *late;
+	/* What a hand has cut off the end of the log, until it is put back; NULL: nothing. */
+	struct world_event *cut;
+	struct world_batch cut_batch;
 };
 
 struct world {
@@ -78,6 +82,7 @@ enum mutation {
 	MUTATION_NO_PROJECT_FENCE,  /* project does not compare the old position */
 	MUTATION_SKIP_READ,         /* read leaves out an event now and then */
 	MUTATION_IGNORE_EXPECT,     /* append does not judge expectations */
+	MUTATION_BLIND_HEAD,        /* head does not compare the checkpoints */
 	MUTATION_COUNT,
 };
 
@@ -94,6 +99,10 @@ void world_forget(struct world *w, const void *data);
 bool world_step(struct world *w);
 
 bool world_chance(struct world *w, int in_thousand);
+
+/* Cuts the last batch off a shard's log, by hand; and puts it back.  False when something else has been written there. */
+void world_cut(struct world_shard *s);
+bool world_mend(struct world_shard *s);
 
 /* An env whose clock is the world's plus `skew`. */
 struct world_env {

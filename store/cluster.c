@@ -674,6 +674,11 @@ int cluster_revive(struct cluster *c, struct error *error)
 
 	if (lock < 0)
 		return lock;
+	/* One that lives and does not answer hangs or recovers: asking it would only make us hang as well. */
+	if (!is_gone(c) && socket_dir_is_ours(c, c->socket_dir)) {
+		close(lock);
+		return 0;
+	}
 	if (is_gone(c))
 		log_warn("cluster", "the database server has died; starting it again");
 	status = ensure_running(c, true, error);

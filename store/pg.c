@@ -83,7 +83,7 @@ static void pg_close(struct store *store, void (*closed)(void *data), void *data
 	uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
-struct store_factory *pg_factory_new(uv_loop_t *loop, const char *conninfo, const char *role)
+struct store_factory *pg_factory_new(uv_loop_t *loop, const char *conninfo, const char *role, int answer_ms)
 {
 	struct pg_factory *f = mem_zalloc(sizeof(*f));
 
@@ -91,6 +91,7 @@ struct store_factory *pg_factory_new(uv_loop_t *loop, const char *conninfo, cons
 	f->loop = loop;
 	f->conninfo = mem_strdup(conninfo ? conninfo : "");
 	f->role = role ? mem_strdup(role) : NULL;
+	f->answer_ms = answer_ms;
 	return &f->factory;
 }
 

@@ -52,7 +52,7 @@ static void set_up(struct pg_session *s)
 	pg_param_text(&s->params, s->factory->role ? s->factory->role : "");
 	pg_run(s, PG_ROLE);
 	pg_run(s, PG_IDENTITY);
-	pg_round(s, PG_CONNECT_MS);
+	pg_round(s, 0);
 }
 
 /* The first line of what libpq has to say. */
@@ -119,6 +119,6 @@ void pg_connect(struct store *store, struct store_connect *r)
 		cannot_connect(s);
 		return;
 	}
-	pg_arm(s, PG_CONNECT_MS);
+	pg_arm(s, s->factory->answer_ms);
 	pg_watch(s, UV_WRITABLE);
 }

@@ -176,13 +176,21 @@ static void on_timer(uv_timer_t *timer)
 		pg_finish(s);
 		return;
 	}
-	if (s->request)
-		pg_lost(s, s->state == PG_CONNECTING ? "the server cannot be reached in time" :
-						       "the server did not answer in time");
+	if (!s->request)
+		return;
+	if (!s->last_look) {
+		s->last_look = true;
+		uv_timer_start(&s->timer, on_timer, PG_LAST_LOOK_MS, 0);
+		return;
+	}
+	pg_lost(s, "the database has not answered for %g s%s", s->patience_ms / 1000.0,
+		s->state == PG_CONNECTING ? ", nor can be reached" : "");
 }
 
 void pg_arm(struct pg_session *s, int ms)
 {
+	s->patience_ms = ms;
+	s->last_look = false;
 	uv_timer_start(&s->timer, on_timer, (uint64_t)ms, 0);
 }
 
@@ -331,5 +339,5 @@ void pg_round(struct pg_session *s, int ms)
 		return;
 	}
 	pg_watch(s, UV_READABLE | (unsent ? UV_WRITABLE : 0));
-	pg_arm(s, ms ? ms : PG_REQUEST_MS);
+	pg_arm(s, ms ? ms : s->factory->answer_ms);
 }

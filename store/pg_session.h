@@ -12,8 +12,10 @@
  *
  * `done` is called last of all, from the loop, never inside a call: what fails at once is put off to the next turn.
  *
- * A server that keeps silent for REQUEST_MS is given up like a lost connection.  PQconnectStart asks the
- * resolver in the calling thread; sockets of a directory and numeric addresses need none.
+ * A server that keeps silent for the factory's answer_ms is given up like a lost connection: it hangs, or the
+ * network swallows what is sent, and no error would ever come.  A loop that was asleep itself (a stopped process)
+ * first looks at what has arrived meanwhile.  PQconnectStart asks the resolver in the calling thread; sockets of a
+ * directory and numeric addresses need none.
  */
 #ifndef VERBATIM_STORE_PG_SESSION_H
 #define VERBATIM_STORE_PG_SESSION_H
@@ -24,13 +26,14 @@
 #include "store/pg.h"
 #include "store/pg_codec.h"
 
-enum { PG_CONNECT_MS = 10000, PG_REQUEST_MS = 60000, PG_LONG_MS = 900000 };
+enum { PG_LAST_LOOK_MS = 50, PG_LONG_MS = 900000 };
 
 struct pg_factory {
 	struct store_factory factory;
 	uv_loop_t *loop;
 	char *conninfo;
 	char *role;
+	int answer_ms;
 	int sessions;
 };
 
@@ -70,6 +73,8 @@ struct pg_session {
 	PGconn *conn;
 	struct pg_poll *poll; /* NULL while there is no socket */
 	uv_timer_t timer;     /* the request's deadline, or 0: an answer that was put off */
+	int patience_ms;      /* how long the answer under way may take */
+	bool last_look;       /* the deadline is over; what has arrived is looked at before the session is given up */
 	bool put_off;
 	bool closing;
 	void (*closed)(void *data);
@@ -110,7 +115,7 @@ static inline void pg_run(struct pg_session *s, enum pg_statement_id id)
 	pg_query(s, &s->statements[id]);
 }
 
-/* Sends the round.  `ms`: how long its answer may take, 0: PG_REQUEST_MS. */
+/* Sends the round.  `ms`: how long its answer may take, 0: the factory's answer_ms. */
 void pg_round(struct pg_session *s, int ms);
 
 /* Ends the request from `end`: done runs.  The session may be gone afterwards. */

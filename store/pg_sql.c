@@ -71,7 +71,7 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		"SELECT set_config(name, value, false) FROM (VALUES ('timezone', 'UTC'),"
 		" ('client_min_messages', 'warning'), ('search_path', 'pg_catalog'), ('synchronous_commit',"
 		" CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END),"
-		" ('statement_timeout', '30s'), ('lock_timeout', '10s'), ('idle_in_transaction_session_timeout', '10s'),"
+		" ('statement_timeout', '30s'), ('lock_timeout', '8s'), ('idle_in_transaction_session_timeout', '10s'),"
 		" ('default_transaction_isolation', 'read committed'), ('plan_cache_mode', 'force_generic_plan'),"
 		" ('jit', 'off'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'),"
 		" ('enable_mergejoin', 'off'), ('enable_material', 'off'), ('max_parallel_workers_per_gather', '0')"

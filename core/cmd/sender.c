@@ -513,6 +513,7 @@ static int on_refusal(struct sender *s, struct request *r, const struct error *w
 	r->state = REQUEST_WAITING;
 	r->repeated = true;
 	if (class == CLASS_RETRY) {
+		r->doubtful = r->doubtful || why->code == E_UNAVAILABLE; /* its commit may have been under way */
 		lane_trouble(s, r->lane, true);
 		return trouble(s, why, error);
 	}

@@ -32,7 +32,7 @@ struct serve_options {
 	struct texts listen;
 	const char *token;
 	const char *log;
-	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, batch_events, workers;
+	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, database, batch_events, workers;
 };
 
 enum { LISTEN_MAX = 16 };
@@ -78,6 +78,10 @@ static const struct option options[] = {
 	  .help = "a client that says nothing for so long is closed; 0: never" },
 	{ .name = "hello", .kind = OPTION_TIME, AT(hello), .argument = "TIME", .fallback = "10s", .min = 100, .max = 3600000,
 	  .group = "Limits", .help = "a client must have said hello by then" },
+	{ .name = "database-timeout", .kind = OPTION_TIME, AT(database), .argument = "TIME", .fallback = "10s", .min = 1000,
+	  .max = 600000, .group = "Limits",
+	  .help = "a database that does not answer for so long is given up and connected to again; appends are then answered "
+		  "unavailable, and may be sent again" },
 	{ .name = "batch-events", .kind = OPTION_INT, AT(batch_events), .argument = "N", .fallback = "2000", .min = 1,
 	  .max = 20000, .group = "Limits", .help = "most events that one commit takes" },
 	{ .name = NULL },
@@ -285,6 +289,7 @@ static int run_server(struct serve *s, struct error *error)
 		.connections = o->connections,
 		.idle_ms = o->idle,
 		.hello_ms = o->hello,
+		.database_ms = o->database,
 		.memory_bytes = o->memory,
 		.batch_events = o->batch_events,
 		.workers = o->workers,

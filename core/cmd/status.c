@@ -97,15 +97,18 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
 	int width = term_width(stdout);
 	struct bytes version = client_text(map, "version"), log_id = client_text(map, "log_id");
-	struct bytes database = client_text(map, "database");
+	struct bytes database = client_text(map, "database"), error = client_text(map, "error");
 	char a[HUMAN_TEXT], b[HUMAN_TEXT];
 
 	buffer_printf(out, "%s%s%s at %s, up %s\n", term_style(ready ? STYLE_GREEN : STYLE_RED, colour), ready ? "ready" : "not ready",
 		      term_style(STYLE_PLAIN, colour), address, human_duration(client_int(map, "uptime_ms", 0) * 1000, a));
-	buffer_printf(out, "verbatim %.*s, log %.*s, epoch %lld, %lld shards, database %s%.*s%s\n\n", (int)version.len,
+	buffer_printf(out, "verbatim %.*s, log %.*s, epoch %lld, %lld shards, database %s%.*s%s\n", (int)version.len,
 		      version.data ? version.data : "", (int)log_id.len, log_id.data ? log_id.data : "", (long long)client_int(map, "epoch", 0),
 		      (long long)client_int(map, "shards", 0), term_style(state_style(database), colour), (int)database.len,
 		      database.data ? database.data : "", term_style(STYLE_PLAIN, colour));
+	if (error.len)
+		buffer_printf(out, "%s%.*s%s\n", term_style(STYLE_RED, colour), (int)error.len, error.data, term_style(STYLE_PLAIN, colour));
+	buffer_add_byte(out, '\n');
 	buffer_printf(out, "since its start: %s events", human_count(client_int(map, "appended_events", 0), a));
 	buffer_printf(out, " in %s commits", human_count(client_int(map, "appended_batches", 0), a));
 	buffer_printf(out, ", %s duplicates, %s requests refused\n", human_count(client_int(map, "duplicates", 0), a),
@@ -139,8 +142,12 @@ static int run(const struct arguments *args, struct error *error)
 			} else {
 				print_status(&result, client_address(client), &out);
 			}
-			if (!client_bool(&result, "ready"))
-				code = error_set(error, E_NOT_READY, "the engine at %s is not ready", client_address(client));
+			if (!client_bool(&result, "ready")) {
+				struct bytes why = client_text(&result, "error");
+
+				code = error_set(error, E_NOT_READY, "the engine at %s is not ready%s%.*s", client_address(client),
+						 why.len ? ": " : "", (int)why.len, why.len ? why.data : "");
+			}
 		}
 		client_free(client);
 		engine_release(&engine);

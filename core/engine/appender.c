@@ -14,6 +14,7 @@ enum {
 	CLOCK_RETRY_MS = 1000,
 	SMALL_BYTES = 64 << 10,    /* below, a commit costs more than its events */
 	STOPPED_MS = 5000,         /* a stopped appender looks again */
+	RECONNECT_MS = 2000,       /* a new session's chance before clients are told that the database is silent */
 	ARENA_BLOCK = 16 << 10,
 };
 
@@ -25,6 +26,11 @@ const char *appender_state_name(enum appender_state state)
 					     "waiting", "stopped", "closed" };
 
 	return names[state];
+}
+
+int64_t appender_silence_ms(const struct appender *a)
+{
+	return a->asked_at ? (a->env->monotonic(a->env) - a->asked_at) / 1000 : 0;
 }
 
 static void part_name(const struct appender *a, char out[32])
@@ -136,14 +142,31 @@ static void on_done(struct store_request *request)
 	struct appender *a = request->data;
 
 	a->request_out = false;
+	if (!request->lost)
+		a->asked_at = 0;
 	tick(a);
 }
 
 static void ask(struct appender *a)
 {
+	if (!a->asked_at)
+		a->asked_at = a->env->monotonic(a->env);
 	a->request_out = true;
 	a->call.request.done = on_done;
 	a->call.request.data = a;
+}
+
+/* The queue is answered as the database's silence allows: what was never sent is not stored, of the rest nobody knows. */
+static void refuse_waiting(struct appender *a, const char *text)
+{
+	struct request *r;
+
+	while ((r = request_list_take(&a->queue))) {
+		a->refused++;
+		request_refuse(r, E_UNAVAILABLE, "%s; %s", text,
+			       r->unsettled ? "whether this request is stored is not known: send it again, and it is stored once"
+					    : "this request is not stored: send it again later");
+	}
 }
 
 static void lost(struct appender *a)
@@ -564,7 +587,7 @@ static void took_refusal(struct appender *a)
 	a->trouble = a->call.request.error;
 	if (code == E_UNAVAILABLE || code == E_TIMEOUT || code == E_BUSY) {
 		unform(a);
-		refuse_all(a, &a->queue, E_UNAVAILABLE, a->call.request.error.message);
+		refuse_waiting(a, a->call.request.error.message);
 		a->state = APPENDER_LEARNING;
 		back_off(a);
 		return;
@@ -703,6 +726,17 @@ void appender_submit(struct appender *a, struct request *r)
 		a->timer_out = true;
 		a->env->timer_start(a->env, &a->timer, 0);
 	}
+}
+
+void appender_sweep(struct appender *a, bool silent)
+{
+	if (!silent && (!a->patience_ms || appender_silence_ms(a) < a->patience_ms + RECONNECT_MS))
+		return;
+	if (!a->trouble.code)
+		error_set(&a->trouble, E_UNAVAILABLE, "the database does not answer");
+	if (a->state == APPENDER_CONNECTING && !a->refuse_code)
+		a->refuse_code = E_UNAVAILABLE; /* until it has caught up again */
+	refuse_waiting(a, a->trouble.message);
 }
 
 static void on_store_closed(void *data)

@@ -26,6 +26,11 @@
  * Each is answered on its own.  A statement that the server refuses says nothing about any one of them: then they
  * go one by one.
  *
+ * Patience.  A client may wait for a database that is away for a moment; it must not wait for one that hangs.  Once
+ * no question has been answered for patience_ms, over as many sessions as were tried, what waits is answered
+ * `unavailable` (appender_sweep), and so is what comes until the head is known again.  Of a request whose commit was
+ * under way the answer says that its outcome is unknown: its repetition is the question then, its event ids the key.
+ *
  * Diverged.  The appender remembers the last position and root it has seen committed.  When the log's head lies
  * before it, or another root stands there, it stops: continuing would hide that acknowledged events are gone.
  * What an engine before it has seen it learns from the read models: each new session's first look compares the log
@@ -73,6 +78,8 @@ struct appender {
 	bool shared;           /* the call under way is of several appenders ... */
 	bool rode;             /* ... and went by another's session */
 	int failures;          /* in a row, for the back-off */
+	int64_t patience_ms;   /* how long clients wait for a silent database; 0: for ever */
+	int64_t asked_at;      /* monotonic: since when the database owes an answer; 0: it owes none */
 	struct request_list queue;
 	struct batch batch;
 	struct merkle tree;    /* of the committed head */
@@ -122,6 +129,12 @@ void appender_submit(struct appender *a, struct request *r);
 
 /* Answers what is queued with `stopping` after the batch in flight has ended, then calls `closed`. */
 void appender_close(struct appender *a);
+
+/* How long the database has owed an answer. */
+int64_t appender_silence_ms(const struct appender *a);
+
+/* Each second: answers what has waited too long.  `silent`: nobody else has had an answer for patience_ms either. */
+void appender_sweep(struct appender *a, bool silent);
 
 const char *appender_state_name(enum appender_state state);
 

@@ -72,16 +72,23 @@ struct engine {
 	uv_async_t stop;
 	uv_prepare_t flush;
 	uv_timer_t sweep;           /* each second: time-outs */
-	struct store *control;      /* connects first, makes months */
+	struct store *control;      /* connects first, makes months, looks whether the database answers and was adopted */
 	union {
 		struct store_request request;
 		struct store_connect connect;
 		struct store_maintain maintain;
+		struct store_heads heads;
 	} control_call;
+	enum control_question { CONTROL_CONNECT, CONTROL_MAINTAIN, CONTROL_LOOK } control_asks; /* while control_busy */
 	struct store_connect known; /* what the first connection learned; its texts in known_arena, until they are journaled */
 	struct arena known_arena;
 	int32_t journaled_epoch;    /* adoptions up to it are events of shard 0 */
-	uv_timer_t control_timer;   /* the next look at the months, or the next try to connect */
+	int64_t journal_due;        /* monotonic: not before */
+	uv_timer_t control_timer;   /* the next look, or the next try to connect */
+	int64_t control_asked_at;   /* monotonic: of the question under way */
+	int64_t control_owed_at;    /* monotonic: since when no question was answered; 0: the last one was */
+	int64_t maintain_due;       /* monotonic: when the months are looked at */
+	struct error control_error; /* of the last question; code 0: it was answered well */
 	int control_failures;       /* in a row */
 	bool control_busy, control_connected;
 	bool ready, stopping;
@@ -95,6 +102,13 @@ struct engine *engine_get(void);
 
 /* The appenders' hook: a batch is in the log. */
 void engine_committed(void *data, struct appender *a);
+
+/*
+ * How long the database has kept the control session waiting; 0 while that says nothing (closing a month may take
+ * minutes).  It is asked every two seconds, so a silent database is known within a few.
+ */
+int64_t engine_silence_ms(const struct engine *e);
+enum { SILENT_MS = 3000 }; /* then status says that it does not answer */
 
 /* Rechecks the bounds: stops or resumes reading. */
 void engine_balance(struct engine *e);

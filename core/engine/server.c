@@ -24,6 +24,8 @@ enum {
 	BACKLOG = 1024,
 	SWEEP_MS = 1000,
 	MAINTAIN_MS = 60000,
+	LOOK_MS = 2000,
+	JOURNAL_RETRY_MS = 5000,
 	CONTROL_RETRY_MS = 300,
 	CONTROL_TRIES = 100,      /* at start: about half a minute, then the command ends with the reason */
 	FEED_MOST = 2 << 20,      /* of one worker's feed; less when --memory or the number of shards says so */
@@ -117,8 +119,8 @@ static void worker_moved(void *data, struct worker *w)
 
 static void control_go(struct engine *e);
 
-/* The control session sleeps for a minute at a time: when an appender has lost the database, it looks at once. */
-static void look_at_database(struct engine *e)
+/* When an appender has lost the database, the control session looks at once. */
+static void look_at_database(struct engine *e, int64_t now)
 {
 	bool lost = false;
 
@@ -126,10 +128,20 @@ static void look_at_database(struct engine *e)
 		lost = lost || e->appenders[i].state == APPENDER_CONNECTING;
 	if (lost && e->control_connected && !e->control_busy)
 		control_go(e);
-	if (e->log.epoch > e->journaled_epoch && e->control_connected && !e->control_busy) { /* adopted: learn by whom and why */
+	if (e->log.epoch > e->journaled_epoch && now >= e->journal_due && e->control_connected &&
+	    !e->control_busy) { /* adopted: learn by whom and why */
 		e->control_connected = false;
 		control_go(e);
 	}
+}
+
+static void sweep_appenders(struct engine *e, int64_t now)
+{
+	bool silent = e->control_owed_at && !(e->control_busy && e->control_asks == CONTROL_MAINTAIN) &&
+		      now - e->control_owed_at >= e->options->database_ms * 1000;
+
+	for (int i = 0; i <= e->shards; i++)
+		appender_sweep(&e->appenders[i], silent);
 }
 
 static void on_sweep(uv_timer_t *handle)
@@ -142,7 +154,8 @@ static void on_sweep(uv_timer_t *handle)
 	if (e->ready && !e->stopping) {
 		waits_look(&e->waits, now);
 		reader_kick(&e->reader);
-		look_at_database(e);
+		look_at_database(e, now);
+		sweep_appenders(e, now);
 	}
 }
 
@@ -256,6 +269,7 @@ static void start_parts(struct engine *e)
 	struct threads_options t = {
 		.conninfo = o->conninfo,
 		.role = o->role,
+		.database_ms = (int)o->database_ms,
 		.threads = (int)o->workers,
 		.shards = e->shards + 1,
 		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, worker_share(e, 6, STATE_MOST), LEASE_MS, PACE_MS, POLL_MS },
@@ -286,6 +300,7 @@ static void start_parts(struct engine *e)
 		snprintf(name, sizeof(name), "verbatim appender %d", i);
 		appender_open(a, (int16_t)i, &e->env.env, e->factory->open(e->factory, name), &e->log, &batch, seed);
 		a->gate = &e->gate;
+		a->patience_ms = o->database_ms;
 		a->committed = engine_committed;
 		a->closed = on_appender_closed;
 		a->data = e;
@@ -304,11 +319,18 @@ static void start_parts(struct engine *e)
 	reader_start(&e->reader);
 }
 
+/* What was not taken for now comes again, like any producer's. */
 static void on_journaled(struct request *r)
 {
-	if (r->status && r->status != E_STOPPING)
+	struct engine *e = running;
+
+	if (r->status && error_get(r->status)->class == CLASS_RETRY) {
+		e->journaled_epoch = 0;
+		e->journal_due = e->env.env.monotonic(&e->env.env) + JOURNAL_RETRY_MS * 1000;
+	} else if (r->status) {
 		log_warn("server", "an event about the log was not journaled: %s", r->error.message);
-	request_free(&running->pool, r);
+	}
+	request_free(&e->pool, r);
 }
 
 /*
@@ -389,24 +411,46 @@ static void log_is_known(struct engine *e)
 		e->options->ready(e->options->data, buffer_text(&e->addresses));
 }
 
-/* ---- the control session: connect, then make the months' partitions, then again each minute ---- */
+/*
+ * ---- the control session: connect, then make the months' partitions, then again each minute; between, a look at the
+ * heads tells that the database answers, and whether somebody has adopted the log ----
+ */
 
 static void on_control(struct store_request *request);
 
 static void control_go(struct engine *e)
 {
+	int64_t now = e->env.env.monotonic(&e->env.env);
+
 	e->control_busy = true;
+	e->control_asked_at = now;
+	if (!e->control_owed_at)
+		e->control_owed_at = now;
+	e->control_asks = !e->control_connected ? CONTROL_CONNECT : now >= e->maintain_due ? CONTROL_MAINTAIN : CONTROL_LOOK;
 	memset(&e->control_call, 0, sizeof(e->control_call));
 	e->control_call.request.done = on_control;
 	e->control_call.request.data = e;
-	if (!e->control_connected) {
+	switch (e->control_asks) {
+	case CONTROL_CONNECT:
 		arena_release(&e->known_arena);
 		e->control_call.connect.arena = &e->known_arena;
 		e->control->ops->connect(e->control, &e->control_call.connect);
 		return;
+	case CONTROL_MAINTAIN:
+		e->control_call.maintain.now = e->env.env.wall(&e->env.env);
+		e->control->ops->maintain(e->control, &e->control_call.maintain);
+		return;
+	case CONTROL_LOOK:
+		e->control->ops->heads(e->control, &e->control_call.heads);
+		return;
 	}
-	e->control_call.maintain.now = e->env.env.wall(&e->env.env);
-	e->control->ops->maintain(e->control, &e->control_call.maintain);
+}
+
+int64_t engine_silence_ms(const struct engine *e)
+{
+	if (!e->control_busy || e->control_asks == CONTROL_MAINTAIN)
+		return 0;
+	return (time_monotonic() - e->control_asked_at) / 1000;
 }
 
 static void on_control_timer(uv_timer_t *handle)
@@ -419,6 +463,8 @@ static void on_control_timer(uv_timer_t *handle)
 
 static void control_failed(struct engine *e, const struct store_request *request)
 {
+	if (request->lost || !e->control_connected || request->status != E_BUSY)
+		e->control_error = request->error;
 	if (request->lost || !e->control_connected) {
 		if (e->control_failures++ == 0)
 			log_warn("server", "%s; connecting again", request->error.message);
@@ -431,7 +477,8 @@ static void control_failed(struct engine *e, const struct store_request *request
 		if (e->options->revive)
 			e->options->revive(e->options->data);
 	} else if (request->status != E_BUSY) {
-		log_warn("server", "making the months' partitions: %s", request->error.message);
+		log_warn("server", "%s: %s", e->control_asks == CONTROL_MAINTAIN ? "making the months' partitions" : "looking at the log",
+			 request->error.message);
 	}
 	uv_timer_start(&e->control_timer, on_control_timer, CONTROL_RETRY_MS, 0);
 }
@@ -441,6 +488,8 @@ static void on_control(struct store_request *request)
 	struct engine *e = request->data;
 
 	e->control_busy = false;
+	if (!request->lost)
+		e->control_owed_at = 0;
 	if (e->stopping)
 		return;
 	if (request->status) {
@@ -448,17 +497,26 @@ static void on_control(struct store_request *request)
 		return;
 	}
 	e->control_failures = 0;
-	if (!e->control_connected) {
+	e->control_error.code = 0;
+	switch (e->control_asks) {
+	case CONTROL_CONNECT:
 		e->control_connected = true;
 		e->known = e->control_call.connect;
 		if (e->ready && e->known.epoch > e->journaled_epoch)
 			journal_log(e);
 		control_go(e);
 		return;
+	case CONTROL_MAINTAIN:
+		e->maintain_due = e->env.env.monotonic(&e->env.env) + MAINTAIN_MS * 1000;
+		if (!e->appenders)
+			log_is_known(e);
+		break;
+	case CONTROL_LOOK:
+		if (e->control_call.heads.epoch > e->log.epoch)
+			e->log.epoch = e->control_call.heads.epoch; /* the next sweep learns by whom and why */
+		break;
 	}
-	uv_timer_start(&e->control_timer, on_control_timer, MAINTAIN_MS, 0);
-	if (!e->appenders)
-		log_is_known(e);
+	uv_timer_start(&e->control_timer, on_control_timer, LOOK_MS, 0);
 }
 
 /* ---- stop ---- */
@@ -582,7 +640,7 @@ int server_run(const struct server_options *options, struct error *error)
 	e->inflight_limit = (size_t)options->memory_bytes / 4;
 	e->partial_limit = (size_t)options->memory_bytes / 8;
 	e->out_limit = (size_t)options->memory_bytes / 8;
-	e->factory = pg_factory_new(&e->loop, options->conninfo, options->role);
+	e->factory = pg_factory_new(&e->loop, options->conninfo, options->role, (int)options->database_ms);
 	e->control = e->factory->open(e->factory, "verbatim control");
 	running = e;
 	uv_async_init(&e->loop, &e->moved, on_moved);

@@ -23,6 +23,7 @@ struct server_options {
 	int64_t connections;        /* 10,000 */
 	int64_t idle_ms;            /* 10 min; 0: never */
 	int64_t hello_ms;           /* 10 s */
+	int64_t database_ms;        /* 10 s: a database that keeps silent for so long is given up, and connected to again */
 	int64_t memory_bytes;       /* --memory: the bound of everything that clients can make grow */
 	int64_t batch_events;       /* most events a commit takes */
 	int64_t workers;            /* threads */

@@ -20,19 +20,75 @@ static int64_t resident_bytes(void)
 	return resident * sysconf(_SC_PAGESIZE);
 }
 
-static bool all_well(const struct engine *e)
+static bool is_silent(const struct engine *e)
 {
-	for (int i = 0; i <= e->shards; i++) {
-		enum appender_state s = e->appenders[i].state;
+	return engine_silence_ms(e) >= SILENT_MS;
+}
 
-		if (e->appenders[i].refuse_code || (s != APPENDER_IDLE && s != APPENDER_SENDING && s != APPENDER_CATCHING_UP))
+static const char *silence_words(int64_t ms, char out[64])
+{
+	snprintf(out, 64, "the database has not answered for %lld s", (long long)(ms / 1000));
+	return out;
+}
+
+static const char *either(const char *words, const char *otherwise)
+{
+	return words[0] ? words : otherwise;
+}
+
+/* What is wrong with an appender, in words; "" when nothing is. */
+static const char *appender_trouble(const struct appender *a, char out[64])
+{
+	int64_t silence_ms = appender_silence_ms(a);
+
+	if (a->trouble.code)
+		return a->trouble.message;
+	return silence_ms >= SILENT_MS ? silence_words(silence_ms, out) : "";
+}
+
+static bool appender_is_well(const struct appender *a)
+{
+	enum appender_state s = a->state;
+
+	return !a->refuse_code && appender_silence_ms(a) < SILENT_MS &&
+	       (s == APPENDER_IDLE || s == APPENDER_SENDING || s == APPENDER_CATCHING_UP);
+}
+
+static bool worker_is_well(const struct worker *w)
+{
+	int s = atomic_load(&w->view.state);
+
+	return s != WORKER_STOPPED && s != WORKER_CONNECTING;
+}
+
+/* Whether all is well; if not, the first reason in words. */
+static bool all_well(struct engine *e, char *why, size_t size)
+{
+	char text[64];
+
+	why[0] = 0;
+	if (is_silent(e) || e->control_error.code) {
+		snprintf(why, size, "%s", e->control_error.code ? e->control_error.message : silence_words(engine_silence_ms(e), text));
+		if (is_silent(e) || !e->control_connected)
 			return false;
 	}
-	for (int i = 0; i < e->threads.worker_count; i++) {
-		int s = atomic_load(&e->threads.workers[i].view.state);
-
-		if (s == WORKER_STOPPED || s == WORKER_CONNECTING)
+	for (int i = 0; i <= e->shards; i++)
+		if (!appender_is_well(&e->appenders[i])) {
+			snprintf(why, size, "shard %d: %s", i,
+				 either(appender_trouble(&e->appenders[i], text), appender_state_name(e->appenders[i].state)));
 			return false;
+		}
+	for (int i = 0; i < e->threads.worker_count; i++) {
+		struct worker *w = &e->threads.workers[i];
+
+		if (worker_is_well(w))
+			continue;
+		pthread_mutex_lock(&w->view.lock);
+		snprintf(why, size, "read models of shard %d: %s", w->shard,
+			 either(w->view.trouble.code ? w->view.trouble.message : "",
+				worker_state_name((enum worker_state)atomic_load(&w->view.state))));
+		pthread_mutex_unlock(&w->view.lock);
+		return false;
 	}
 	return e->ready && !e->stopping;
 }
@@ -40,6 +96,7 @@ static bool all_well(const struct engine *e)
 static void pack_shard(const struct appender *a, msgpack_packer *p)
 {
 	int64_t waiting = a->batch.count;
+	char text[64];
 
 	for (const struct request *r = a->queue.first; r; r = r->next)
 		waiting += r->count;
@@ -48,7 +105,7 @@ static void pack_shard(const struct appender *a, msgpack_packer *p)
 	pack_key_int(p, "position", a->head);
 	pack_key_text(p, "state", appender_state_name(a->state));
 	pack_key_int(p, "waiting_events", waiting);
-	pack_key_text(p, "error", a->trouble.code ? a->trouble.message : "");
+	pack_key_text(p, "error", appender_trouble(a, text));
 }
 
 static void pack_group(const struct engine *e, struct worker *w, msgpack_packer *p)
@@ -71,20 +128,21 @@ static void pack_group(const struct engine *e, struct worker *w, msgpack_packer 
 void status_pack(struct engine *e, msgpack_packer *p)
 {
 	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused;
-	const char *database = e->control_connected ? "connected" : "connecting";
-	char log_id[UUID_TEXT];
+	const char *database = is_silent(e) ? "not answering" : e->control_connected ? "connected" : "connecting";
+	char log_id[UUID_TEXT], why[512];
+	bool well = all_well(e, why, sizeof(why));
 
 	for (int i = 0; i <= e->shards; i++) {
 		events += e->appenders[i].events;
 		batches += e->appenders[i].batches;
 		duplicates += e->appenders[i].duplicates;
 		refused += e->appenders[i].refused;
-		if (e->appenders[i].state == APPENDER_CONNECTING)
+		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 19);
+	msgpack_pack_map(p, 20);
 	pack_text(p, "ready");
-	pack_bool(p, all_well(e));
+	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
 	pack_key_int(p, "pid", getpid());
 	pack_key_text(p, "log_id", uuid_format(&e->log.log_id, log_id));
@@ -92,6 +150,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	pack_key_int(p, "shards", e->shards);
 	pack_key_int(p, "uptime_ms", (time_monotonic() - e->started_at) / 1000);
 	pack_key_text(p, "database", database);
+	pack_key_text(p, "error", why);
 	pack_key_int(p, "connections", e->session_count);
 	pack_key_int(p, "inflight_bytes", (int64_t)e->inflight_bytes);
 	pack_key_int(p, "partial_bytes", (int64_t)e->partial_bytes);

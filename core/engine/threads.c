@@ -67,7 +67,7 @@ void threads_start(struct threads *t, const struct threads_options *o)
 		uv_async_init(&th->loop, &th->wake, on_wake);
 		th->wake.data = th;
 		env_uv_init(&th->env, &th->loop);
-		th->factory = pg_factory_new(&th->loop, o->conninfo, o->role);
+		th->factory = pg_factory_new(&th->loop, o->conninfo, o->role, o->database_ms);
 		th->workers = mem_zalloc(sizeof(*th->workers) * (size_t)t->worker_count);
 	}
 	for (int i = 0; i < t->worker_count; i++) {

@@ -31,6 +31,7 @@ struct threads {
 struct threads_options {
 	const char *conninfo;
 	const char *role;
+	int database_ms;
 	int threads;
 	int shards;              /* with shard 0 */
 	struct feed *feeds;

@@ -5,7 +5,7 @@ static void test_connect(void)
 {
 	struct store_heads heads;
 	struct store *early = factory->open(factory, "verbatim test early");
-	struct store_factory *nowhere = pg_factory_new(&loop, "host=/nowhere/at/all", NULL);
+	struct store_factory *nowhere = pg_factory_new(&loop, "host=/nowhere/at/all", NULL, 60000);
 	struct store *lost = nowhere->open(nowhere, "verbatim test nowhere");
 	struct store_connect c;
 

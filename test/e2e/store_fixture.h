@@ -109,7 +109,7 @@ static bool fixture_open(void)
 	catalog_init();
 	arena_init(&arena, 1 << 20);
 	uv_loop_init(&loop);
-	factory = pg_factory_new(&loop, conninfo, "verbatim_engine");
+	factory = pg_factory_new(&loop, conninfo, "verbatim_engine", 60000);
 	return true;
 }
 

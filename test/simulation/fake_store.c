@@ -23,6 +23,7 @@ struct fake {
 	struct store_request *out;   /* under way */
 	enum call_kind kind;
 	int fate;
+	int64_t begun_at;
 	bool connected;
 };
 
@@ -198,6 +199,10 @@ static void late_ends(void *data)
 	struct world_shard *s = &w->shards[late->call.shard];
 
 	assert(s->late == late);
+	if (w->now < w->hung_until) { /* it hangs like all the others */
+		world_after(w, w->hung_until - w->now + 1000, late_ends, late);
+		return;
+	}
 	s->late = NULL;
 	append_now(w, &late->call); /* it checked the head when it took the fence, which nobody else could since */
 	arena_release(&late->arena);
@@ -472,6 +477,16 @@ static void arrive(void *data)
 	struct world *w = f->world;
 	int status;
 
+	if (w->now < w->hung_until) { /* the session waits for the answer as long as sessions do */
+		if (w->now >= f->begun_at + WORLD_ANSWER_MS * 1000) {
+			if (f->kind == CALL_APPEND)
+				goes_late(f); /* the server has the statement, and will get to it */
+			answer(f, E_UNAVAILABLE, true);
+			return;
+		}
+		world_after(w, 100000, arrive, f);
+		return;
+	}
 	if (must_wait(f)) {
 		world_after(w, 20000, arrive, f); /* the fence is held: the statement waits */
 		return;
@@ -515,6 +530,7 @@ static void begin(struct store *s, struct store_request *r, enum call_kind kind)
 	assert(kind == CALL_CONNECT || f->connected);
 	f->out = r;
 	f->kind = kind;
+	f->begun_at = w->now;
 	f->fate = FATE_WELL;
 	if (w->faults) {
 		if (world_chance(w, 20)) {

@@ -53,6 +53,7 @@ struct sent {
 	int conversation;
 	int64_t after;
 	bool acked, refused, out;
+	int64_t sent_at;
 	int64_t positions[EVENTS_MOST]; /* as acknowledged; 0: not told */
 	int64_t first, last;
 	int attempts;
@@ -154,6 +155,20 @@ static void committed(void *data, struct appender *a)
 	feed_put(&e->feeds[a->shard], a->batch.events, a->batch.count);
 }
 
+/* What the server does each second; its control session knows how long the store has been silent. */
+static void sweep(void *data)
+{
+	struct engine_sim *e = data;
+	struct world *w = e->world;
+	bool silent = w->now < w->hung_until && w->now - w->hung_since >= WORLD_ANSWER_MS * 1000;
+
+	if (!e->up)
+		return;
+	for (int i = 0; i <= WORLD_SHARDS; i++)
+		appender_sweep(&e->appenders[i], silent);
+	world_after(w, TIME_SECOND, sweep, e);
+}
+
 static void engine_up(void *data)
 {
 	struct engine_sim *e = data;
@@ -178,6 +193,7 @@ static void engine_up(void *data)
 		appender_open(&e->appenders[i], (int16_t)i, &e->env.env, e->factory->open(e->factory, "a"), &e->log,
 			      &batch_limits, seed);
 		e->appenders[i].gate = &e->appends;
+		e->appenders[i].patience_ms = WORLD_ANSWER_MS;
 		e->appenders[i].committed = committed;
 		e->appenders[i].closed = appender_closed;
 		e->appenders[i].data = e;
@@ -189,6 +205,8 @@ static void engine_up(void *data)
 		e->open += 2;
 	}
 	e->up = true;
+	world_forget(w, e);
+	world_after(w, TIME_SECOND, sweep, e);
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
 		appender_start(&e->appenders[i]);
 		worker_start(&e->workers[i]);
@@ -218,6 +236,37 @@ static void crash_some(void *data)
 	engine_down(&s->engines[random_below(&w->random, ENGINES)]);
 	s->crashes++;
 	world_after(w, 500000 + (int64_t)random_below(&w->random, 8000000), crash_some, s);
+}
+
+/* Nobody waits longer for a store that hangs than the sessions and the sweep allow. */
+static void check_waiting(void *data)
+{
+	struct simulation *s = data;
+	struct world *w = &s->world;
+	int64_t most = (WORLD_ANSWER_MS + 5000) * 1000LL;
+
+	if (w->now >= w->hung_until)
+		return;
+	for (int n = 0; n < CLIENTS; n++) {
+		const struct client *c = &s->clients[n];
+		const struct sent *x = c->current >= 0 ? &c->sent[c->current] : NULL;
+
+		if (x && x->out && w->now - w->hung_since > most && w->now - x->sent_at > most)
+			failed(s, "kept waiting", "client %d has waited for %lld ms", n, (long long)(w->now - x->sent_at) / 1000);
+	}
+	world_after(w, TIME_SECOND, check_waiting, s);
+}
+
+static void hang_once(void *data)
+{
+	struct simulation *s = data;
+	struct world *w = &s->world;
+
+	if (!w->faults)
+		return;
+	w->hung_since = w->now;
+	w->hung_until = w->now + (int64_t)random_below(&w->random, 30 * TIME_SECOND);
+	world_after(w, TIME_SECOND, check_waiting, s);
 }
 
 /* ---- clients ---- */
@@ -384,6 +433,7 @@ static void send_request(struct client *c, int index)
 		r->ticket.msgid = (uint32_t)index;
 		r->bytes = 1000;
 		x->out = true;
+		x->sent_at = w->now;
 		x->attempts++;
 		appender_submit(&e->appenders[r->shard], r);
 	}
@@ -687,6 +737,8 @@ static bool history(uint64_t seed, int mutation, bool verbose)
 		world_after(w, 1000, client_next, c);
 	}
 	world_after(w, 2000000, crash_some, s);
+	if (seed % 4 == 0)
+		world_after(w, 1000000 + (int64_t)random_below(&w->random, 5000000), hang_once, s);
 	world_after(w, 10 * TIME_SECOND + (int64_t)random_below(&w->random, 20 * TIME_SECOND), faults_end, s);
 	run_until_settled(s);
 	if (!s->failure && seed % 3 == 0)

@@ -11,6 +11,9 @@
  *   lost, late     the connection dies; the old backend commits some time later, unless another holds the fence
  *   refused        the server answers with an error (disk full, a row refused)
  *   slow           the answer takes long
+ *
+ * And of the whole store: until `hung_until` nothing is answered; a session that has waited for WORLD_ANSWER_MS is
+ * lost, and what its backend was told is done when the store wakes up.
  */
 #ifndef VERBATIM_TEST_WORLD_H
 #define VERBATIM_TEST_WORLD_H
@@ -20,7 +23,7 @@
 #include "engine/env.h"
 #include "store/store.h"
 
-enum { WORLD_SHARDS = 2 };
+enum { WORLD_SHARDS = 2, WORLD_ANSWER_MS = 5000 };
 
 struct world_entry {
 	int64_t at;
@@ -63,6 +66,7 @@ struct world {
 	int queued, capacity;
 	struct random random;
 	bool faults;
+	int64_t hung_since, hung_until;
 	uint64_t steps;
 	struct uuid log_id;
 	int32_t epoch;

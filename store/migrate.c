@@ -519,7 +519,16 @@ int log_adopt(struct pg_conn *conn, const char *who, const char *why, const char
 {
 	const char *const values[] = { who, why, lost_json ? lost_json : "[]" };
 	char text[16];
-	int status = as_owner(conn, "SELECT verbatim.adopt($1, $2, $3::jsonb)", 3, values, text, sizeof(text), error);
+	/* What the read models have seen and the log does not hold is lost as well, whether it was named or not. */
+	int status = as_owner(conn,
+			      "SELECT verbatim.adopt($1, $2, $3::jsonb || coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_object("
+			      "'shard', s, 'first', least(d.head + 1, d.checkpoint), 'last', d.checkpoint))"
+			      " FROM verbatim.log_identity i, generate_series(0, i.shards) s,"
+			      " LATERAL verbatim.diverged_checkpoints(s::int2) d"
+			      " WHERE NOT EXISTS (SELECT FROM jsonb_array_elements($3::jsonb) x (range)"
+			      " WHERE (x.range ->> 'shard')::int4 = s AND d.checkpoint BETWEEN (x.range ->> 'first')::int8"
+			      " AND (x.range ->> 'last')::int8)), '[]'))",
+			      3, values, text, sizeof(text), error);
 
 	if (!status)
 		*epoch = atoi(text);

@@ -53,13 +53,6 @@
 #define APPEND(number, parameters) "SELECT " number ", a.* FROM verbatim.append(" parameters ") a"
 #define APPEND_TWO APPEND("0", BATCH_1) " UNION ALL " APPEND("1", BATCH_2)
 #define APPEND_THREE APPEND_TWO " UNION ALL " APPEND("2", BATCH_3)
-/* A checkpoint c of shard $1 is joined by l, the log's leaf at its position (none: leaf_hash is null). */
-#define LEAF_AT_CHECKPOINT                                                                                    \
-	" LEFT JOIN LATERAL (SELECT month FROM verbatim.log_month WHERE shard = $1::int2"                     \
-	" AND (last_position IS NULL OR last_position >= c.last_position) ORDER BY month LIMIT 1) m ON true"  \
-	" LEFT JOIN LATERAL (SELECT leaf_hash FROM verbatim.event_log e WHERE e.shard = $1::int2"             \
-	" AND e.position = c.last_position AND e.recorded_at >= " MONTH_START("m.month")                      \
-	" AND e.recorded_at < " MONTH_STOP("m.month") " LIMIT 1) l ON true"
 
 const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 	/*
@@ -99,17 +92,7 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" LEFT JOIN LATERAL (" HEAD_OF("$1::int2", "last_position, recorded_at, root") ") h ON true"
 		" LEFT JOIN LATERAL (SELECT last_position, root FROM verbatim.log_batch WHERE shard = $1::int2"
 		" AND first_position <= $2::int8 ORDER BY first_position DESC LIMIT 1) k ON k.last_position = $2::int8",
-	/* A read model shows no event before the log does, so in one snapshot no checkpoint is ahead of a sound log. */
-	[PG_COMPARE] =
-		"SELECT max(c.last_position) FROM verbatim.log_identity i"
-		" CROSS JOIN (SELECT DISTINCT group_name, generation FROM verbatim.generation) g"
-		" CROSS JOIN LATERAL (SELECT b.last_position, b.leaf_hash, b.epoch FROM verbatim.projection_batch b"
-		" WHERE b.group_name = g.group_name AND b.generation = g.generation AND b.shard = $1::int2"
-		" ORDER BY b.first_position DESC LIMIT 1) c"
-		" LEFT JOIN LATERAL (" HEAD_OF("$1::int2", "last_position") ") h ON true"
-		LEAF_AT_CHECKPOINT
-		" WHERE c.epoch >= i.epoch"
-		" AND (c.last_position > coalesce(h.last_position, 0) OR l.leaf_hash IS DISTINCT FROM c.leaf_hash)",
+	[PG_COMPARE] = "SELECT max(checkpoint) FROM verbatim.diverged_checkpoints($1::int2)",
 	[PG_LEAVES] =
 		"SELECT position, leaf_hash FROM verbatim.event_log WHERE shard = $1::int2 AND position > $2::int8"
 		" AND position <= $3::int8 AND recorded_at >= (SELECT " MONTH_START("month") " FROM " LEAF_AFTER " m)"
@@ -144,7 +127,11 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		"SELECT c.last_position, c.leaf_hash, l.leaf_hash FROM (SELECT last_position, leaf_hash"
 		" FROM verbatim.projection_batch WHERE group_name = $2::text AND generation = $3::int4 AND shard = $1::int2"
 		" ORDER BY first_position DESC LIMIT 1) c"
-		LEAF_AT_CHECKPOINT,
+		" LEFT JOIN LATERAL (SELECT month FROM verbatim.log_month WHERE shard = $1::int2"
+		" AND (last_position IS NULL OR last_position >= c.last_position) ORDER BY month LIMIT 1) m ON true"
+		" LEFT JOIN LATERAL (SELECT leaf_hash FROM verbatim.event_log e WHERE e.shard = $1::int2"
+		" AND e.position = c.last_position AND e.recorded_at >= " MONTH_START("m.month")
+		" AND e.recorded_at < " MONTH_STOP("m.month") " LIMIT 1) l ON true", /* LIMIT: no join, whose plan on an empty leaf would scan a full one */
 
 	[PG_LEASE_TAKE] =
 		"SELECT held, owner FROM verbatim.lease_take($1::text, $2::int2, $3::uuid, $4::int8 * interval '1 ms')",

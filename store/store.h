@@ -127,8 +127,8 @@ struct store_head {
 	bool known_found;
 	int64_t first_month; /* start of the oldest month in which the shard has events, or TIME_NONE */
 	/*
-	 * With `compare`: the furthest checkpoint of this epoch (of any group and generation) that the log does not bear
-	 * out, because it ends before it or holds another leaf there; 0: none.  Older epochs' were given up by adoption.
+	 * With `compare`: the furthest checkpoint (of any group and generation) that the log does not bear out, because it
+	 * ends before it or holds another leaf there, and that no adoption has given up since; 0: none.
 	 */
 	int64_t diverged;
 };

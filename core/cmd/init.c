@@ -35,7 +35,7 @@ static const struct option options[] = {
 	{ .name = "why", .kind = OPTION_TEXT, .offset = offsetof(struct init_options, why), .argument = "TEXT",
 	  .group = "Taking a log over", .help = "what happened" },
 	{ .name = "lost", .kind = OPTION_TEXTS, .offset = offsetof(struct init_options, lost), .argument = "SHARD:FIRST-LAST",
-	  .group = "Taking a log over", .help = "positions that were acknowledged and are gone, as far as known" },
+	  .group = "Taking a log over", .help = "positions that were acknowledged and are gone, as far as known; what the read models have seen is found by itself" },
 	TARGET_OPTIONS(struct init_options, target),
 	{ .name = NULL },
 };
@@ -56,6 +56,42 @@ static int lost_json(const struct texts *lost, struct buffer *out, struct error 
 	return 0;
 }
 
+/* What the log's history says now, the read models' word included. */
+static int print_lost(struct pg_conn *conn, struct error *error)
+{
+	struct pg_result *rows;
+	int status = db_query(conn,
+			      "SELECT (l ->> 'shard')::int8, (l ->> 'first')::int8, (l ->> 'last')::int8 FROM verbatim.log_epoch e,"
+			      " LATERAL jsonb_array_elements(e.lost) l WHERE e.epoch = (SELECT max(epoch) FROM verbatim.log_epoch)"
+			      " ORDER BY 1, 2", 0, NULL, &rows, error);
+
+	if (status)
+		return status;
+	for (int i = 0; i < db_rows(rows); i++)
+		printf("given up: shard %lld, positions %lld to %lld\n", (long long)db_int(rows, i, 0), (long long)db_int(rows, i, 1),
+		       (long long)db_int(rows, i, 2));
+	db_free(rows);
+	return 0;
+}
+
+/* What a person who has just adopted a log wants to know: must anything be done about the engines that run on it? */
+static int print_engines(struct pg_conn *conn, struct error *error)
+{
+	char text[32];
+	int status = db_value(conn, "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database()"
+			      " AND application_name = 'verbatim control'", 0, NULL, text, sizeof(text), error);
+
+	if (status)
+		return status;
+	if (strcmp(text, "0") == 0)
+		printf("no engine runs on it now; the next that starts writes the adoption into the log\n");
+	else
+		printf("%s %s on it; within seconds the adoption is known there and written into the log (log.adopted), and what was\n"
+		       "refused with log_diverged goes on.  Read models that have seen what is gone stay stopped until they are rebuilt;\n"
+		       "`verbatim status` names them\n", text, strcmp(text, "1") == 0 ? "engine runs" : "engines run");
+	return 0;
+}
+
 static int adopt(struct pg_conn *conn, const struct init_options *o, struct error *error)
 {
 	struct buffer lost = { 0 };
@@ -72,8 +108,12 @@ static int adopt(struct pg_conn *conn, const struct init_options *o, struct erro
 		status = lost_json(&o->lost, &lost, error);
 	if (!status)
 		status = log_adopt(conn, o->who, o->why, buffer_text(&lost), &epoch, error);
-	if (!status)
+	if (!status) {
 		printf("log %s is adopted: epoch %d\n", m.log_id, epoch);
+		status = print_lost(conn, error);
+	}
+	if (!status)
+		status = print_engines(conn, error);
 	buffer_release(&lost);
 	migrations_release(&m);
 	return status;
@@ -131,6 +171,8 @@ const struct command init_command = {
 	.brief = "make a log, or adopt one whose end was lost",
 	.help = "Makes the database (below --data, or in the one of --db), its schema and the log's identity. `verbatim serve` does the "
 		"same with the defaults when there is no log yet; init is for choosing. Called again, it changes nothing.\n"
+		"\n"
+		"An adoption may be made while engines run: they learn of it within seconds, and go on in the new epoch by themselves.\n"
 		"\n"
 		"  verbatim init --data /srv/verbatim --shards 8\n"
 		"  verbatim init --adopt --who 'Ada (on call)' --why 'restored from Tuesday' --lost 2:1041-1057",

@@ -110,6 +110,24 @@ more.more(100)
 more.finish()
 check(engine, kept, lost, resent, more, fold=False)
 
+# ---- adopted while the engine is idle: nobody appends, and yet it knows ----
+
+quiet = Engine(db=server.conninfo)
+onlooker = quiet.client(timeout=60)
+engine.settle()
+before = int(client.call("status")["epoch"])
+named = engine.run("init", "--db", server.conninfo, "--adopt", "--who", "Grace", "--why", "a drill")
+same(named.returncode, 0, "adopted once more: " + named.stdout.strip())
+ok("2 engines run on it" in named.stdout and "within seconds" in named.stdout, "init tells what happens to the engines that run")
+ok(wait_until(lambda: client.call("status")["epoch"] == before + 1 and onlooker.call("status")["epoch"] == before + 1, 10),
+   "idle engines learn of it within seconds")
+same(engine.client().hello["epoch"], before + 1, "and tell their clients")
+ok(wait_until(lambda: engine.sql("select payload->>'who' from verbatim.event_log where event_type = 'log.adopted'"
+                                 " order by position desc limit 1") == [["Grace"]], 10), "it is written into the log, though nobody appended")
+same(engine.one("select count(*) from verbatim.event_log where event_type = 'log.adopted'"), str(before), "each adoption once")
+ok(wait_until(lambda: client.call("status")["ready"] and onlooker.call("status")["ready"], 30), "and both are ready")
+same(quiet.stop(), 0, "the second engine stops")
+
 # ---- rows cut out of the log while read models stand beyond ----
 
 engine.settle()
@@ -177,7 +195,10 @@ cut()
 engine.start()
 client = engine.client(timeout=60)
 same(code(makers[shard]), ("log_diverged", "fatal"), "the shard refuses")
-same(engine.run("init", "--db", server.conninfo, "--adopt", "--who", "Ada", "--why", "rows were cut out").returncode, 0, "the log is adopted")
+named = engine.run("init", "--db", server.conninfo, "--adopt", "--who", "Ada", "--why", "rows were cut out")
+same(named.returncode, 0, "the log is adopted: " + named.stdout.strip())
+first, last = engine.sql("select min(first_position), max(last_position) from public.cut_batch")[0]
+ok("given up: shard %d, positions %s to %s" % (shard, first, last) in named.stdout, "what the read models have seen and is gone is named by itself")
 ok(wait_until(lambda: code(makers[shard]) == "stored", 30), "the running engine takes events for the shard")
 check_log(engine)
 ok(wait_until(lambda: group_state() and "rebuild" in group_state()[0]["error"], 30), "its read models wait for their rebuild")

@@ -259,9 +259,12 @@ static void test_rows(struct writer *w)
 	head.compare = true;
 	is_int(ASK(store, head, &head), 0, "head, compared with the read models");
 	is_int(head.diverged, 16, "names the checkpoint");
-	sql_run("SELECT verbatim.adopt('somebody', 'a test')");
-	is_int(ASK(store, head, &head), 0, "once the log is adopted");
-	is_int(head.diverged, 0, "it is given up");
+	sql_run("SELECT verbatim.adopt('somebody', 'a test', '[{\"shard\": 1, \"first\": 17, \"last\": 19}]')");
+	is_int(ASK(store, head, &head), 0, "an adoption that gives up something else");
+	is_int(head.diverged, 16, "changes nothing about it");
+	sql_run("SELECT verbatim.adopt('somebody', 'a test', '[{\"shard\": 1, \"first\": 16, \"last\": 16}]')");
+	is_int(ASK(store, head, &head), 0, "one that names it");
+	is_int(head.diverged, 0, "gives it up");
 	is_int(sql_int("SELECT count(*) FROM cache.things"), 3, "three things in the view");
 }
 

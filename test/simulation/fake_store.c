@@ -270,7 +270,7 @@ static void head_now(struct world *w, struct store_head *c)
 			memcpy(c->known_root, s->batches[i].root, LEAF_BYTES);
 		}
 	c->first_month = b ? time_month_start(s->batches[0].recorded_at) : TIME_NONE;
-	if (c->compare && s->checkpoint_epoch >= w->epoch && !is_borne_out(s) && w->mutation != MUTATION_BLIND_HEAD)
+	if (c->compare && !is_borne_out(s) && w->mutation != MUTATION_BLIND_HEAD)
 		c->diverged = s->checkpoint;
 }
 
@@ -333,7 +333,6 @@ static int project_now(struct world *w, struct store_project *c)
 		if (r->fresh && world_row(w, r->of, &r->tenant_id, &r->id))
 			return E_ROW_REFUSED; /* the table's key */
 	s->checkpoint = c->new_position;
-	s->checkpoint_epoch = c->epoch;
 	memcpy(s->checkpoint_leaf, c->leaf, LEAF_BYTES);
 	if (w->mutation == MUTATION_EARLY_CHECKPOINT && world_chance(w, 50))
 		return 0;

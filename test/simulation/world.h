@@ -48,7 +48,6 @@ struct world_shard {
 	struct world_batch *batches;
 	int batch_count, batch_capacity;
 	int64_t checkpoint;         /* of the one group */
-	int32_t checkpoint_epoch;
 	uint8_t checkpoint_leaf[LEAF_BYTES];
 	struct uuid lease_owner;
 	int64_t lease_end;

@@ -47,6 +47,8 @@ static void take_error(struct pg_session *s, const PGresult *r)
 		code = E_UNAVAILABLE;
 	else if (strcmp(state, "VB001") == 0)
 		code = E_FENCED;
+	else if (strcmp(state, "VB005") == 0)
+		code = E_READ_MODEL;
 	else if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 || strcmp(state, "55P03") == 0)
 		code = E_BUSY;
 	else if (strcmp(state, "57014") == 0)

@@ -174,17 +174,29 @@ static int add_update(struct buffer *b, const struct pg_shape *shape, int kind, 
 	}
 	buffer_add_text(b, shape->fenced ? " FROM fence" : "");
 	buffer_add_text(b, ") u WHERE " KEY_MATCHES("u"));
+	buffer_add_text(b, shape->fenced ? " RETURNING true" : "");
 	return n;
+}
+
+/* Every row that was to be updated must have been there; `n` is the number of its first parameter. */
+static void add_check(struct buffer *b, const struct pg_shape *shape, int kind, int n)
+{
+	const struct projection *p = shape->group->projections[kind / 2];
+
+	buffer_printf(b, ", CASE WHEN (SELECT count(*) FROM w%d) <> coalesce(cardinality($%d::uuid[]), 0) THEN"
+			 " verbatim.refuse_missing('%s.%s', cardinality($%d::uuid[]), (SELECT count(*) FROM w%d)) END",
+		      kind, n, p->schema, p->name, n, kind);
 }
 
 /*
  * All writes of a batch as one statement.  They read from `fence`, so that none begins before the checkpoint
- * has moved: a worker that is too late meets VB001 and not a row that its successor has written already.
+ * has moved: a worker that is too late meets VB001 and not a row that its successor has written already.  What an
+ * update does not find was taken away by hand, and the whole is refused.
  */
 static char *write_sql(const struct pg_shape *shape)
 {
 	const struct group *g = shape->group;
-	struct buffer b = { 0 };
+	struct buffer b = { 0 }, checks = { 0 };
 	int n = 1;
 
 	if (shape->fenced) {
@@ -203,12 +215,15 @@ static char *write_sql(const struct pg_shape *shape)
 		pg_table_name(p, shape->generation, table);
 		if (shape->fenced)
 			buffer_printf(&b, ", w%d AS (", i);
+		if (i % 2)
+			add_check(&checks, shape, i, n);
 		n = i % 2 ? add_update(&b, shape, i, table, n) : add_insert(&b, shape, i, table, n);
 		if (shape->fenced)
 			buffer_add_byte(&b, ')');
 	}
 	if (shape->fenced)
-		buffer_add_text(&b, " SELECT count(moved::text) FROM fence");
+		buffer_printf(&b, " SELECT count(moved::text)%s FROM fence", buffer_text(&checks));
+	buffer_release(&checks);
 	return owned(&b);
 }
 

@@ -11,7 +11,7 @@
  *
  * Failures.  `lost`: the session is gone (status E_UNAVAILABLE); whether the request had its effect is unknown;
  * call `connect` again before anything else.  Not lost: the server answered, nothing was changed, the session
- * stays usable: E_UNAVAILABLE (disk full, read-only), E_FENCED, E_ROW_REFUSED, E_TIMEOUT, E_BUSY, E_DATABASE.
+ * stays usable: E_UNAVAILABLE (disk full, read-only), E_FENCED, E_ROW_REFUSED, E_READ_MODEL, E_TIMEOUT, E_BUSY, E_DATABASE.
  * `request.error` has the words.
  */
 #ifndef VERBATIM_STORE_STORE_H
@@ -201,7 +201,10 @@ struct store_project {
 	int64_t new_position;
 	uint8_t leaf[LEAF_BYTES];
 	struct row *changed;  /* the state's list */
-	/* E_FENCED: another was first.  E_ROW_REFUSED: the database refused a row; error.field names the read model. */
+	/*
+	 * E_FENCED: another was first.  E_ROW_REFUSED: the database refused a row; error.field names the read model.
+	 * E_READ_MODEL: a row to be updated is not there, so somebody has changed the read model by hand.
+	 */
 };
 
 /* A lease in a row, on the database's clock. */

@@ -57,6 +57,7 @@ enum error_class {
 	X(E_DATABASE,       "database",         FATAL,  69, "the database answered with an error")      \
 	X(E_UNSUITABLE,     "unsuitable",       CALLER, 78, "the database server cannot be used")       \
 	X(E_MIGRATION,      "migration",        FATAL,  70, "a migration failed or differs from what was applied") \
+	X(E_READ_MODEL,     "read_model",       FATAL,  70, "a read model was changed by hand: rebuild it") \
 	X(E_SCHEMA_DIFFERS, "schema_differs",   FATAL,  70, "a read model's table differs from the binary's at the same version") \
 	X(E_EXISTS,         "exists",           CALLER, 73, "it is there already")                      \
 	X(E_BUSY,           "busy",             RETRY,  75, "somebody else is at it")                   \

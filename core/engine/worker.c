@@ -136,7 +136,8 @@ static void stop(struct worker *w, const struct error *e)
 	state_drop(&w->rows);
 	drop_batch(w);
 	set_state(w, WORKER_STOPPED);
-	wait_ms(w, STOPPED_MS);
+	/* Nobody else may go on from rows that are not right: the lease is kept. */
+	wait_ms(w, w->spoiled && w->limits.lease_ms / 2 < STOPPED_MS ? w->limits.lease_ms / 2 : STOPPED_MS);
 	tell(w);
 }
 
@@ -253,6 +254,12 @@ static bool checkpoint_learned(struct worker *w)
 		return false;
 	}
 	w->generation = c->generation;
+	if (w->spoiled == c->generation) {
+		e = w->view.trouble;
+		stop(w, &e);
+		return false;
+	}
+	w->spoiled = 0;
 	set_position(w, c->position);
 	tell(w);
 	return true;
@@ -493,6 +500,11 @@ static void write_take(struct worker *w)
 		w->most = w->width = w->width / 2;
 		w->rounds = 0;
 		set_state(w, WORKER_LOADING);
+		return;
+	}
+	if (status == E_READ_MODEL && !w->call.request.lost) {
+		w->spoiled = w->generation;
+		stop(w, &w->call.request.error);
 		return;
 	}
 	if (status == E_FENCED && !w->call.request.lost) {

@@ -9,7 +9,8 @@
  *       +-------- lost, from anywhere; CHECKPOINT again when fenced --------------------+
  *
  *   any --> STOPPED: a gap in the log, a diverged log, a fold that failed; status says why.  It starts again by
- *   itself after a while, since a person may have mended the cause; nothing is skipped meanwhile.
+ *   itself after a while, since a person may have mended the cause; nothing is skipped meanwhile.  One that has met
+ *   a read model changed by hand (a row that it knows is gone) stays stopped until there is another generation.
  *
  * The rows and the checkpoint are written in one transaction, fenced by (generation, epoch, old position): a
  * crash anywhere leaves either all of a batch's effect or none, and of two workers only one can win.  Whoever
@@ -88,6 +89,7 @@ struct worker {
 	int empty_reads;         /* in a row, while the feed says that there is more */
 	int32_t epoch;
 	int32_t generation;
+	int32_t spoiled;         /* the generation that was changed by hand; 0: none */
 	int64_t position;
 	int64_t next_due;        /* monotonic: when the next batch may begin */
 	int64_t poll_due;        /* monotonic: when the log is looked at although the feed knows of nothing */

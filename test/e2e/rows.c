@@ -203,17 +203,40 @@ static void test_rows(struct writer *w)
 		is_thing(l.rows[2], &empty, "the one that became empty");
 	}
 
+	/* A row that somebody has taken away is missed, and nothing of the batch is kept. */
+	{
+		struct thing gone = t[1], there = t[0];
+
+		there.row.fresh = gone.row.fresh = false;
+		there.row.next_changed = &gone.row;
+		gone.row.next_changed = NULL;
+		there.row.last_position = 12;
+		sql_run("DELETE FROM generations.cache_things_v1_g1 WHERE last_position = 11");
+		p = project_of(w, 1, 12, 13);
+		p.changed = &there.row;
+		is_int(ASK(store, project, &p), E_READ_MODEL, "an update of a row that is gone is refused");
+		ok(strstr(p.request.error.message, "cache.things: 1 of 2 rows"), "the words name the read model");
+		is_int(ASK(store, checkpoint, &c), 0, "checkpoint");
+		is_int(c.position, 12, "the checkpoint stays");
+		is_int(sql_int("SELECT count(*) FROM cache.things WHERE last_position = 12"), 0, "no row of the batch is changed");
+		gone.row.fresh = true;
+		gone.row.next_changed = NULL;
+		p = project_of(w, 1, 12, 13);
+		p.changed = &gone.row;
+		is_int(ASK(store, project, &p), 0, "and the session goes on");
+	}
+
 	/* Fence and refusals change nothing. */
 	things_new(t, &w->tenant);
 	t[0].row.next_changed = NULL;
 	p = project_of(w, 1, 10, 14);
 	p.changed = &t[0].row;
 	is_int(ASK(store, project, &p), E_FENCED, "a worker that stands elsewhere is fenced off");
-	p = project_of(w, 1, 12, 14);
+	p = project_of(w, 1, 13, 14);
 	p.epoch++;
 	p.changed = &t[0].row;
 	is_int(ASK(store, project, &p), E_FENCED, "so is one of another epoch");
-	p = project_of(w, 1, 12, 14);
+	p = project_of(w, 1, 13, 14);
 	p.changed = &t[0].row;
 	t[0].title = BYTES("a title that is a good deal longer than the forty characters it may have");
 	is_int(ASK(store, project, &p), E_ROW_REFUSED, "a text that is too long is refused");

@@ -332,6 +332,9 @@ static int project_now(struct world *w, struct store_project *c)
 	for (const struct row *r = c->changed; r; r = r->next_changed)
 		if (r->fresh && world_row(w, r->of, &r->tenant_id, &r->id))
 			return E_ROW_REFUSED; /* the table's key */
+	for (const struct row *r = c->changed; r; r = r->next_changed)
+		if (!r->fresh && !world_row(w, r->of, &r->tenant_id, &r->id))
+			return E_READ_MODEL;
 	s->checkpoint = c->new_position;
 	memcpy(s->checkpoint_leaf, c->leaf, LEAF_BYTES);
 	if (w->mutation == MUTATION_EARLY_CHECKPOINT && world_chance(w, 50))

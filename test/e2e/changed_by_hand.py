@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""changed_by_hand - somebody deletes rows of a read model under the worker that keeps it: it is missed, loudly.
+
+The worker knows the row, the table does not: nothing of the batch is written, and the shard's read models stand still
+with words that say what to do.  The log, and the other shards, go on.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib.history import *
+
+engine = Engine()
+client = engine.client(timeout=60)
+makers = [Maker(seed=400 + i) for i in range(8)]
+talks, shards = [], []
+for maker in makers:
+    customer = maker.customer()
+    talk = maker.conversation(customer["entity_id"])
+    ack = client.append([customer, talk, maker.received(talk["entity_id"])])
+    client.wait(ack)
+    talks.append(talk["entity_id"])
+    shards.append(ack["shard"])
+victim = 0
+other = next(i for i in range(8) if shards[i] != shards[victim])
+
+
+def group():
+    return next(g for g in client.call("status")["groups"] if g["shard"] == shards[victim])
+
+
+table = engine.one("select table_name from verbatim.generation where projection = 'core.conversations' and active")
+engine.sql("delete from generations.%s where id = '%s'" % (table, talks[victim]))
+position = group()["position"]
+messages = engine.one("select count(*) from core.messages where conversation_id = '%s'" % talks[victim])
+ack = client.append([makers[victim].received(talks[victim], "is anybody there?")])
+refused(lambda: client.wait(ack, 60000), "worker_stopped", "an event of a conversation whose row was deleted stops the worker")
+told = group()
+ok("the read model was changed by hand: rebuild it" in told["error"] and "core.conversations: 1 of" in told["error"],
+   "status says what happened and what to do: " + told["error"])
+same(told["position"], position, "the checkpoint has not moved")
+same(engine.one("select count(*) from core.messages where conversation_id = '%s'" % talks[victim]), messages, "nothing of the batch was written")
+status = client.call("status")
+ok(not status["ready"] and "changed by hand" in status["error"], "the engine is not ready")
+ok("changed by hand" in engine.tail(200), "and its diary says so")
+ack = client.append([makers[victim].received(talks[victim], "still there?")])
+ok(ack["last"] > position, "appends to the shard go on")
+ack = client.append([makers[other].received(talks[other], "hello")])
+ok(client.wait(ack, 30000), "so do the other shards' read models")
+
+# It stays so: neither a second look nor another engine goes on from rows that are not right.
+
+guest = Engine(db=engine.conninfo())
+wait_until(lambda: False, 17)
+same((group()["state"], group()["position"]), ("stopped", position), "the worker stays stopped")
+same(engine.one("select max(position) from verbatim.checkpoints where shard = %d" % shards[victim]), str(position),
+     "and no other engine takes its place")
+same(guest.stop(), 0, "the other engine ends in order")
+check_log(engine)
+same(engine.stop(), 0, "an orderly end")
+done()

@@ -179,6 +179,8 @@ int option_set(const struct option *o, const char *source, int code, const char 
 {
 	char *at = (char *)options + o->offset;
 
+	if (o->filled && !*text)
+		return error_set(error, code, "%s is empty: say %s", source, o->argument);
 	switch (o->kind) {
 	case OPTION_FLAG:
 		return set_flag(source, code, text, (bool *)at, error);

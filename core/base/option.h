@@ -43,6 +43,7 @@ struct option {
 	const char *fallback;  /* as it would be typed; NULL: none, the value is zero */
 	int64_t min, max;      /* of INT, BYTES, TIME; 0, 0: any not negative; otherwise both hold */
 	const char *const *values; /* of ENUM, ended by NULL */
+	bool filled;           /* of TEXT and TEXTS: an empty text is refused */
 	const char *help;      /* one or two sentences */
 	const char *group;     /* heading in --help; NULL: "Options" */
 	const char *excludes;  /* name of another row: both on the command line are refused, and this one on the

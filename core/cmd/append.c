@@ -162,6 +162,7 @@ out:
 	/* Lines are numbered within their file, so a file's refusals are all told before the next begins. */
 	if (!code)
 		code = sender_finish(a->sender, error);
+	progress_update(&a->progress, before + input_taken(in), a->note);
 	input_close(in);
 	return code;
 }

@@ -220,6 +220,12 @@ static void print_result(const struct demo *d, int64_t sent_us, int64_t shown_us
 	printf("the read models had caught up %s after the last acknowledgement\n", human_duration(shown_us, a));
 }
 
+/* Whether our engine is kept until ^C. */
+static bool stays(const struct demo *d)
+{
+	return !d->o->once && isatty(STDOUT_FILENO);
+}
+
 static int run_demo(struct demo *d, struct error *error)
 {
 	struct buffer tenants = { 0 };
@@ -260,7 +266,9 @@ static int run_demo(struct demo *d, struct error *error)
 	if (!code) {
 		code = demo_show(database.conninfo, buffer_text(&tenants), error);
 		if (!code)
-			demo_show_next(d->target.address, database.conninfo, d->o->target.db ? NULL : d->o->target.data);
+			demo_show_next(&(struct demo_place){ .address = d->target.address, .conninfo = database.conninfo,
+							     .data = d->o->target.db ? NULL : d->o->target.data,
+							     .stays = !d->child || stays(d) });
 		target_release(&database);
 	}
 	buffer_release(&tenants);
@@ -294,7 +302,7 @@ static int run(const struct arguments *args, struct error *error)
 	interrupt_catch();
 	code = run_demo(&d, error);
 	fflush(stdout);
-	if (!code && !d.o->once && isatty(STDOUT_FILENO) && d.child)
+	if (!code && stays(&d) && d.child)
 		code = stay(&d, error);
 	sender_free(d.sender);
 	stop_engine(&d);

@@ -1,6 +1,7 @@
 /* demo_show - see demo_show.h. */
 #include "cmd/demo_show.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/term.h"
@@ -203,16 +204,10 @@ int demo_show(const char *conninfo, const char *tenants, struct error *error)
 	return code;
 }
 
-void demo_show_next(const char *address, const char *conninfo, const char *data)
+static void print_python(const char *address)
 {
 	const char *colon = strrchr(address, ':');
-	char *database = db_describe(conninfo);
 
-	heading("Connect");
-	printf("  engine   %s (MessagePack-RPC; core/engine/PROTOCOL.md)\n", address);
-	printf("  psql     psql \"%s\"\n", database);
-	if (data)
-		printf("           verbatim psql --data %s\n", data);
 	printf("  python   apt install python3-msgpack, then\n\n");
 	if (strncmp(address, "unix:", 5) == 0)
 		printf("    import socket, msgpack\n"
@@ -228,14 +223,43 @@ void demo_show_next(const char *address, const char *conninfo, const char *data)
 	       "    call(\"append\", [{\"event_id\": \"0199c0de-0000-7000-8000-000000000001\", \"event_type\": \"tenant.created\",\n"
 	       "        \"tenant_id\": \"0199c0de-0000-4000-8000-000000000001\", \"entity_id\": \"0199c0de-0000-4000-8000-000000000001\",\n"
 	       "        \"actor_type\": \"api\", \"occurred_at\": \"2026-11-22T10:00:00Z\", \"payload\": {\"name\": \"My company\"}}])\n");
-	free(database);
-	heading("Try next");
-	printf("  verbatim status%s%s\n", data ? " --data " : "", data ? data : "");
-	printf("  verbatim events message                 the event types and their fields\n"
-	       "  verbatim generate --rate 200 --conversations 0 --to %s\n"
-	       "  verbatim generate | verbatim append - --wait --to %s\n",
-	       address, address);
+}
+
+/* An engine that stays is named by its address; one that is started again is found by where its data is. */
+void demo_show_next(const struct demo_place *p)
+{
+	const char *program = program_invocation_name; /* as it was typed: it need not be on the PATH */
+	char *database = db_describe(p->conninfo);
+	struct buffer where = { 0 }, to = { 0 };
+
+	if (p->data)
+		buffer_printf(&where, "--data %s", p->data);
+	else
+		buffer_printf(&where, "--db '%s'", database);
+	if (p->stays)
+		buffer_printf(&to, "--to %s", p->address);
+	else
+		buffer_add_bytes(&to, buffer_bytes(&where));
+	heading(p->stays ? "Connect" : "The engine stops now; start it again");
+	if (p->stays)
+		printf("  engine   %s (MessagePack-RPC; core/engine/PROTOCOL.md)\n", p->address);
+	else
+		printf("  engine   %s serve %s &\n", program, buffer_text(&where));
+	if (p->stays || !p->data)
+		printf("  psql     psql \"%s\"\n", database);
+	if (p->data)
+		printf("  %s     %s psql %s%s\n", p->stays ? "    " : "psql", program, buffer_text(&where),
+		       p->stays ? "" : "   (with or without the engine)");
+	print_python(p->stays ? p->address : "127.0.0.1:7411");
+	heading(p->stays ? "Try next" : "Then try");
+	printf("  %s status %s\n", program, buffer_text(&to));
+	printf("  %s events message                 the event types and their fields\n", program);
+	printf("  %s generate --rate 200 --conversations 0 %s\n", program, buffer_text(&to));
+	printf("  %s generate | %s append - --wait %s\n", program, program, buffer_text(&to));
 	printf("  SELECT * FROM core.v_agent_queue LIMIT 20;\n"
 	       "  SELECT shard, position, event_type, payload FROM verbatim.events ORDER BY recorded_at DESC LIMIT 10;\n"
 	       "  UPDATE verbatim.event_log SET payload = '{}';   (it will not let you)\n");
+	buffer_release(&where);
+	buffer_release(&to);
+	free(database);
 }

@@ -13,7 +13,15 @@
  */
 int demo_show(const char *conninfo, const char *tenants, struct error *error) must_check;
 
-/* The rest: how to connect and what to try.  `address` is the engine's, `psql` how the database is reached. */
-void demo_show_next(const char *address, const char *conninfo, const char *data);
+/* How the engine and its database are reached, and whether they still are when the command has ended. */
+struct demo_place {
+	const char *address;
+	const char *conninfo;
+	const char *data; /* NULL with --db */
+	bool stays;
+};
+
+/* The rest: how to connect and what to try, from the shell this was started in. */
+void demo_show_next(const struct demo_place *place);
 
 #endif

@@ -38,11 +38,15 @@ static void print_down(void *data, const char *version, const char *name)
 	printf("down  %s  %s\n", version, name);
 }
 
-static int open_target(const struct target_options *options, bool create, struct target *t, struct pg_conn **conn,
-		       struct error *error)
+static int open_target(const struct arguments *args, const struct target_options *options, bool create, struct target *t,
+		       struct pg_conn **conn, struct error *error)
 {
-	int status = target_database(options, create, t, error);
+	int status;
 
+	if (args->count)
+		return error_set(error, E_USAGE, "migrate takes no words but one of up, down, status; did you mean --data %s?",
+				 args->words[0]);
+	status = target_database(options, create, t, error);
 	if (status)
 		return status;
 	status = db_open(t->conninfo, "verbatim migrate", conn, error);
@@ -61,7 +65,7 @@ static int run_up(const struct arguments *args, struct error *error)
 	const struct up_options *o = args->options;
 	struct pg_conn *conn;
 	struct target t;
-	int count = 0, status = open_target(&o->target, true, &t, &conn, error);
+	int count = 0, status = open_target(args, &o->target, true, &t, &conn, error);
 
 	if (status)
 		return status;
@@ -78,7 +82,7 @@ static int run_down(const struct arguments *args, struct error *error)
 	const struct down_options *o = args->options;
 	struct pg_conn *conn;
 	struct target t;
-	int count = 0, status = open_target(&o->target, false, &t, &conn, error);
+	int count = 0, status = open_target(args, &o->target, false, &t, &conn, error);
 
 	if (status)
 		return status;
@@ -162,7 +166,7 @@ static int run_status(const struct arguments *args, struct error *error)
 	struct migrations m = { 0 };
 	struct pg_conn *conn;
 	struct target t;
-	int status = open_target(&o->target, false, &t, &conn, error);
+	int status = open_target(args, &o->target, false, &t, &conn, error);
 
 	if (status)
 		return status;

@@ -142,6 +142,8 @@ static int check_addresses(struct serve *s, struct error *error)
 	for (int i = 0; i < o->listen.count; i++) {
 		const char *address = o->listen.items[i];
 
+		if (strcmp(address, "unix:") == 0)
+			return error_set(error, E_USAGE, "--listen unix: names no socket; say unix:PATH, as unix:/run/verbatim.sock");
 		if (strncmp(address, "unix:", 5) != 0 && !strrchr(address, ':'))
 			return error_set(error, E_USAGE, "--listen %s: say HOST:PORT or unix:PATH, as 127.0.0.1:7411", address);
 		if (!is_of_this_machine(address) && (!o->token || !*o->token))

@@ -74,7 +74,7 @@ static void print_groups(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 7, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", ">anomalies", "error" });
+	table_init(&t, 7, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", ">anomalies since start", "error" });
 	for (uint32_t i = 0; i < count; i++) {
 		struct bytes name = client_text(&groups[i], "group"), state = client_text(&groups[i], "state");
 		struct bytes error = client_text(&groups[i], "error");
@@ -128,8 +128,11 @@ static int run(const struct arguments *args, struct error *error)
 	struct client *client;
 	msgpack_object result;
 	struct buffer out = { 0 };
-	int code = engine_find(&o->engine, &engine, error);
+	int code;
 
+	if (args->count)
+		return error_set(error, E_USAGE, "status takes no words; did you mean --data %s?", args->words[0]);
+	code = engine_find(&o->engine, &engine, error);
 	if (!code) {
 		client = client_new(&(struct client_options){ .addresses = engine.addresses, .token = o->engine.token, .name = "verbatim status" });
 		code = client_open(client, error);
@@ -170,7 +173,8 @@ const struct command status_command = {
 	.usage = "status [OPTION]...",
 	.brief = "show how an engine is",
 	.help = "Asks the running engine over its own protocol: shards and their events, read models and how far they are behind, connections, "
-		"memory. The exit status is 0 only when the engine is ready.\n"
+		"memory. Events, duplicates, refusals and anomalies are counted since the engine's start; core.anomalies has them all. The exit "
+		"status is 0 only when the engine is ready.\n"
 		"\n"
 		"  verbatim status\n"
 		"  verbatim status --to 127.0.0.1:7411 --json",

@@ -27,7 +27,7 @@ struct target_options {
 /* The two rows for a command's table; `type` is its options struct, `member` its struct target_options. */
 #define TARGET_OPTIONS(type, member)                                                                              \
 	{ .name = "data", .kind = OPTION_TEXT, .offset = offsetof(type, member.data), .argument = "DIR",          \
-	  .fallback = "var", .excludes = "db", .group = "Database",                                               \
+	  .fallback = "var", .filled = true, .excludes = "db", .group = "Database",                               \
 	  .help = "folder of the engine and its own PostgreSQL" },                                                \
 	{ .name = "db", .kind = OPTION_TEXT, .offset = offsetof(type, member.db), .argument = "CONNINFO",         \
 	  .excludes = "data", .group = "Database",                                                                \

@@ -25,6 +25,8 @@ static int run(const struct arguments *args, struct error *error)
 #else
 	const char *compiler = "gcc " __VERSION__;
 #endif
+	if (args->count)
+		return error_set(error, E_USAGE, "version takes no words");
 	if (o->json)
 		printf("{\"name\": \"verbatim\", \"version\": \"%s\", \"protocol\": 1, \"compiler\": \"%s\"}\n", VERBATIM_VERSION,
 		       compiler);

@@ -388,7 +388,7 @@ static bool form(struct appender *a, struct request_list *finished)
 	request_list_init(&done);
 	formed = batch_form(b, &a->queue, &place, &limits, &done) > 0;
 	for (struct request *r; (r = request_list_take(&done)); request_list_add(finished, r)) {
-		a->duplicates += r->status ? 0 : r->count;
+		a->duplicates += r->status ? 0 : request_duplicates(r);
 		a->refused += r->status != 0;
 	}
 	if (!formed)
@@ -496,6 +496,8 @@ static void took_commit(struct appender *a)
 	a->trouble.code = 0;
 	a->state = APPENDER_IDLE;
 	batch_acknowledge(b, &a->log->log_id, a->log->epoch);
+	for (const struct request *r = done.first; r; r = r->next)
+		a->duplicates += request_duplicates(r);
 	if (a->committed)
 		a->committed(a->data, a);
 	request_list_init(&b->requests);

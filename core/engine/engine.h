@@ -93,7 +93,7 @@ struct engine {
 	bool control_busy, control_connected;
 	bool ready, stopping;
 	int64_t started_at;         /* monotonic */
-	int64_t refused;            /* requests that did not even reach an appender */
+	int64_t refused;            /* calls and messages that did not even reach an appender or the reader */
 	struct error fatal;
 };
 

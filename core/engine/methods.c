@@ -87,7 +87,6 @@ static int append(struct session *s, const struct rpc_call *call, struct error *
 	status = request_decode(r, rpc_param(call, 0), rpc_param(call, 1), e->env.env.wall(&e->env.env),
 				&e->request_limits, error);
 	if (status) {
-		e->refused++;
 		request_free(&e->pool, r);
 		return status;
 	}
@@ -102,38 +101,26 @@ static int append(struct session *s, const struct rpc_call *call, struct error *
 
 static void pack_ack(msgpack_packer *p, const struct request *r)
 {
-	int duplicates = 0;
+	msgpack_pack_map(p, 7);
+	pack_text(p, "log_id");
+	pack_uuid(p, &r->log_id);
+	pack_key_int(p, "epoch", r->epoch);
+	pack_key_int(p, "shard", r->shard);
+	pack_key_int(p, "first", r->first);
+	pack_key_int(p, "last", r->last);
+	pack_text(p, "leaf");
+	pack_bin(p, r->leaf, LEAF_BYTES);
+	pack_text(p, "duplicates");
+	msgpack_pack_array(p, (size_t)request_duplicates(r));
+	for (int i = 0; i < r->count; i++) {
+		const struct request_event *x = &r->states[i];
+		int64_t at = x->same_as >= 0 ? r->events[x->same_as].position : x->duplicate_at;
 
-	for (int pass = 0; pass < 2; pass++) {
-		if (pass) {
-			msgpack_pack_map(p, 7);
-			pack_text(p, "log_id");
-			pack_uuid(p, &r->log_id);
-			pack_key_int(p, "epoch", r->epoch);
-			pack_key_int(p, "shard", r->shard);
-			pack_key_int(p, "first", r->first);
-			pack_key_int(p, "last", r->last);
-			pack_text(p, "leaf");
-			pack_bin(p, r->leaf, LEAF_BYTES);
-			pack_text(p, "duplicates");
-			msgpack_pack_array(p, (size_t)duplicates);
-		}
-		for (int i = 0; i < r->count; i++) {
-			const struct request_event *x = &r->states[i];
-			int64_t at = x->duplicate_at;
-
-			if (x->same_as >= 0)
-				at = r->events[x->same_as].position;
-			else if (!at)
-				continue; /* stored by this request, be it by an attempt whose answer was lost */
-			if (!pass) {
-				duplicates++;
-				continue;
-			}
-			msgpack_pack_array(p, 2);
-			msgpack_pack_int(p, i);
-			msgpack_pack_int64(p, at);
-		}
+		if (!at)
+			continue; /* stored by this request, be it by an attempt whose answer was lost */
+		msgpack_pack_array(p, 2);
+		msgpack_pack_int(p, i);
+		msgpack_pack_int64(p, at);
 	}
 }
 
@@ -485,6 +472,8 @@ void method_call(struct session *s, const struct rpc_call *call)
 			    (int)(call->method.len < 40 ? call->method.len : 40), call->method.data);
 	else
 		m->call(s, call, &error);
-	if (error.code)
+	if (error.code) {
+		s->engine->refused++;
 		refuse(s, call, &error);
+	}
 }

@@ -250,6 +250,15 @@ int request_decode(struct request *r, const msgpack_object *events, const msgpac
 	return options_decode(r, options, limits, error);
 }
 
+int request_duplicates(const struct request *r)
+{
+	int count = 0;
+
+	for (int i = 0; i < r->count; i++)
+		count += r->states[i].same_as >= 0 || r->states[i].duplicate_at > 0;
+	return count;
+}
+
 void request_refuse(struct request *r, int code, const char *format, ...)
 {
 	char text[sizeof(r->error.message)];

@@ -88,6 +88,9 @@ struct request_limits {
 int request_decode(struct request *r, const msgpack_object *events, const msgpack_object *options, int64_t now,
 		   const struct request_limits *limits, struct error *error) must_check;
 
+/* How many of its events stood in the log before, or earlier in the request itself, once it is acknowledged. */
+int request_duplicates(const struct request *r);
+
 /* Sets the outcome to `code` and answers. */
 void request_refuse(struct request *r, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -131,6 +131,7 @@ struct buffer *session_out(struct session *s)
 
 void session_fail(struct session *s, uint32_t msgid, const struct error *error)
 {
+	s->engine->refused++;
 	rpc_error(session_out(s), msgid, error);
 	s->closed_after_write = true;
 	if (s->reading)

@@ -1,85 +1,20 @@
 /* sender - see sender.h. */
-#include "cmd/sender.h"
+#include "cmd/sender_private.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 
-#include "base/map.h"
 #include "base/time.h"
-#include "client/client.h"
 #include "event/envelope.h"
 
 enum {
 	MEMORY = 16 << 20,
 	REQUEST_BYTES = 1 << 20,
-	OUTSTANDING_MAX = 256,
-	SHARDS_MAX = 1025,
 	LANES_MAX = 65536,     /* then all is sent and the lanes are made anew */
 	QUIET_SUCCESSES = 32,  /* before a lane that met trouble sends more than one request at a time again */
 	STALL_MS = 60000,      /* no answer at all for so long: the connection is given up */
 	STOP_MS = 3000,        /* after a signal, for the answers under way */
-};
-
-enum request_state { REQUEST_OPEN, REQUEST_WAITING, REQUEST_SENT };
-
-struct request {
-	struct request *next;  /* in its lane */
-	struct lane *lane;
-	enum request_state state;
-	uint32_t msgid;
-	bool doubtful;         /* was sent once, and the answer never came */
-	bool repeated;
-	struct buffer body;    /* the events, one after the other */
-	struct item {
-		size_t end;    /* in body */
-		int64_t line;
-		struct uuid id;
-	} *items;
-	int count, cap;
-};
-
-struct lane {
-	struct uuid tenant_id;
-	struct request *first, *last; /* OPEN only at the end */
-	int sent;              /* under way */
-	int successes;         /* since the last trouble */
-	bool careful;
-	bool ready;            /* on the ready list */
-	int attempts;
-	int64_t hold_until;
-	struct lane *next_ready, *next_open;
-	bool open;             /* on the open list */
-};
-
-struct touched {
-	int64_t epoch, last;
-	uint8_t leaf[32];
-	size_t leaf_len;
-};
-
-struct sender {
-	struct sender_options options;
-	struct sender_counts counts;
-	struct client *client;
-	struct client_log log;
-	bool known_log;
-	struct random random;
-	struct map lanes;
-	struct lane *ready, *ready_last; /* lanes that may have something to send */
-	struct lane *open, *open_last;   /* lanes with an open request, oldest first */
-	struct request *sent[OUTSTANDING_MAX];
-	int sent_count;
-	struct request *spare;
-	size_t held;           /* bytes in requests */
-	size_t request_bytes;
-	int request_events;
-	int64_t trouble_since; /* 0: none */
-	int64_t heard_at;
-	struct touched touched[SHARDS_MAX];
-	struct buffer params;
-	struct arena arena;
-	msgpack_unpacked unpacked;
 };
 
 static bool stopped(const struct sender *s)
@@ -113,41 +48,16 @@ struct sender *sender_new(const struct sender_options *options)
 	return s;
 }
 
-static void request_free(struct request *r)
-{
-	buffer_release(&r->body);
-	free(r->items);
-	free(r);
-}
-
-static void free_lanes(struct sender *s)
-{
-	struct lane *lane;
-	size_t at = 0;
-
-	while ((lane = map_next(&s->lanes, &at, NULL))) {
-		while (lane->first) {
-			struct request *r = lane->first;
-
-			lane->first = r->next;
-			request_free(r);
-		}
-		free(lane);
-	}
-	map_clear(&s->lanes);
-	s->ready = s->ready_last = s->open = s->open_last = NULL;
-}
-
 void sender_free(struct sender *s)
 {
 	if (!s)
 		return;
-	free_lanes(s);
+	lanes_free(s);
 	while (s->spare) {
 		struct request *r = s->spare;
 
 		s->spare = r->next;
-		request_free(r);
+		lanes_free_request(r);
 	}
 	map_release(&s->lanes);
 	client_free(s->client);
@@ -174,111 +84,6 @@ void sender_refuse(struct sender *s, int64_t line, const struct uuid *event_id, 
 		s->options.refused(s->options.data, line, event_id, why);
 }
 
-/* ---- lanes and requests ---- */
-
-static struct request *request_take(struct sender *s, struct lane *lane)
-{
-	struct request *r = s->spare;
-
-	if (r)
-		s->spare = r->next;
-	else
-		r = mem_zalloc(sizeof(*r));
-	r->next = NULL;
-	r->lane = lane;
-	r->state = REQUEST_OPEN;
-	r->doubtful = r->repeated = false;
-	r->count = 0;
-	buffer_reset(&r->body);
-	return r;
-}
-
-/* Out of its lane and back to the spare ones. */
-static void request_give(struct sender *s, struct request *r)
-{
-	struct lane *lane = r->lane;
-	struct request **at = &lane->first, *before = NULL;
-
-	while (*at != r) {
-		before = *at;
-		at = &before->next;
-	}
-	*at = r->next;
-	if (lane->last == r)
-		lane->last = before;
-	s->held -= r->body.len;
-	r->next = s->spare;
-	s->spare = r;
-}
-
-static void make_ready(struct sender *s, struct lane *lane)
-{
-	if (lane->ready)
-		return;
-	lane->ready = true;
-	lane->next_ready = NULL;
-	if (s->ready)
-		s->ready_last->next_ready = lane;
-	else
-		s->ready = lane;
-	s->ready_last = lane;
-}
-
-static void seal(struct sender *s, struct lane *lane)
-{
-	if (lane->last && lane->last->state == REQUEST_OPEN) {
-		lane->last->state = REQUEST_WAITING;
-		make_ready(s, lane);
-	}
-}
-
-/* Seals the request that has been open longest; false when none is open. */
-static bool seal_oldest(struct sender *s)
-{
-	struct lane *lane = s->open;
-
-	if (!lane)
-		return false;
-	s->open = lane->next_open;
-	lane->open = false;
-	seal(s, lane);
-	return true;
-}
-
-static struct lane *lane_get(struct sender *s, const struct uuid *tenant_id)
-{
-	void **at = map_put(&s->lanes, tenant_id);
-	struct lane *lane = *at;
-
-	if (!lane) {
-		lane = mem_zalloc(sizeof(*lane));
-		lane->tenant_id = *tenant_id;
-		*at = lane;
-	}
-	return lane;
-}
-
-static void request_add(struct sender *s, struct request *r, int64_t line, const struct uuid *id, struct bytes event)
-{
-	if (r->count == r->cap) {
-		r->cap = r->cap ? 2 * r->cap : 64;
-		r->items = mem_realloc(r->items, (size_t)r->cap * sizeof(*r->items));
-	}
-	buffer_add_bytes(&r->body, event);
-	r->items[r->count++] = (struct item){ r->body.len, line, *id };
-	s->held += event.len;
-}
-
-/* The earliest request that waits, or NULL. */
-static struct request *first_waiting(const struct lane *lane)
-{
-	struct request *r = lane->first;
-
-	while (r && r->state == REQUEST_SENT)
-		r = r->next;
-	return r && r->state == REQUEST_WAITING ? r : NULL;
-}
-
 /* ---- trouble ---- */
 
 static void lane_trouble(struct sender *s, struct lane *lane, bool hold)
@@ -287,7 +92,7 @@ static void lane_trouble(struct sender *s, struct lane *lane, bool hold)
 	lane->successes = 0;
 	if (hold)
 		lane->hold_until = time_monotonic() + (int64_t)client_backoff_ms(++lane->attempts, &s->random) * 1000;
-	make_ready(s, lane);
+	lanes_make_ready(s, lane);
 }
 
 /* Remembers when a row of failures began; gives `why` as the error when it has lasted too long. */
@@ -417,14 +222,14 @@ static int send_ready(struct sender *s, int64_t *wake, struct error *error)
 
 		lane = s->ready;
 		last = lane == end;
-		r = first_waiting(lane);
+		r = lanes_first_waiting(lane);
 		if (r && lane->hold_until <= now && !(lane->careful && lane->sent)) {
 			code = send_request(s, r, error);
 			if (code == E_OVERLOADED)
 				return 0; /* the socket is full; answers first */
 			if (code)
 				return code;
-			r = lane->careful ? NULL : first_waiting(lane);
+			r = lane->careful ? NULL : lanes_first_waiting(lane);
 		} else if (r && lane->hold_until > now) {
 			*wake = *wake < lane->hold_until ? *wake : lane->hold_until;
 		} else {
@@ -433,7 +238,7 @@ static int send_ready(struct sender *s, int64_t *wake, struct error *error)
 		s->ready = lane->next_ready;
 		lane->ready = false;
 		if (r)
-			make_ready(s, lane);
+			lanes_make_ready(s, lane);
 	}
 	return 0;
 }
@@ -467,44 +272,6 @@ static void count_success(struct sender *s, const struct request *r, const msgpa
 	}
 }
 
-static void drop_event(struct sender *s, struct request *r, int index)
-{
-	size_t from = index ? r->items[index - 1].end : 0, len = r->items[index].end - from;
-
-	memmove(r->body.data + from, r->body.data + from + len, r->body.len - from - len);
-	r->body.len -= len;
-	s->held -= len;
-	for (int i = index + 1; i < r->count; i++) {
-		r->items[i].end -= len;
-		r->items[i - 1] = r->items[i];
-	}
-	r->count--;
-}
-
-/* The second half into a request of its own, right behind. */
-static void split(struct sender *s, struct request *r)
-{
-	struct request *tail = request_take(s, r->lane);
-	int half = r->count / 2;
-	size_t from = r->items[half - 1].end;
-
-	for (int i = half; i < r->count; i++) {
-		size_t at = i ? r->items[i - 1].end : 0;
-
-		request_add(s, tail, r->items[i].line, &r->items[i].id, bytes_of(r->body.data + at, r->items[i].end - at));
-	}
-	s->held -= r->body.len - from;
-	r->body.len = from;
-	r->count = half;
-	tail->state = REQUEST_WAITING;
-	tail->doubtful = r->doubtful;
-	tail->repeated = true;
-	tail->next = r->next;
-	r->next = tail;
-	if (r->lane->last == r)
-		r->lane->last = tail;
-}
-
 /* What to do about a request that was not taken.  A code is the end of the whole. */
 static int on_refusal(struct sender *s, struct request *r, const struct error *why, struct error *error)
 {
@@ -533,16 +300,16 @@ static int on_refusal(struct sender *s, struct request *r, const struct error *w
 	}
 	if (why->index >= 0 && why->index < r->count) {
 		sender_refuse(s, r->items[why->index].line, &r->items[why->index].id, why);
-		drop_event(s, r, why->index);
+		lanes_drop_event(s, r, why->index);
 	} else if (why->code == E_TOO_LARGE && r->count > 1) {
-		split(s, r);
+		lanes_split(s, r);
 	} else {
 		for (int i = 0; i < r->count; i++)
 			sender_refuse(s, r->items[i].line, &r->items[i].id, why);
 		r->count = 0;
 	}
 	if (!r->count)
-		request_give(s, r);
+		lanes_give(s, r);
 	return 0;
 }
 
@@ -568,8 +335,8 @@ static int on_answer(struct sender *s, const struct client_answer *answer, struc
 	lane->attempts = 0;
 	if (++lane->successes >= QUIET_SUCCESSES)
 		lane->careful = false;
-	request_give(s, r);
-	make_ready(s, lane);
+	lanes_give(s, r);
+	lanes_make_ready(s, lane);
 	return 0;
 }
 
@@ -579,7 +346,7 @@ int sender_pump(struct sender *s, int timeout_ms, bool all, struct error *error)
 	struct client_answer answer;
 	int code;
 
-	while (all && seal_oldest(s))
+	while (all && lanes_seal_oldest(s))
 		;
 	code = client_is_open(s->client) ? send_ready(s, &wake, error) : E_UNAVAILABLE;
 	while (code >= 0) {
@@ -636,44 +403,26 @@ int sender_add(struct sender *s, int64_t line, const struct uuid *tenant_id, con
 		code = sender_finish(s, error);
 		if (code)
 			return code;
-		free_lanes(s);
+		lanes_free(s);
 	}
-	lane = lane_get(s, tenant_id);
+	lane = lanes_get(s, tenant_id);
 	if (lane->last && lane->last->state == REQUEST_OPEN &&
 	    (lane->last->count >= s->request_events || lane->last->body.len + event.len > s->request_bytes)) {
-		seal(s, lane);
+		lanes_seal(s, lane);
 		code = sender_pump(s, 0, false, error);
 		if (code)
 			return code;
 	}
-	if (!lane->last || lane->last->state != REQUEST_OPEN) {
-		struct request *r = request_take(s, lane);
-
-		if (lane->last)
-			lane->last->next = r;
-		else
-			lane->first = r;
-		lane->last = r;
-	}
-	if (!lane->open) {
-		lane->open = true;
-		lane->next_open = NULL;
-		if (s->open)
-			s->open_last->next_open = lane;
-		else
-			s->open = lane;
-		s->open_last = lane;
-	}
-	request_add(s, lane->last, line, event_id, event);
+	lanes_add(s, lane, line, event_id, event);
 	if (!s->sent_count && !s->ready && lane->last->count >= (s->request_events + 3) / 4) {
-		seal(s, lane); /* the engine has nothing to do */
+		lanes_seal(s, lane); /* the engine has nothing to do */
 		code = sender_pump(s, 0, false, error);
 		if (code)
 			return code;
 	}
 	while (s->held > s->options.memory) {
 		if (!s->ready && s->sent_count < s->options.outstanding)
-			seal_oldest(s);
+			lanes_seal_oldest(s);
 		code = sender_pump(s, 100, false, error);
 		if (code)
 			return code;

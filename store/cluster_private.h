@@ -82,4 +82,19 @@ bool run_capture(const char *const *argv, char *out, size_t size);
 /* The binaries of `major`, or of the newest version when it is 0 (fills bin, major). */
 int binaries_find(struct cluster *c, int major, struct error *error) must_check;
 
+/* ---- cluster_make.c: a new cluster ---- */
+
+void cluster_sweep(const struct cluster *c); /* what an initdb that was killed has left */
+int cluster_make(struct cluster *c, const char *log, struct error *error) must_check;
+int server_log_open(const struct cluster *c, const char *log, struct error *error) must_check; /* a descriptor to write to */
+
+/* ---- cluster_server.c: the postmaster ---- */
+
+bool server_is_gone(struct cluster *c); /* reaps it when it was ours */
+
+/* Takes a running server over or starts one, and waits until it answers.  `fixed`: its socket's place is known to others. */
+int server_ensure(struct cluster *c, bool fixed, struct error *error) must_check;
+int server_shut_down(struct cluster *c, struct error *error) must_check; /* and waits for its end */
+char *server_conninfo(const struct cluster *c, const char *database);    /* malloc'ed */
+
 #endif

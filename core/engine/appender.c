@@ -734,11 +734,13 @@ void appender_sweep(struct appender *a, bool silent)
 {
 	if (!silent && (!a->patience_ms || appender_silence_ms(a) < a->patience_ms + RECONNECT_MS))
 		return;
-	if (!a->trouble.code)
-		error_set(&a->trouble, E_UNAVAILABLE, "the database does not answer");
-	if (a->state == APPENDER_CONNECTING && !a->refuse_code)
-		a->refuse_code = E_UNAVAILABLE; /* until it has caught up again */
-	refuse_waiting(a, a->trouble.message);
+	if (a->state == APPENDER_CONNECTING) { /* until it has caught up again */
+		if (!a->trouble.code)
+			error_set(&a->trouble, E_UNAVAILABLE, "the database does not answer");
+		if (!a->refuse_code)
+			a->refuse_code = E_UNAVAILABLE;
+	}
+	refuse_waiting(a, a->trouble.code ? a->trouble.message : "the database does not answer");
 }
 
 static void on_store_closed(void *data)

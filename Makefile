@@ -43,7 +43,7 @@ SQL  := $(sort $(shell find schema -name '*.sql'))
 TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c) test/simulation/simulate.c)
 TEST_BIN := $(TEST_SRC:test/%.c=$(OUT)/test/%)
 E2E_BIN  := $(patsubst test/%.c,$(OUT)/test/%,$(wildcard test/e2e/*.c)) # run by a script that gives them a database
-BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(wildcard bench/*.c))
+BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(filter-out bench/common.c,$(wildcard bench/*.c)))
 
 .PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate
 .SECONDARY:
@@ -86,9 +86,9 @@ $(OUT)/test/simulation/simulate: $(wildcard test/simulation/*.c) test/simulation
 	$(if $(V),,@echo '  test $@')
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)
 
-$(OUT)/bench/%: bench/%.c $(OUT)/libverbatim.a
+$(OUT)/bench/%: bench/%.c bench/common.c bench/common.h $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)
 
 -include $(OBJ:.o=.d) $(TEST_BIN:=.d) $(E2E_BIN:=.d)
 

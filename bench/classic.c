@@ -16,14 +16,12 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <libpq-fe.h>
@@ -32,6 +30,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "base/uuid.h"
+#include "common.h"
 
 enum { CONNECTIONS_MOST = 256, CONVERSATIONS = 1024, SAMPLES_MOST = 4000000 };
 
@@ -50,7 +49,7 @@ struct classic {
 	char ids[CONVERSATIONS][UUID_TEXT], customers[CONVERSATIONS][UUID_TEXT];
 	char *content, *payload;
 	uint64_t turn;
-	int32_t *samples;
+	int64_t *samples;
 	long done;
 };
 
@@ -165,7 +164,7 @@ static void take(struct classic *c, struct connection *k)
 		if (!r) {
 			k->busy = false;
 			if (c->done < SAMPLES_MOST)
-				c->samples[c->done] = (int32_t)(time_monotonic() - k->sent_at);
+				c->samples[c->done] = time_monotonic() - k->sent_at;
 			c->done++;
 			break;
 		}
@@ -200,40 +199,6 @@ static void drive(struct classic *c, int64_t until)
 	}
 }
 
-static int by_size(const void *a, const void *b)
-{
-	int32_t x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return x < y ? -1 : x > y;
-}
-
-static int64_t cpu_us(void)
-{
-	struct rusage u;
-
-	getrusage(RUSAGE_SELF, &u);
-	return (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
-}
-
-static void machine_time(uint64_t *all, uint64_t *steal)
-{
-	uint64_t t[8] = { 0 };
-	FILE *f = fopen("/proc/stat", "r");
-
-	*all = *steal = 0;
-	if (!f)
-		return;
-	if (fscanf(f, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &t[0], &t[1], &t[2],
-		   &t[3], &t[4], &t[5], &t[6], &t[7]) == 8) {
-		for (int i = 0; i < 8; i++)
-			*all += t[i];
-		*steal = t[7];
-	}
-	fclose(f);
-}
-
 static const char help[] =
 	"classic - one INSERT a request from many clients, into the tables of a usual support desk\n"
 	"\n"
@@ -244,20 +209,6 @@ static const char help[] =
 	"  --payload BYTES  about how long a payload is (default 300)\n"
 	"  --seconds S      how long (default 5)\n"
 	"  --help           this text\n";
-
-static long number(const char *option, const char *text, long low, long high)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < low || value > high) {
-		fprintf(stderr, "classic: --%s takes a number from %ld to %ld, not \"%s\"\n", option, low, high, text);
-		exit(2);
-	}
-	return value;
-}
 
 int main(int argc, char **argv)
 {
@@ -287,9 +238,9 @@ int main(int argc, char **argv)
 			}
 			c.messages = strcmp(optarg, "messages") == 0;
 			break;
-		case 'c': c.connections = (int)number("connections", optarg, 1, CONNECTIONS_MOST); break;
-		case 'p': payload = number("payload", optarg, 200, 100000); break;
-		case 's': seconds = number("seconds", optarg, 1, 3600); break;
+		case 'c': c.connections = (int)bench_number("connections", optarg, 1, CONNECTIONS_MOST); break;
+		case 'p': payload = bench_number("payload", optarg, 200, 100000); break;
+		case 's': seconds = bench_number("seconds", optarg, 1, 3600); break;
 		case 'h': fputs(help, stdout); return 0;
 		default: fputs("classic: --help tells the options\n", stderr); return 2;
 		}
@@ -311,24 +262,24 @@ int main(int argc, char **argv)
 		c.at[i].db = k;
 		c.polls[i] = (struct pollfd){ .fd = PQsocket(k), .events = POLLIN };
 	}
-	machine_time(&all[0], &steal[0]);
-	cpu = cpu_us();
+	bench_machine_time(&all[0], &steal[0]);
+	cpu = bench_cpu_us();
 	start = time_monotonic();
 	drive(&c, start + seconds * TIME_SECOND);
 	us = time_monotonic() - start;
-	cpu = cpu_us() - cpu;
-	machine_time(&all[1], &steal[1]);
+	cpu = bench_cpu_us() - cpu;
+	bench_machine_time(&all[1], &steal[1]);
 	for (int i = 0; i < c.connections; i++)
 		PQfinish(c.at[i].db);
 	snprintf(sql, sizeof(sql), "DROP SCHEMA %s CASCADE", schema);
 	run(db, sql);
 	PQfinish(db);
 	n = c.done < SAMPLES_MOST ? c.done : SAMPLES_MOST;
-	qsort(c.samples, (size_t)n, sizeof(*c.samples), by_size);
+	bench_sort(c.samples, n);
 	printf("{\"bench\":\"classic\",\"way\":\"%s\",\"connections\":%d,\"seconds\":%.3f,\"events\":%ld,\"events_per_second\":%.0f,"
 	       "\"latency_ms\":{\"p50\":%.3f,\"p99\":%.3f},\"client_cpu_us_per_event\":%.2f,\"steal_percent\":%.1f}\n",
 	       c.messages ? "messages" : "events", c.connections, (double)us / 1e6, c.done, (double)c.done * 1e6 / (double)us,
-	       (double)c.samples[n / 2] / 1000, (double)c.samples[n * 99 / 100] / 1000, (double)cpu / (double)c.done,
-	       all[1] > all[0] ? 100.0 * (double)(steal[1] - steal[0]) / (double)(all[1] - all[0]) : 0.0);
+	       bench_percentile(c.samples, n, 0.5), bench_percentile(c.samples, n, 0.99), (double)cpu / (double)c.done,
+	       bench_steal_percent(all, steal));
 	return 0;
 }

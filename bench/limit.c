@@ -15,7 +15,6 @@
  * A row of COPY BINARY is: int16 number of columns, then for each int32 length (-1: NULL) and bytes, all
  * big-endian; before the first row a header of 19 bytes, after the last an int16 -1.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -27,6 +26,8 @@
 #include <unistd.h>
 
 #include <libpq-fe.h>
+
+#include "common.h"
 
 enum {
 	TENANTS = 64,
@@ -324,47 +325,6 @@ static int64_t process_cpu_us(int pid)
 	return (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
-/* The machine's time so far, in ticks: all of it, and what the hypervisor kept. */
-static void machine_time(uint64_t *all, uint64_t *steal)
-{
-	uint64_t t[8] = { 0 };
-	FILE *f = fopen("/proc/stat", "r");
-
-	*all = *steal = 0;
-	if (!f)
-		return;
-	if (fscanf(f, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
-		   &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) == 8) {
-		for (int i = 0; i < 8; i++)
-			*all += t[i];
-		*steal = t[7];
-	}
-	fclose(f);
-}
-
-static long number(const char *option, const char *text, long low, long high)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < low || value > high) {
-		fprintf(stderr, "limit: --%s takes a number from %ld to %ld, not \"%s\"\n", option, low, high, text);
-		exit(2);
-	}
-	return value;
-}
-
-static int by_size(const void *a, const void *b)
-{
-	int64_t x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return x < y ? -1 : x > y;
-}
-
 static const char help[] =
 	"limit - COPY BINARY of event_log's rows into a copy of a month's leaf: the yardstick of appending\n"
 	"\n"
@@ -401,9 +361,9 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'd': conninfo = optarg; break;
-		case 'r': rows = number("rows", optarg, 1, 1000000000); break;
-		case 'b': batch = number("batch", optarg, 1, BATCH_MAX); break;
-		case 'p': payload = number("payload", optarg, 100, PAYLOAD_MAX); break;
+		case 'r': rows = bench_number("rows", optarg, 1, 1000000000); break;
+		case 'b': batch = bench_number("batch", optarg, 1, BATCH_MAX); break;
+		case 'p': payload = bench_number("payload", optarg, 100, PAYLOAD_MAX); break;
 		case 'h': fputs(help, stdout); return 0;
 		default: fputs("limit: --help tells the options\n", stderr); return 2;
 		}
@@ -429,7 +389,7 @@ int main(int argc, char **argv)
 		die("cannot keep the times", "out of memory");
 	source_init(&source, (int)payload);
 	snprintf(sql, sizeof(sql), "COPY leaf (%s) FROM STDIN (FORMAT binary)", column_names);
-	machine_time(&all[0], &steal[0]);
+	bench_machine_time(&all[0], &steal[0]);
 	cpu_us = process_cpu_us(PQbackendPID(db));
 	while (done < rows) {
 		long n = rows - done < batch ? rows - done : batch;
@@ -453,12 +413,12 @@ int main(int argc, char **argv)
 
 		cpu_us = end_us >= 0 ? end_us - cpu_us : -1;
 	}
-	machine_time(&all[1], &steal[1]);
+	bench_machine_time(&all[1], &steal[1]);
 	snprintf(sql, sizeof(sql), "DROP SCHEMA verbatim_bench_%d CASCADE", (int)getpid());
 	run(db, sql);
 	PQfinish(db);
 	free(buffer.bytes);
-	qsort(times, (size_t)batches, sizeof(*times), by_size);
+	bench_sort(times, batches);
 
 	printf("{\"bench\":\"limit\",\"rows\":%ld,\"batch\":%ld,\"payload_bytes\":%ld,\"seconds\":%.3f,\"events_per_second\":%.0f,",
 	       rows, batch, payload, (double)taken_us / 1e6, (double)rows * 1e6 / (double)taken_us);
@@ -466,9 +426,9 @@ int main(int argc, char **argv)
 		printf("\"backend_cpu_us_per_row\":%.2f,", (double)cpu_us / (double)rows);
 	else
 		printf("\"backend_cpu_us_per_row\":null,");
-	printf("\"batch_ms_p50\":%.3f,", (double)times[batches / 2] / 1000);
+	printf("\"batch_ms_p50\":%.3f,", bench_percentile(times, batches, 0.5));
 	free(times);
 	printf("\"steal_percent\":%.1f}\n",
-	       all[1] > all[0] ? 100.0 * (double)(steal[1] - steal[0]) / (double)(all[1] - all[0]) : 0.0);
+	       bench_steal_percent(all, steal));
 	return 0;
 }

@@ -31,13 +31,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "client/client.h"
+#include "common.h"
 
 enum {
 	CONVERSATIONS = 64,      /* a tenant, at a time */
@@ -353,32 +353,6 @@ static double percentile(const struct load *l, double p)
 	return 0;
 }
 
-static int64_t cpu_us(void)
-{
-	struct rusage u;
-
-	getrusage(RUSAGE_SELF, &u);
-	return (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
-}
-
-/* The machine's time so far, in ticks: all of it, and what the hypervisor kept. */
-static void machine_time(uint64_t *all, uint64_t *steal)
-{
-	uint64_t t[8] = { 0 };
-	FILE *f = fopen("/proc/stat", "r");
-
-	*all = *steal = 0;
-	if (!f)
-		return;
-	if (fscanf(f, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &t[0], &t[1], &t[2],
-		   &t[3], &t[4], &t[5], &t[6], &t[7]) == 8) {
-		for (int i = 0; i < 8; i++)
-			*all += t[i];
-		*steal = t[7];
-	}
-	fclose(f);
-}
-
 /* ---- sending ---- */
 
 static bool more(const struct load *l, int64_t now)
@@ -656,20 +630,6 @@ static const char help[] =
 	"\n"
 	"example: load --to 127.0.0.1:7411 --connections 64 --batch 1 --seconds 10\n";
 
-static long number(const char *option, const char *text, long low, long high)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < low || value > high) {
-		fprintf(stderr, "load: --%s takes a number from %ld to %ld, not \"%s\"\n", option, low, high, text);
-		exit(2);
-	}
-	return value;
-}
-
 static double per_second(int64_t n, int64_t us)
 {
 	return us > 0 ? (double)n * 1e6 / (double)us : 0.0;
@@ -700,7 +660,7 @@ static void print_result(const struct load *l, int64_t us, int64_t cpu, const ui
 	}
 	printf("\"client_cpu_us_per_event\":%.2f,\"errors\":%" PRId64 ",\"retries\":%" PRId64 ",\"steal_percent\":%.1f}\n",
 	       l->acked_events ? (double)cpu / (double)l->acked_events : 0.0, l->errors, l->retries,
-	       all[1] > all[0] ? 100.0 * (double)(steal[1] - steal[0]) / (double)(all[1] - all[0]) : 0.0);
+	       bench_steal_percent(all, steal));
 	if (l->errors || l->retries)
 		fprintf(stderr, "load: the last refusal was %s\n", l->error_text);
 }
@@ -725,15 +685,15 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 't': l.to = optarg; break;
 		case 'k': l.token = optarg; break;
-		case 'c': l.connections = number("connections", optarg, 1, 10000); break;
-		case 'b': l.batch = number("batch", optarg, 1, 10000); break;
-		case 'o': l.outstanding = number("outstanding", optarg, 1, 1024); break;
-		case 'n': l.tenants = number("tenants", optarg, 1, 100000); break;
-		case 'p': l.payload = number("payload", optarg, 200, 100000); break;
-		case 's': l.seconds = number("seconds", optarg, 1, 86400); break;
-		case 'e': l.events = number("events", optarg, 1, 1000000000); break;
-		case 'r': l.rate = number("rate", optarg, 1, 10000000); break;
-		case 'x': seed = (uint64_t)number("seed", optarg, 0, 1000000000); break;
+		case 'c': l.connections = bench_number("connections", optarg, 1, 10000); break;
+		case 'b': l.batch = bench_number("batch", optarg, 1, 10000); break;
+		case 'o': l.outstanding = bench_number("outstanding", optarg, 1, 1024); break;
+		case 'n': l.tenants = bench_number("tenants", optarg, 1, 100000); break;
+		case 'p': l.payload = bench_number("payload", optarg, 200, 100000); break;
+		case 's': l.seconds = bench_number("seconds", optarg, 1, 86400); break;
+		case 'e': l.events = bench_number("events", optarg, 1, 1000000000); break;
+		case 'r': l.rate = bench_number("rate", optarg, 1, 10000000); break;
+		case 'x': seed = (uint64_t)bench_number("seed", optarg, 0, 1000000000); break;
 		case 'w': l.watch = true; break;
 		case 'h': fputs(help, stdout); return 0;
 		default: fputs("load: --help tells the options\n", stderr); return 2;
@@ -747,13 +707,13 @@ int main(int argc, char **argv)
 	random_seed(&l.random, seed);
 	open_all(&l);
 	watch_open(&l);
-	machine_time(&all[0], &steal[0]);
-	cpu = cpu_us();
+	bench_machine_time(&all[0], &steal[0]);
+	cpu = bench_cpu_us();
 	start = time_monotonic();
 	run(&l);
 	start = time_monotonic() - start;
-	cpu = cpu_us() - cpu;
-	machine_time(&all[1], &steal[1]);
+	cpu = bench_cpu_us() - cpu;
+	bench_machine_time(&all[1], &steal[1]);
 	watch_end(&l);
 	print_result(&l, start, cpu, all, steal);
 	return l.errors ? 1 : 0;

@@ -7,7 +7,6 @@
  *
  *   {"bench":"visible","events":200,"acked_ms":{"p50":0.9,"p99":1.8},"visible_ms":{"p50":2.1,"p99":4.0}}
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "client/client.h"
+#include "common.h"
 
 enum { EVENTS_MOST = 100000, TIMEOUT_MS = 10000 };
 
@@ -151,22 +151,6 @@ static void measure(struct visible *v, int64_t *acked, int64_t *shown)
 	*shown = time_monotonic() - began;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	int64_t x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return x < y ? -1 : x > y;
-}
-
-static double percentile_ms(const int64_t *sorted, long n, double p)
-{
-	long at = (long)(p * (double)n);
-
-	return (double)sorted[at < n ? at : n - 1] / 1000;
-}
-
 static const char help[] =
 	"visible - one event at a time on an idle engine: acknowledged when, shown by the read models when?\n"
 	"\n"
@@ -175,20 +159,6 @@ static const char help[] =
 	"  --events N       (default 200)\n"
 	"  --pause MS       between two events (default 10)\n"
 	"  --help           this text\n";
-
-static long number(const char *option, const char *text, long low, long high)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < low || value > high) {
-		fprintf(stderr, "visible: --%s takes a number from %ld to %ld, not \"%s\"\n", option, low, high, text);
-		exit(2);
-	}
-	return value;
-}
 
 int main(int argc, char **argv)
 {
@@ -208,8 +178,8 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 't': to.addresses = optarg; break;
 		case 'k': to.token = optarg; break;
-		case 'e': events = number("events", optarg, 1, EVENTS_MOST); break;
-		case 'p': pause_ms = number("pause", optarg, 0, 60000); break;
+		case 'e': events = bench_number("events", optarg, 1, EVENTS_MOST); break;
+		case 'p': pause_ms = bench_number("pause", optarg, 0, 60000); break;
 		case 'h': fputs(help, stdout); return 0;
 		default: fputs("visible: --help tells the options\n", stderr); return 2;
 		}
@@ -226,11 +196,11 @@ int main(int argc, char **argv)
 		usleep((useconds_t)pause_ms * 1000);
 		measure(&v, &acked[i], &shown[i]);
 	}
-	qsort(acked, (size_t)events, sizeof(*acked), by_size);
-	qsort(shown, (size_t)events, sizeof(*shown), by_size);
+	bench_sort(acked, events);
+	bench_sort(shown, events);
 	printf("{\"bench\":\"visible\",\"events\":%ld,\"acked_ms\":{\"p50\":%.3f,\"p99\":%.3f},\"visible_ms\":{\"p50\":%.3f,\"p99\":%.3f}}\n", events,
-	       percentile_ms(acked, events, 0.5), percentile_ms(acked, events, 0.99), percentile_ms(shown, events, 0.5),
-	       percentile_ms(shown, events, 0.99));
+	       bench_percentile(acked, events, 0.5), bench_percentile(acked, events, 0.99), bench_percentile(shown, events, 0.5),
+	       bench_percentile(shown, events, 0.99));
 	client_free(v.client);
 	msgpack_sbuffer_destroy(&v.out);
 	free(acked);

@@ -111,6 +111,9 @@ same(engine.one("select count(*) from verbatim.event_log where event_id in (%s)"
      "what was answered `unavailable` and sent again is stored once")
 same(watcher.call("status")["error"], "", "no trouble is left in status")
 
+load.more(100)
+load.finish()
+
 # ---- one session alone: it is given up, and nobody needs to be told ----
 
 shard = clients[0].append([makers[0].customer()])["shard"]
@@ -123,8 +126,6 @@ try:
 finally:
     os.kill(pid, signal.SIGCONT)
 ok(wait_until(lambda: watcher.call("status")["ready"], 30), "the engine is ready")
-load.more(100)
-load.finish()
 ok(engine.settle(), "the read models come to the head of the log")
 check_log(engine)
 same(load.wrong, [], "no answer contradicted another")

@@ -81,7 +81,7 @@ $(OUT)/test/%: test/%.c $(OUT)/libverbatim.a
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) -MMD -MP -MT $@ -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
 
 # The simulation is one program of several files.
-$(OUT)/test/simulation/simulate: $(wildcard test/simulation/*.c) test/simulation/world.h $(OUT)/libverbatim.a
+$(OUT)/test/simulation/simulate: $(wildcard test/simulation/*.c test/simulation/*.h) $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  test $@')
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)

@@ -1,0 +1,209 @@
+/* clients - see simulate.h. */
+#include <stdlib.h>
+
+#include "simulate.h"
+
+static struct sent *new_request(struct client *c)
+{
+	struct simulation *s = c->sim;
+	struct world *w = &s->world;
+	struct buffer text = { 0 };
+	struct sent *x;
+	char id[UUID_TEXT], tenant[UUID_TEXT], conversation[UUID_TEXT], customer[UUID_TEXT], entity[UUID_TEXT], when[TIME_TEXT];
+
+	if (c->count == c->capacity) {
+		c->capacity = c->capacity ? c->capacity * 2 : 32;
+		c->sent = mem_realloc(c->sent, (size_t)c->capacity * sizeof(*c->sent));
+	}
+	x = &c->sent[c->count++];
+	memset(x, 0, sizeof(*x));
+	x->count = 1 + (int)random_below(&w->random, EVENTS_MOST);
+	x->tenant = (int)random_below(&w->random, TENANTS);
+	x->conversation = (int)random_below(&w->random, CONVERSATIONS);
+	x->expect = world_chance(w, 150);
+	x->after = s->known_position[x->tenant][x->conversation];
+	uuid_format(&s->tenants[x->tenant], tenant);
+	uuid_format(&s->conversations[x->conversation], conversation);
+	uuid_format(&s->customer, customer);
+	buffer_add_byte(&text, '[');
+	for (int i = 0; i < x->count; i++) {
+		uint8_t noise[10];
+		struct uuid fresh;
+		int kind = (int)random_below(&w->random, 12);
+		const char *type, *payload;
+
+		random_fill(&w->random, noise, sizeof(noise));
+		if (world_chance(w, 800))
+			uuid_v7(&x->ids[i], (w->now - (int64_t)random_below(&w->random, 5000000)) / 1000, noise);
+		else {
+			random_fill(&w->random, &fresh, 16);
+			uuid_v4(&x->ids[i], fresh.b);
+		}
+		random_fill(&w->random, &fresh, 16);
+		uuid_format(&fresh, entity);
+		switch (kind) {
+		case 0: type = "customer.created"; payload = "{\"identities\":[{\"kind\":\"email\",\"value\":\"a@b.example\"}]}"; break;
+		case 1: case 2: type = "conversation.created"; payload = NULL; break;
+		case 3: type = "conversation.resolved"; payload = "{\"by\":\"agent\"}"; break;
+		case 4: type = "conversation.escalated"; payload = "{\"reason\":\"x\",\"level\":1}"; break;
+		case 5: case 6: case 7:
+			type = "message.sent";
+			payload = "{\"channel\":\"email\",\"direction\":\"outbound\",\"sender_type\":\"agent\",\"content\":\"hello\"}";
+			break;
+		default:
+			type = "message.received";
+			payload = "{\"channel\":\"email\",\"direction\":\"inbound\",\"sender_type\":\"customer\",\"content\":\"help\"}";
+		}
+		buffer_printf(&text, "%s{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\",", i ? "," : "",
+			      uuid_format(&x->ids[i], id), type, tenant,
+			      kind == 0 ? customer : type[0] == 'c' ? conversation : entity);
+		if (kind)
+			buffer_printf(&text, "\"conversation_id\":\"%s\",", conversation);
+		buffer_printf(&text, "\"actor_type\":\"api\",\"occurred_at\":\"%s\",\"payload\":", time_format(w->now, when));
+		if (payload)
+			buffer_add_text(&text, payload);
+		else
+			buffer_printf(&text, "{\"customer_id\":\"%s\",\"initial_channel\":\"email\"}", customer);
+		buffer_add_text(&text, "}");
+		s->events_made++;
+	}
+	buffer_add_byte(&text, ']');
+	buffer_text(&text);
+	x->lines = text.data;
+	return x;
+}
+
+static void record(struct client *c, struct sent *x, const struct request *r)
+{
+	struct simulation *s = c->sim;
+	int64_t fresh = r->first;
+
+	if (r->status == E_LOG_DIVERGED && r->shard == s->cut_shard) { /* it asks again until the end is back */
+		s->diverged++;
+		return;
+	}
+	if (r->status) {
+		switch (error_get(r->status)->class) {
+		case CLASS_RETRY:
+			return;
+		default:
+			if (r->status == E_STALE && x->expect) {
+				if (x->acked)
+					simulation_failed(s, "stale after ack", "a stored request was called stale");
+				x->refused = true;
+				return;
+			}
+			simulation_failed(s, "refused", "client %d: %s: %s", c->number, error_name(r->status), r->error.message);
+			x->refused = true;
+			return;
+		}
+	}
+	for (int i = 0; i < x->count; i++) {
+		int64_t at = r->events[i].position;
+
+		if (x->positions[i] && x->positions[i] != at)
+			simulation_failed(s, "two positions", "one event was acknowledged at %lld and at %lld",
+			       (long long)x->positions[i], (long long)at);
+		x->positions[i] = at;
+	}
+	(void)fresh;
+	x->acked = true;
+	x->first = r->first;
+	x->last = r->last;
+	if (r->last > s->known_position[x->tenant][x->conversation])
+		s->known_position[x->tenant][x->conversation] = r->last;
+}
+
+static void on_answer(struct request *r)
+{
+	struct client *c = r->ticket.owner;
+	struct sent *x = &c->sent[r->ticket.msgid];
+	struct engine_sim *e = &c->sim->engines[c->engine];
+
+	x->out = false;
+	if (!e->crashing || world_chance(&c->sim->world, 300)) /* the answer was on the wire before the crash */
+		record(c, x, r);
+	request_free(&c->pool, r);
+	world_after(&c->sim->world, 100 + (int64_t)random_below(&c->sim->world.random, 50000), client_next, c);
+}
+
+static void send_request(struct client *c, int index)
+{
+	struct simulation *s = c->sim;
+	struct world *w = &s->world;
+	struct sent *x = &c->sent[index];
+	struct engine_sim *e = &s->engines[c->engine];
+	struct request_limits limits = { { 1 << 18, 16 }, 100, 10, WORLD_SHARDS };
+	struct request *r = request_new(&c->pool);
+	struct buffer packed = { 0 };
+	struct error error;
+	msgpack_zone zone;
+	msgpack_object events;
+	size_t at = 0;
+
+	msgpack_zone_init(&zone, 4096);
+	error_clear(&error);
+	if (json_to_msgpack(bytes_text(x->lines), &packed, &error) ||
+	    msgpack_unpack(packed.data, packed.len, &at, &zone, &events) != MSGPACK_UNPACK_SUCCESS ||
+	    request_decode(r, &events, NULL, w->now, &limits, &error)) {
+		simulation_failed(s, "bad request", "%s: %s", error.field, error.message);
+		request_free(&c->pool, r);
+	} else {
+		if (x->expect) {
+			r->expects = arena_zalloc(&r->arena, sizeof(*r->expects));
+			r->expects[0].scope = EXPECT_CONVERSATION;
+			r->expects[0].tenant_id = s->tenants[x->tenant];
+			r->expects[0].id = s->conversations[x->conversation];
+			r->expects[0].types = BYTES("");
+			r->expects[0].after = x->after;
+			r->expect_count = 1;
+		}
+		r->answer = on_answer;
+		r->ticket.owner = c;
+		r->ticket.msgid = (uint32_t)index;
+		r->bytes = 1000;
+		x->out = true;
+		x->sent_at = w->now;
+		x->attempts++;
+		appender_submit(&e->appenders[r->shard], r);
+	}
+	msgpack_zone_destroy(&zone);
+	buffer_release(&packed);
+}
+
+void client_next(void *data)
+{
+	struct client *c = data;
+	struct simulation *s = c->sim;
+	struct world *w = &s->world;
+
+	if (c->current >= 0 && c->sent[c->current].out)
+		return;
+	if (s->ending)
+		return;
+	if (world_chance(w, 100))
+		c->engine = (int)random_below(&w->random, ENGINES);
+	if (!s->engines[c->engine].up) {
+		c->engine = (c->engine + 1) % ENGINES;
+		world_after(w, 20000, client_next, c);
+		return;
+	}
+	if (c->current >= 0 && !c->sent[c->current].acked && !c->sent[c->current].refused) {
+		send_request(c, c->current); /* again: the answer was lost, or said to come back */
+		return;
+	}
+	if (c->count && world_chance(w, 80)) { /* a producer that sends an old request once more */
+		c->current = (int)random_below(&w->random, (uint64_t)c->count);
+		if (c->sent[c->current].acked) {
+			send_request(c, c->current);
+			return;
+		}
+	}
+	c->current = -1;
+	if (c->left == 0)
+		return;
+	c->left--;
+	new_request(c);
+	c->current = c->count - 1;
+	send_request(c, c->current);
+}

@@ -186,7 +186,7 @@ static void on_timer(uv_timer_t *timer)
 		return;
 	}
 	pg_lost(s, "the database has not answered for %g s%s", s->patience_ms / 1000.0,
-		s->state == PG_CONNECTING ? ", nor can be reached" : "");
+		s->state == PG_CONNECTING ? ", not even to connect" : "");
 }
 
 void pg_arm(struct pg_session *s, int ms)

@@ -577,6 +577,7 @@ static void month_send(struct appender *a)
 	memset(&a->call.maintain, 0, sizeof(a->call.maintain));
 	a->call.maintain.now = a->env->wall(a->env);
 	ask(a);
+	a->asked_at = 0; /* it may close a month as well, which takes minutes: no sign of silence */
 	a->state = APPENDER_WAITING;
 	a->store->ops->maintain(a->store, &a->call.maintain);
 }

@@ -126,12 +126,9 @@ static void drop_batch(struct worker *w)
 	w->count = w->from = w->width = 0;
 }
 
-static void stop(struct worker *w, const struct error *e)
+/* Stands still for a while; nothing that is in memory is kept. */
+static void halt(struct worker *w, const struct error *e)
 {
-	char part[48];
-
-	part_name(w, part);
-	log_error(part, "stopped at position %lld: %s", (long long)w->position, e->message);
 	set_trouble(w, e);
 	state_drop(&w->rows);
 	drop_batch(w);
@@ -139,6 +136,15 @@ static void stop(struct worker *w, const struct error *e)
 	/* Nobody else may go on from rows that are not right: the lease is kept. */
 	wait_ms(w, w->spoiled && w->limits.lease_ms / 2 < STOPPED_MS ? w->limits.lease_ms / 2 : STOPPED_MS);
 	tell(w);
+}
+
+static void stop(struct worker *w, const struct error *e)
+{
+	char part[48];
+
+	part_name(w, part);
+	log_error(part, "stopped at position %lld: %s", (long long)w->position, e->message);
+	halt(w, e);
 }
 
 static void on_done(struct store_request *request)
@@ -255,8 +261,7 @@ static bool checkpoint_learned(struct worker *w)
 	}
 	w->generation = c->generation;
 	if (w->spoiled == c->generation) {
-		e = w->view.trouble;
-		stop(w, &e);
+		halt(w, &w->spoiled_how);
 		return false;
 	}
 	w->spoiled = 0;
@@ -504,7 +509,8 @@ static void write_take(struct worker *w)
 	}
 	if (status == E_READ_MODEL && !w->call.request.lost) {
 		w->spoiled = w->generation;
-		stop(w, &w->call.request.error);
+		w->spoiled_how = w->call.request.error;
+		stop(w, &w->spoiled_how);
 		return;
 	}
 	if (status == E_FENCED && !w->call.request.lost) {

@@ -90,6 +90,7 @@ struct worker {
 	int32_t epoch;
 	int32_t generation;
 	int32_t spoiled;         /* the generation that was changed by hand; 0: none */
+	struct error spoiled_how;
 	int64_t position;
 	int64_t next_due;        /* monotonic: when the next batch may begin */
 	int64_t poll_due;        /* monotonic: when the log is looked at although the feed knows of nothing */

@@ -55,6 +55,8 @@ wait_until(lambda: False, 17)
 same((group()["state"], group()["position"]), ("stopped", position), "the worker stays stopped")
 same(engine.one("select max(position) from verbatim.checkpoints where shard = %d" % shards[victim]), str(position),
      "and no other engine takes its place")
+with open(engine.log, errors="replace") as diary:
+    same(diary.read().count("changed by hand"), 1, "the diary says it once")
 same(guest.stop(), 0, "the other engine ends in order")
 check_log(engine)
 same(engine.stop(), 0, "an orderly end")

@@ -171,10 +171,11 @@ static void refuse_waiting(struct appender *a, const char *text)
 
 static void lost(struct appender *a)
 {
+	bool anothers = a->rode && a->state == APPENDER_SENDING; /* session, that of whoever took us along */
 	char part[32];
 
 	part_name(a, part);
-	if (a->failures == 0 && !a->rode)
+	if (a->failures == 0 && !anothers)
 		log_warn(part, "%s; connecting again", a->call.request.error.message);
 	a->trouble = a->call.request.error;
 	for (struct request *r = a->batch.requests.first; r; r = r->next)
@@ -183,7 +184,7 @@ static void lost(struct appender *a)
 			r->unsettled_after = a->batch.head;
 		}
 	unform(a);
-	a->state = a->rode ? APPENDER_LEARNING : APPENDER_CONNECTING; /* whose session was lost */
+	a->state = anothers ? APPENDER_LEARNING : APPENDER_CONNECTING;
 	back_off(a);
 }
 

@@ -21,6 +21,8 @@ static const struct store_ops ops = {
 	.project = pg_project,
 	.lease = pg_lease,
 	.maintain = pg_maintain,
+	.generations = pg_generations,
+	.switch_to = pg_switch,
 	.close = pg_close,
 };
 

@@ -260,6 +260,12 @@ static const struct projection *refused_by(const struct pg_session *s, const str
 	return NULL;
 }
 
+static void on_result(struct pg_session *s, int query, const PGresult *r)
+{
+	if (s->round == 1 && PQntuples(r) == 1)
+		((struct store_project *)s->request)->answers = pg_bool(r, 0, 0);
+}
+
 static void on_end(struct pg_session *s)
 {
 	struct store_project *q = (struct store_project *)s->request;
@@ -297,7 +303,8 @@ void pg_project(struct store *store, struct store_project *r)
 	struct pg_shape *shape;
 	bool few;
 
-	if (!pg_begin(s, &r->request, NULL, on_end))
+	r->answers = false;
+	if (!pg_begin(s, &r->request, on_result, on_end))
 		return;
 	if (!sort_rows(t, r)) {
 		pg_fail(s, E_INTERNAL, "a changed row belongs to no read model of group \"%s\"", r->group->name);

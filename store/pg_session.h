@@ -42,7 +42,7 @@ struct pg_factory {
 	X(SETTINGS) X(ROLE) X(IDENTITY) X(APPEND) X(APPEND_2) X(APPEND_3) X(APPEND_4) X(HEAD) X(COMPARE) X(LEAVES)    \
 	X(TILES) X(READ_HEAD) X(READ_MONTH) X(READ)                                                           \
 	X(READ_TENANT) X(READ_CONVERSATION) X(READ_LEAVES) X(HEADS) X(GENERATION) X(CHECKPOINT) X(LEASE_TAKE) \
-	X(LEASE_GIVE) X(MAKE_LEAVES) X(OPEN_MONTH) X(PATIENCE) X(CLOSE_MONTH) X(BEGIN) X(ROLLBACK)
+	X(LEASE_GIVE) X(SHOWN) X(GENERATIONS) X(SWITCH) X(SWEEP) X(MAKE_LEAVES) X(OPEN_MONTH) X(PATIENCE) X(CLOSE_MONTH) X(BEGIN) X(ROLLBACK)
 
 #define X(name) PG_##name,
 enum pg_statement_id { PG_STATEMENTS(X) PG_STATEMENT_COUNT };
@@ -151,6 +151,11 @@ void pg_load(struct store *store, struct store_load *r);
 void pg_project(struct store *store, struct store_project *r);
 void pg_lease(struct store *store, struct store_lease *r);
 void pg_maintain(struct store *store, struct store_maintain *r);
+void pg_generations(struct store *store, struct store_generations *r);
+void pg_switch(struct store *store, struct store_switch *r);
+
+/* pg_generation.c: three parameters that name this binary's versions of a group's read models (NULL: of none). */
+void pg_param_versions(struct pg_params *params, const struct group *group);
 
 /* Result fields. */
 static inline int64_t pg_int(const PGresult *r, int row, int column)

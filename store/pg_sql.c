@@ -54,6 +54,8 @@
 #define APPEND_TWO APPEND("0", BATCH_1) " UNION ALL " APPEND("1", BATCH_2)
 #define APPEND_THREE APPEND_TWO " UNION ALL " APPEND("2", BATCH_3)
 
+#define LEASE_OF(versions) "coalesce(' g' || verbatim.generation_of(" versions "), '')"
+
 const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 	/*
 	 * The same behaviour whatever the server's configuration says: times in UTC, commits durable, plans that
@@ -117,12 +119,7 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" LATERAL generate_series(0, i.shards) s (shard)"
 		" LEFT JOIN LATERAL (" HEAD_OF("s.shard::int2", "last_position") ") h ON true",
 
-	/* The newest generation that has each of these read models at this version, and no other version of one. */
-	[PG_GENERATION] =
-		"SELECT g.generation FROM verbatim.generation g"
-		" JOIN unnest($2::text[], $3::int4[]) w (name, version) ON w.name = g.projection AND w.version = g.version"
-		" WHERE g.group_name = $1::text GROUP BY g.generation HAVING count(*) = cardinality($2::text[])"
-		" ORDER BY g.generation DESC LIMIT 1",
+	[PG_GENERATION] = "SELECT verbatim.generation_of($1::text, $2::text[], $3::int4[])",
 	[PG_CHECKPOINT] =
 		"SELECT c.last_position, c.leaf_hash, l.leaf_hash FROM (SELECT last_position, leaf_hash"
 		" FROM verbatim.projection_batch WHERE group_name = $2::text AND generation = $3::int4 AND shard = $1::int2"
@@ -133,9 +130,24 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" AND e.position = c.last_position AND e.recorded_at >= " MONTH_START("m.month")
 		" AND e.recorded_at < " MONTH_STOP("m.month") " LIMIT 1) l ON true", /* LIMIT: no join, whose plan on an empty leaf would scan a full one */
 
+	/* A lease of read models bears the generation's number: engines of two versions work side by side. */
 	[PG_LEASE_TAKE] =
-		"SELECT held, owner FROM verbatim.lease_take($1::text, $2::int2, $3::uuid, $4::int8 * interval '1 ms')",
-	[PG_LEASE_GIVE] = "SELECT verbatim.lease_give($1::text, $2::int2, $3::uuid)",
+		"SELECT held, owner FROM verbatim.lease_take($1::text || " LEASE_OF("$5, $6, $7") ","
+		" $2::int2, $3::uuid, $4::int8 * interval '1 ms')",
+	[PG_LEASE_GIVE] = "SELECT verbatim.lease_give($1::text || " LEASE_OF("$4, $5, $6") ", $2::int2, $3::uuid)",
+
+	[PG_SHOWN] =
+		"SELECT a.generation, (SELECT b.last_position FROM verbatim.projection_batch b WHERE b.group_name = $2::text"
+		" AND b.generation = a.generation AND b.shard = $1::int2 ORDER BY b.first_position DESC LIMIT 1)"
+		" FROM (SELECT verbatim.answering_generation($2::text) AS generation) a",
+	[PG_GENERATIONS] =
+		"SELECT g.generation, g.active, g.generation = verbatim.generation_of($1::text, $2::text[], $3::int4[]), g.shown,"
+		" (SELECT sum(c.position)::int8 FROM verbatim.checkpoints c WHERE c.group_name = $1::text AND c.generation = g.generation),"
+		" g.created_at FROM (SELECT generation, bool_or(active) AS active, bool_or(shown_at IS NOT NULL) AS shown,"
+		" min(created_at) AS created_at FROM verbatim.generation WHERE group_name = $1::text GROUP BY generation"
+		" ORDER BY generation DESC LIMIT $4::int4) g ORDER BY g.generation",
+	[PG_SWITCH] = "SELECT verbatim.switch_generation($1::text, $2::int4, true)",
+	[PG_SWEEP] = "SELECT verbatim.sweep_generations($1::text)",
 
 	[PG_MAKE_LEAVES] =
 		"SELECT verbatim.make_leaf((date_trunc('month', $1::timestamptz AT TIME ZONE 'UTC')"

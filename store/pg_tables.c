@@ -200,8 +200,8 @@ static char *write_sql(const struct pg_shape *shape)
 	int n = 1;
 
 	if (shape->fenced) {
-		buffer_add_text(&b, "WITH fence AS MATERIALIZED (SELECT verbatim.project_fence($1::text, $2::int4, $3::int2,"
-				    " $4::int4, $5::int8, $6::int8, $7::bytea) AS moved,"
+		buffer_add_text(&b, "WITH fence AS MATERIALIZED (SELECT verbatim.project_step($1::text, $2::int4, $3::int2,"
+				    " $4::int4, $5::int8, $6::int8, $7::bytea) AS answers,"
 				    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
 				    " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'off' END, true) AS lazily)");
 		n = 8;
@@ -222,7 +222,7 @@ static char *write_sql(const struct pg_shape *shape)
 			buffer_add_byte(&b, ')');
 	}
 	if (shape->fenced)
-		buffer_printf(&b, " SELECT count(moved::text)%s FROM fence", buffer_text(&checks));
+		buffer_printf(&b, " SELECT answers%s FROM fence", buffer_text(&checks));
 	buffer_release(&checks);
 	return owned(&b);
 }

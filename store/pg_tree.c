@@ -140,7 +140,12 @@ static void on_checkpoint(struct pg_session *s, int query, const PGresult *r)
 	struct store_checkpoint *c = (struct store_checkpoint *)s->request;
 
 	if (s->round == 1) {
-		c->generation = PQntuples(r) ? (int32_t)pg_int(r, 0, 0) : 0;
+		c->generation = PQgetisnull(r, 0, 0) ? 0 : (int32_t)pg_int(r, 0, 0);
+		return;
+	}
+	if (query == 1) {
+		c->answers = pg_int(r, 0, 0) == c->generation;
+		c->shown = PQgetisnull(r, 0, 1) ? 0 : pg_int(r, 0, 1);
 		return;
 	}
 	if (PQntuples(r) == 0)
@@ -166,36 +171,23 @@ static void on_checkpoint_end(struct pg_session *s)
 	pg_param_text(&s->params, c->group->name);
 	pg_param_int4(&s->params, c->generation);
 	pg_run(s, PG_CHECKPOINT);
+	pg_param_int2(&s->params, c->shard);
+	pg_param_text(&s->params, c->group->name);
+	pg_run(s, PG_SHOWN);
 	pg_round(s, 0);
 }
 
 void pg_checkpoint(struct store *store, struct store_checkpoint *r)
 {
 	struct pg_session *s = pg_of(store);
-	size_t began;
-	char name[128];
 
 	r->generation = 0;
-	r->position = 0;
-	r->diverged = false;
+	r->position = r->shown = 0;
+	r->diverged = r->answers = false;
 	memset(r->leaf, 0, sizeof(r->leaf));
 	if (!pg_begin(s, &r->request, on_checkpoint, on_checkpoint_end))
 		return;
-	pg_param_text(&s->params, r->group->name);
-	began = pg_array_begin(&s->params, OID_TEXT, r->group->count);
-	for (int i = 0; i < r->group->count; i++) {
-		snprintf(name, sizeof(name), "%s.%s", r->group->projections[i]->schema, r->group->projections[i]->name);
-		pg_item(&s->params, name, strlen(name));
-	}
-	pg_array_end(&s->params, began, 0);
-	began = pg_array_begin(&s->params, OID_INT4, r->group->count);
-	for (int i = 0; i < r->group->count; i++) {
-		char b[4];
-
-		put_be32(b, (uint32_t)r->group->projections[i]->version);
-		pg_item(&s->params, b, sizeof(b));
-	}
-	pg_array_end(&s->params, began, 0);
+	pg_param_versions(&s->params, r->group);
 	pg_run(s, PG_GENERATION);
 	pg_round(s, 0);
 }
@@ -225,6 +217,7 @@ void pg_lease(struct store *store, struct store_lease *r)
 	pg_param_uuid(&s->params, &r->owner);
 	if (r->ttl_ms > 0)
 		pg_param_int8(&s->params, r->ttl_ms);
+	pg_param_versions(&s->params, r->group);
 	pg_run(s, r->ttl_ms > 0 ? PG_LEASE_TAKE : PG_LEASE_GIVE);
 	pg_round(s, 0);
 }

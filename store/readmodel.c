@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/bytes.h"
@@ -13,22 +14,42 @@
 #include "store/readmodel_check.h"
 #include "store/schema.h"
 
-int readmodel_run(PGconn *c, struct error *error, const char *sql, PGresult **out)
+enum { SWITCH_FIRST_MS = 50, SWITCH_MOST_MS = 6400 }; /* pauses between tries, doubled each time */
+
+/* What the server's refusals mean here. */
+static int code_of(PGconn *c, const char *state)
 {
-	PGresult *r = PQexec(c, sql);
+	if (PQstatus(c) == CONNECTION_BAD)
+		return E_UNAVAILABLE;
+	if (state && (strcmp(state, "55P03") == 0 || strcmp(state, "40P01") == 0))
+		return E_BUSY;
+	if (state && strcmp(state, "VB005") == 0)
+		return E_SCHEMA_DIFFERS;
+	if (state && strcmp(state, "42704") == 0)
+		return E_NOT_FOUND;
+	return E_MIGRATION;
+}
+
+int readmodel_result(PGconn *c, struct error *error, PGresult *r, PGresult **out)
+{
 	ExecStatusType status = PQresultStatus(r);
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *words = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 	int result = 0;
 
 	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-		result = error_set(error, PQstatus(c) == CONNECTION_BAD ? E_UNAVAILABLE : E_MIGRATION, "%s (SQLSTATE %s)",
-				   words ? words : "the connection was lost", state ? state : "none");
+		result = error_set(error, code_of(c, state), "%s (SQLSTATE %s)", words ? words : "the connection was lost",
+				   state ? state : "none");
 	if (out && result == 0)
 		*out = r;
 	else
 		PQclear(r);
 	return result;
+}
+
+int readmodel_run(PGconn *c, struct error *error, const char *sql, PGresult **out)
+{
+	return readmodel_result(c, error, PQexec(c, sql), out);
 }
 
 int readmodel_runf(PGconn *c, struct error *error, PGresult **out, const char *format, ...)
@@ -125,121 +146,90 @@ static int make_table(PGconn *c, const struct projection *p, const char *table, 
 	return result;
 }
 
-/* id, tenant_id, the columns people may see, last_position. */
-static int make_view(PGconn *c, const struct projection *p, int generation, struct error *error)
+/* The columns that people see, as an array literal: id, tenant_id, those of the projection, last_position. */
+static void add_columns(struct buffer *b, const struct projection *p)
 {
-	struct buffer b = { 0 };
-	char table[PG_NAME_MAX + 1], what[3 * PG_NAME_MAX];
-	int result;
-
-	pg_table_name(p, generation, table);
-	buffer_printf(&b, "CREATE OR REPLACE VIEW \"%s\".\"%s\" WITH (security_invoker = true) AS SELECT id, tenant_id",
-		      p->schema, p->name);
+	buffer_add_text(b, "ARRAY['id', 'tenant_id'");
 	for (int i = 0; i < p->column_count; i++)
 		if (!p->columns[i].hidden)
-			buffer_printf(&b, ", \"%s\"", p->columns[i].name);
-	buffer_printf(&b, ", last_position FROM generations.\"%s\"", table);
+			buffer_printf(b, ", '%s'", p->columns[i].name);
+	buffer_add_text(b, ", 'last_position']");
+}
+
+/* Enters the table into verbatim.generation, or puts right which of its columns people see. */
+static int enter(PGconn *c, const struct group *g, const struct projection *p, int generation, const char *table,
+		 struct error *error)
+{
+	struct buffer b = { 0 };
+	int result;
+
+	buffer_printf(&b, "INSERT INTO verbatim.generation (group_name, projection, version, generation, table_name, columns)"
+			  " VALUES ('%s', '%s.%s', %d, %d, '%s', ",
+		      g->name, p->schema, p->name, p->version, generation, table);
+	add_columns(&b, p);
+	buffer_add_text(&b, ") ON CONFLICT (projection, generation) DO UPDATE SET columns = excluded.columns"
+			    " WHERE generation.columns IS DISTINCT FROM excluded.columns");
 	result = readmodel_run(c, error, buffer_text(&b), NULL);
 	buffer_release(&b);
-	if (result)
-		return error_prefix(error, "view %s.%s", p->schema, p->name);
-	snprintf(what, sizeof(what), "VIEW \"%s\".\"%s\"", p->schema, p->name);
-	result = comment(c, error, what, p->about);
-	for (int i = 0; i < p->column_count && result == 0; i++) {
-		if (p->columns[i].hidden)
-			continue;
-		snprintf(what, sizeof(what), "COLUMN \"%s\".\"%s\".\"%s\"", p->schema, p->name, p->columns[i].name);
-		result = comment_column(c, error, what, p, &p->columns[i]);
-	}
-	if (result == 0)
-		result = readmodel_runf(c, error, NULL, "REVOKE ALL ON \"%s\".\"%s\" FROM PUBLIC", p->schema, p->name);
-	if (result == 0)
-		result = readmodel_runf(c, error, NULL,
-					"GRANT SELECT ON \"%s\".\"%s\" TO verbatim_reader, verbatim_engine, verbatim_admin, verbatim_auditor",
-					p->schema, p->name);
 	return result;
 }
 
-/* A view that shows another generation, or other columns than it should, or is not there. */
-static int view_stands(PGconn *c, const struct projection *p, int generation, bool *stands, struct error *error)
-{
-	char table[PG_NAME_MAX + 1];
-	PGresult *r = NULL;
-	int result, columns = 3;
+/* What stands in the database of a group, as this binary sees it. */
+struct standing {
+	int mine;       /* the generation with exactly these versions, 0: none */
+	int newest;     /* of all */
+	int answering;  /* the one that the views show, 0: none */
+	bool used;      /* anything was ever projected */
+	char newer[100]; /* "core.conversations 2" when what answers is newer than this binary's, else "" */
+};
 
-	for (int i = 0; i < p->column_count; i++)
-		columns += !p->columns[i].hidden;
-	pg_table_name(p, generation, table);
-	result = readmodel_runf(c, error, &r,
-				"SELECT FROM pg_views v WHERE schemaname = '%s' AND viewname = '%s'"
-				" AND position('generations.%s;' IN definition || ';') > 0 AND %d = (SELECT count(*) FROM pg_attribute"
-				" WHERE attrelid = to_regclass('\"%s\".\"%s\"') AND attnum > 0)",
-				p->schema, p->name, table, columns, p->schema, p->name);
-	if (result)
-		return result;
-	*stands = PQntuples(r) == 1;
-	PQclear(r);
-	return 0;
+static void add_names(struct buffer *b, const struct group *g)
+{
+	buffer_add_text(b, "ARRAY[");
+	for (int i = 0; i < g->count; i++)
+		buffer_printf(b, "%s'%s.%s'", i ? ", " : "", g->projections[i]->schema, g->projections[i]->name);
+	buffer_add_text(b, "], ARRAY[");
+	for (int i = 0; i < g->count; i++)
+		buffer_printf(b, "%s%d", i ? ", " : "", g->projections[i]->version);
+	buffer_add_byte(b, ']');
 }
 
-static int show_generation(PGconn *c, const struct group *g, int generation, struct error *error)
-{
-	for (int i = 0; i < g->count; i++) {
-		const struct projection *p = g->projections[i];
-		char table[PG_NAME_MAX + 1];
-		bool stands = false;
-		int result = view_stands(c, p, generation, &stands, error);
-
-		if (result == 0 && !stands)
-			result = make_view(c, p, generation, error);
-		pg_table_name(p, generation, table);
-		if (result == 0)
-			result = readmodel_show_analysts(c, p, table, error);
-		if (result)
-			return result;
-	}
-	return readmodel_runf(c, error, NULL,
-			      "UPDATE verbatim.generation SET active = false WHERE group_name = '%s' AND active AND generation <> %d;"
-			      "UPDATE verbatim.generation SET active = true WHERE group_name = '%s' AND NOT active AND generation = %d",
-			      g->name, generation, g->name, generation);
-}
-
-/* The newest generation that holds exactly these versions (0: none), the newest of all, and whether anything was ever projected. */
-static int find_generation(PGconn *c, const struct group *g, int *found, int *newest, bool *used, struct error *error)
+static int look(PGconn *c, const struct group *g, struct standing *s, struct error *error)
 {
 	struct buffer b = { 0 };
 	PGresult *r = NULL;
 	int result;
 
-	buffer_printf(&b, "SELECT coalesce((SELECT generation FROM verbatim.generation JOIN (VALUES ");
-	for (int i = 0; i < g->count; i++)
-		buffer_printf(&b, "%s('%s.%s', %d)", i ? ", " : "", g->projections[i]->schema, g->projections[i]->name,
-			      g->projections[i]->version);
-	buffer_printf(&b, ") w (name, v) ON w.name = projection AND w.v = version WHERE group_name = '%s'"
-			  " GROUP BY generation HAVING count(*) = %d ORDER BY generation DESC LIMIT 1), 0),"
-			  " coalesce((SELECT max(generation) FROM verbatim.generation WHERE group_name = '%s'), 0),"
-			  " EXISTS (SELECT FROM verbatim.projection_batch WHERE group_name = '%s')",
-		      g->name, g->count, g->name, g->name);
+	memset(s, 0, sizeof(*s));
+	buffer_printf(&b, "SELECT verbatim.generation_of('%s', ", g->name);
+	add_names(&b, g);
+	buffer_printf(&b, "), (SELECT max(generation) FROM verbatim.generation WHERE group_name = '%s' OR projection IN"
+			  " (SELECT name FROM unnest(", g->name);
+	add_names(&b, g);
+	buffer_printf(&b, ") w (name, version))), verbatim.answering_generation('%s'),"
+			  " EXISTS (SELECT FROM verbatim.projection_batch WHERE group_name = '%s'),"
+			  " (SELECT w.name || ' ' || g.version FROM unnest(", g->name, g->name);
+	add_names(&b, g);
+	buffer_add_text(&b, ") w (name, version) JOIN verbatim.generation g ON g.projection = w.name AND g.active"
+			    " WHERE g.version > w.version ORDER BY 1 LIMIT 1)");
 	result = readmodel_run(c, error, buffer_text(&b), &r);
 	buffer_release(&b);
 	if (result)
 		return result;
-	*found = atoi(PQgetvalue(r, 0, 0));
-	*newest = atoi(PQgetvalue(r, 0, 1));
-	*used = *PQgetvalue(r, 0, 2) == 't';
+	s->mine = atoi(PQgetvalue(r, 0, 0));
+	s->newest = atoi(PQgetvalue(r, 0, 1));
+	s->answering = atoi(PQgetvalue(r, 0, 2));
+	s->used = *PQgetvalue(r, 0, 3) == 't';
+	snprintf(s->newer, sizeof(s->newer), "%s", PQgetvalue(r, 0, 4));
 	PQclear(r);
 	return 0;
 }
 
-static int prepare_group(PGconn *c, const struct group *g, struct error *error)
+/* Makes this generation's tables, or compares them with the column tables. */
+static int prepare_tables(PGconn *c, const struct group *g, int generation, bool fresh, struct error *error)
 {
-	int generation = 0, newest = 0, result;
-	bool used = false, fresh;
+	int result = 0;
 
-	result = find_generation(c, g, &generation, &newest, &used, error);
-	fresh = generation == 0;
-	if (fresh)
-		generation = newest + 1;
 	for (int i = 0; i < g->count && result == 0; i++) {
 		const struct projection *p = g->projections[i];
 		char table[PG_NAME_MAX + 1];
@@ -250,27 +240,80 @@ static int prepare_group(PGconn *c, const struct group *g, struct error *error)
 			result = readmodel_open_table(c, p, table, error);
 		if (result == 0)
 			result = make_indexes(c, p, table, error);
-		if (result == 0 && fresh)
-			result = readmodel_runf(c, error, NULL,
-						"INSERT INTO verbatim.generation (group_name, projection, version, generation, table_name)"
-						" VALUES ('%s', '%s.%s', %d, %d, '%s')",
-						g->name, p->schema, p->name, p->version, generation, table);
+		if (result == 0)
+			result = enter(c, g, p, generation, table, error);
 	}
-	/* An older generation with rows answers until it is switched; one without may go at once. */
-	if (result == 0 && (fresh ? newest == 0 || !used : true)) {
-		PGresult *r = NULL;
-		bool active = true;
+	return result;
+}
 
-		if (!fresh) {
-			result = readmodel_runf(c, error, &r,
-						"SELECT FROM verbatim.generation WHERE group_name = '%s' AND generation = %d AND active",
-						g->name, generation);
-			active = result == 0 && PQntuples(r) > 0;
-			PQclear(r);
-		}
-		if (result == 0 && active)
-			result = show_generation(c, g, generation, error);
+/* A version whose columns the view cannot show is refused before a single event is folded for it. */
+static int check_views(PGconn *c, const struct group *g, int generation, struct error *error)
+{
+	int result = 0;
+
+	for (int i = 0; i < g->count && result == 0; i++) {
+		const struct projection *p = g->projections[i];
+
+		result = readmodel_runf(c, error, NULL, "SELECT verbatim.view_select('%s.%s', %d)", p->schema, p->name, generation);
+		if (result)
+			error_prefix(error, "version %d", p->version);
 	}
+	return result;
+}
+
+static int show(PGconn *c, const struct group *g, int generation, struct error *error)
+{
+	int result = readmodel_runf(c, error, NULL, "SELECT verbatim.show_generation('%s', %d)", g->name, generation);
+
+	for (int i = 0; i < g->count && result == 0; i++) {
+		char table[PG_NAME_MAX + 1];
+
+		pg_table_name(g->projections[i], generation, table);
+		result = readmodel_show_analysts(c, g->projections[i], table, error);
+	}
+	return result;
+}
+
+/* *shown: the views show this binary's generation. */
+static int prepare_group(PGconn *c, const struct group *g, bool *shown, bool *older, struct error *error)
+{
+	struct standing s;
+	int result = look(c, g, &s, error), generation = s.mine ? s.mine : s.newest + 1;
+
+	if (result)
+		return result;
+	if (!s.mine && *s.newer)
+		return error_set(error, E_MIGRATION, "the read models are of a newer verbatim (%s) and the ones of this version are gone; "
+				 "upgrade this one", s.newer);
+	result = prepare_tables(c, g, generation, !s.mine, error);
+	*older = *older || *s.newer;
+	/* An older generation with rows answers until the switch; one without need not. */
+	*shown = generation == s.answering || (!s.mine && !s.used) || !s.answering;
+	if (result == 0)
+		result = *shown ? show(c, g, generation, error) : check_views(c, g, generation, error);
+	if (result == 0)
+		result = readmodel_runf(c, error, NULL, "SELECT verbatim.sweep_generations('%s')", g->name);
+	return result;
+}
+
+/* The files below schema/read: entered, and run at once unless they must wait for a switch. */
+static int prepare_files(PGconn *c, const struct schema_file *files, bool now, struct error *error)
+{
+	int result = 0;
+
+	for (const struct schema_file *f = files; f && f->name && result == 0; f++) {
+		const char *const values[] = { f->name, f->text };
+		PGresult *r;
+
+		if (strncmp(f->name, "read/", 5) != 0)
+			continue;
+		r = PQexecParams(c, "INSERT INTO verbatim.read_schema (name, body, applied) VALUES ($1, $2, false) ON CONFLICT (name)"
+				    " DO UPDATE SET body = excluded.body, applied = false WHERE read_schema.body <> excluded.body",
+				 2, NULL, values, NULL, NULL, 0);
+		result = readmodel_result(c, error, r, NULL);
+	}
+	if (result == 0 && now)
+		result = readmodel_run(c, error, "SELECT verbatim.apply_read_schema()", NULL);
 	return result;
 }
 
@@ -298,31 +341,56 @@ static int end(PGconn *c, int result, struct error *error)
 int readmodel_prepare_groups(PGconn *owner, const struct group *const *list, int count,
 			     const struct schema_file *files, struct error *error)
 {
+	bool all_shown = true, older = false;
 	int result = begin(owner, error);
 
-	for (int i = 0; i < count && result == 0; i++)
-		result = prepare_group(owner, list[i], error);
-	for (const struct schema_file *f = files; f && f->name && result == 0; f++) {
-		if (strncmp(f->name, "read/", 5) != 0)
-			continue;
-		result = readmodel_run(owner, error, f->text, NULL);
-		if (result)
-			error_prefix(error, "schema/%s", f->name);
+	for (int i = 0; i < count && result == 0; i++) {
+		bool shown = false;
+
+		result = prepare_group(owner, list[i], &shown, &older, error);
+		all_shown = all_shown && shown;
 	}
+	if (result == 0 && files && !older)
+		result = prepare_files(owner, files, all_shown, error);
+	return end(owner, result, error);
+}
+
+/* Calls a function that answers one word or truth, as a transaction of its own; E_BUSY when it did not get its locks. */
+static int call(PGconn *owner, struct error *error, char *answer, size_t size, const char *function, const struct group *group,
+		int generation)
+{
+	PGresult *r = NULL;
+	int result = readmodel_run(owner, error, "BEGIN; SET LOCAL ROLE verbatim_owner", NULL);
+
+	if (result == 0)
+		result = readmodel_runf(owner, error, &r, "SELECT verbatim.%s('%s', %d)", function, group->name, generation);
+	if (result == 0)
+		snprintf(answer, size, "%s", PQgetvalue(r, 0, 0));
+	PQclear(r);
 	return end(owner, result, error);
 }
 
 int readmodel_switch(PGconn *owner, const struct group *group, int generation, struct error *error)
 {
-	int result = begin(owner, error), found = 0, newest = 0;
-	bool used;
+	char answer[16] = "";
+	int result = E_BUSY;
 
-	if (result == 0)
-		result = find_generation(owner, group, &found, &newest, &used, error);
-	if (result == 0 && found != generation)
-		result = error_set(error, E_NOT_FOUND, "group \"%s\" has no generation %d in this binary's versions", group->name,
-				   generation);
-	if (result == 0)
-		result = show_generation(owner, group, generation, error);
-	return end(owner, result, error);
+	for (int ms = SWITCH_FIRST_MS; result == E_BUSY && ms <= SWITCH_MOST_MS; ms *= 2) {
+		if (ms > SWITCH_FIRST_MS)
+			usleep(ms * 1000);
+		result = call(owner, error, answer, sizeof(answer), "switch_generation", group, generation);
+		if (result == 0 && strcmp(answer, "busy") == 0)
+			result = error_set(error, E_BUSY, "another engine prepares or switches the read models; try again");
+	}
+	return result;
+}
+
+int readmodel_drop(PGconn *owner, const struct group *group, int generation, struct error *error)
+{
+	char answer[16] = "";
+	int result = call(owner, error, answer, sizeof(answer), "drop_generation", group, generation);
+
+	if (result == 0 && *answer != 't')
+		result = error_set(error, E_BUSY, "an engine folds generation %d of group \"%s\"; stop it first", generation, group->name);
+	return result;
 }

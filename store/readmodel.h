@@ -11,8 +11,16 @@
  *
  * A group's read models share one generation number, as they share one checkpoint.  When one of them comes in a
  * new version (or is new), the group gets a fresh generation, every table anew: its checkpoint is 0, workers fold
- * it from position 1, and the views show the old generation until readmodel_switch.  A group that has not
- * projected anything yet is switched at once.
+ * it from position 1, and the views show the old generation until the engines switch (core/engine/switcher.h).  A
+ * group that has not projected anything yet is switched at once.  A generation that was begun and never shown is
+ * gone on with by the next start of its versions, or swept away when a newer one stands beside it; one that was
+ * shown is kept until somebody drops it.
+ *
+ * A binary older than what answers folds its own generation on, if that is still there, and changes nothing else;
+ * if it is not, it is refused.
+ *
+ * What a view shows, and how a switch goes, is SQL (schema/log, create_switch): engines that may not change the
+ * schema call it.
  *
  * Identifiers and types come from the projections' static tables alone; nothing here is made from input.
  */
@@ -26,15 +34,22 @@
 #include "store/schema.h"
 
 /*
- * Makes what is missing, then runs those of `files` (NULL: none) whose name begins with "read/", in their order;
- * they are run each time and must bear it.  E_SCHEMA_DIFFERS (field = "table.column") when a table at the same
- * version is another; E_MIGRATION, E_UNAVAILABLE otherwise.
+ * Makes what is missing, then runs those of `files` (NULL: none) whose name begins with "read/" and whose text is
+ * not the one that was run last, in their order; when a generation is still to be shown, the switch runs them.
+ * E_SCHEMA_DIFFERS (field = "table.column") when a table at the same version is another, or when a new version
+ * gives a column a type that its view cannot show; E_MIGRATION (older than what answers), E_UNAVAILABLE otherwise.
  */
 int readmodel_prepare_groups(PGconn *owner, const struct group *const *list, int count,
 			     const struct schema_file *files, struct error *error) must_check;
 
-/* Makes the views show this generation of the group; E_NOT_FOUND when it is not there. */
+/*
+ * Makes the views show this generation of the group, whatever it holds, and waits some seconds for readers that stand
+ * in the way.  E_NOT_FOUND when it is not there, E_BUSY when the readers or another engine did not give way.
+ */
 int readmodel_switch(PGconn *owner, const struct group *group, int generation, struct error *error) must_check;
+
+/* Drops the tables of a generation that nobody sees; E_BUSY while an engine folds it, E_NOT_FOUND, E_MIGRATION when it answers. */
+int readmodel_drop(PGconn *owner, const struct group *group, int generation, struct error *error) must_check;
 
 /* All groups of this binary, and schema/read. */
 static inline int readmodel_prepare(PGconn *owner, struct error *error)

@@ -9,6 +9,7 @@
 
 /* Runs one or more statements; the last one's result goes to *out (may be NULL), to be cleared by the caller. */
 int readmodel_run(PGconn *c, struct error *error, const char *sql, PGresult **out) must_check;
+int readmodel_result(PGconn *c, struct error *error, PGresult *r, PGresult **out) must_check; /* takes r, or gives it on */
 int readmodel_runf(PGconn *c, struct error *error, PGresult **out, const char *format, ...)
 	__attribute__((format(printf, 4, 5), warn_unused_result));
 

@@ -179,6 +179,8 @@ struct store_checkpoint {
 	int64_t position;
 	uint8_t leaf[LEAF_BYTES]; /* of the event at position; zero at 0 */
 	bool diverged;            /* the log has another leaf there, or ends before it */
+	bool answers;             /* this generation is the one that people see */
+	int64_t shown;            /* where the one that people see stands, be it this or another */
 };
 
 /* Rows by key, all of one projection or of several. */
@@ -201,6 +203,8 @@ struct store_project {
 	int64_t new_position;
 	uint8_t leaf[LEAF_BYTES];
 	struct row *changed;  /* the state's list */
+
+	bool answers;         /* as of this commit, the generation is the one that people see */
 	/*
 	 * E_FENCED: another was first.  E_ROW_REFUSED: the database refused a row; error.field names the read model.
 	 * E_READ_MODEL: a row to be updated is not there, so somebody has changed the read model by hand.
@@ -211,11 +215,44 @@ struct store_project {
 struct store_lease {
 	struct store_request request;
 	const char *name;
+	const struct group *group; /* NULL; or the lease is of the generation of it that this binary folds */
 	int16_t shard;
 	struct uuid owner;
 	int64_t ttl_ms;       /* 0 gives it back */
 	bool held;
 	struct uuid holder;
+};
+
+/* A generation of a group's read models. */
+struct generation {
+	const struct group *group;
+	int32_t generation;
+	bool answers;         /* people see it */
+	bool folded;          /* this binary's workers fold it */
+	bool shown;           /* now or before */
+	int64_t position;     /* sum of its checkpoints over the shards */
+	int64_t created_at;
+};
+
+enum { GENERATIONS_MAX = 64 };
+
+/* What generations there are of all groups of this binary, by group, the oldest first; at most GENERATIONS_MAX, the newest of each. */
+struct store_generations {
+	struct store_request request;
+	struct generation list[GENERATIONS_MAX];
+	int count;
+};
+
+/*
+ * Makes people see this generation, as soon as it has come as far as the one they see, and sweeps away what it has
+ * overtaken.  E_BUSY: readers hold the views, or another engine is at it.  Whoever sees SWITCH_READY or
+ * SWITCH_BEHIND asks again.
+ */
+struct store_switch {
+	struct store_request request;
+	const struct group *group;
+	int32_t generation;
+	enum switch_outcome { SWITCH_BEHIND, SWITCH_READY, SWITCH_DONE, SWITCH_KEPT } outcome;
 };
 
 /* Makes the leaves of the month of `now` and the two after it, closes what is past.  E_BUSY: try again soon. */
@@ -236,6 +273,8 @@ struct store_ops {
 	void (*project)(struct store *s, struct store_project *r);
 	void (*lease)(struct store *s, struct store_lease *r);
 	void (*maintain)(struct store *s, struct store_maintain *r);
+	void (*generations)(struct store *s, struct store_generations *r);
+	void (*switch_to)(struct store *s, struct store_switch *r);
 
 	/* Ends the session; a request under way is answered with E_CANCELLED first; then `closed` runs, last, and the store is gone. */
 	void (*close)(struct store *s, void (*closed)(void *data), void *data);

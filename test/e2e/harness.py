@@ -345,7 +345,9 @@ class Engine:
         """Waits until every read model shows everything that is in the log."""
         def caught_up():
             return self.one("select count(*) from (select shard, max(last_position) p from verbatim.log_batch group by shard) h"
-                            " left join verbatim.checkpoints c using (shard) where coalesce(c.position, 0) < h.p") == "0"
+                            " cross join (select distinct group_name, generation from verbatim.generation where active) g"
+                            " left join verbatim.checkpoints c using (group_name, generation, shard)"
+                            " where coalesce(c.position, 0) < h.p") == "0"
         return wait_until(caught_up, seconds, "the read models do not catch up")
 
 

@@ -267,6 +267,7 @@ static void test_rows(struct writer *w)
 
 	is_int(ASK(store, checkpoint, &c), 0, "checkpoint");
 	ok(c.position == 15 && !c.diverged, "where the last batch ended");
+	ok(p.answers && c.answers && c.shown == 15, "and that is what people see");
 	head.compare = true;
 	is_int(ASK(store, head, &head), 0, "head, compared with the read models");
 	is_int(head.diverged, 0, "which the log bears out");
@@ -306,6 +307,7 @@ static void test_versions(struct writer *w)
 	is_int(readmodel_prepare_groups(owner, nexts, 1, NULL, &error), 0, "prepare a newer version");
 	is_int(ASK(store, checkpoint, &c), 0, "checkpoint of the new generation");
 	ok(c.generation == 2 && c.position == 0, "generation 2 begins at 0");
+	ok(!c.answers && c.shown == 16, "people see the other one, which stands at 16");
 	is_int(sql_int("SELECT count(*) FROM cache.things"), 3, "the view shows the old one");
 	c.group = &pair;
 	is_int(ASK(store, checkpoint, &c), 0, "the older binary's checkpoint");
@@ -315,6 +317,76 @@ static void test_versions(struct writer *w)
 	is_int(sql_int("SELECT count(*) FROM cache.things"), 0, "the view shows the new one");
 	is_int(readmodel_switch(owner, &pair, 1, &error), 0, "switch back");
 	is_int(sql_int("SELECT count(*) FROM cache.things"), 3, "the view shows the old one again");
+}
+
+static bool prepares(const struct projection *p, struct error *error)
+{
+	const struct projection *const both[] = { p, &notes };
+	const struct group next = { .name = "pair", .projections = both, .count = 2 };
+	const struct group *const nexts[] = { &next };
+
+	return readmodel_prepare_groups(owner, nexts, 1, NULL, error) == 0;
+}
+
+/* What a version may do to the columns of a view that people have built upon. */
+static void test_columns(void)
+{
+	static const struct {
+		const char *from, *to;
+		bool shown;
+	} cases[] = {
+		{ "varchar(40)", "varchar(20)", true }, { "varchar(40)", "varchar(41)", false }, { "varchar(40)", "text", false },
+		{ "text", "varchar(40)", true },	{ "int8", "int4", true },		 { "int8", "int2", true },
+		{ "int4", "int8", false },		{ "numeric", "numeric(12,2)", true },	 { "numeric(12,2)", "numeric(10,2)", false },
+		{ "jsonb", "text", false },
+	};
+	struct column columns[sizeof(thing_columns) / sizeof(thing_columns[0])];
+	int count = (int)(sizeof(columns) / sizeof(columns[0]));
+	struct projection newer = things;
+	const struct projection *const both[] = { &newer, &notes };
+	const struct group next = { .name = "pair", .projections = both, .count = 2 };
+	struct error error;
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), "CREATE TABLE cache.probe (a %s, b %s)", cases[i].from, cases[i].to);
+		sql_run(text);
+		ok(sql_int("SELECT verbatim.shows_as(b.atttypid, b.atttypmod, a.atttypid, a.atttypmod)::int FROM pg_attribute a"
+			   " JOIN pg_attribute b USING (attrelid) WHERE attrelid = 'cache.probe'::regclass AND (a.attname, b.attname) = ('a', 'b')") ==
+			   cases[i].shown,
+		   "a %s that becomes a %s %s", cases[i].from, cases[i].to, cases[i].shown ? "is shown" : "is refused");
+		sql_run("DROP TABLE cache.probe");
+	}
+
+	/* Without the fourth column, a narrower title, the hidden one shown. */
+	memcpy(columns, thing_columns, sizeof(columns));
+	columns[1].sql = "varchar(20)";
+	columns[count - 1].hidden = false;
+	memmove(&columns[3], &columns[4], (size_t)(count - 4) * sizeof(columns[0]));
+	newer.version = 3;
+	newer.columns = columns;
+	newer.column_count = count - 1;
+	sql_run("CREATE VIEW cache.upon AS SELECT small, title FROM cache.things");
+	ok(prepares(&newer, &error), "a version with fewer columns and more");
+	is_int(sql_int("SELECT count(*) FROM verbatim.generation WHERE group_name = 'pair'"), 6, "beside the two that were shown before");
+	is_int(readmodel_switch(owner, &next, 3, &error), 0, "is switched to");
+	is_int(sql_int("SELECT count(*) FROM pg_attribute WHERE attrelid = 'cache.things'::regclass AND (attnum, attname, format_type(atttypid, atttypmod))"
+		       " IN ((6, 'small', 'smallint'), (4, 'title', 'character varying(40)'), (16, 'last_position', 'bigint'), (17, 'secret', 'text'))"), 4,
+	       "what people knew stays in its place and of its type, what is new comes last");
+	is_int(sql_int("SELECT count(*) FROM cache.upon"), 0, "a view upon it shows the new generation");
+	is_int(sql_int("SELECT (col_description('cache.things'::regclass, 6) = 'Always null: version 3 has no such column.')::int"), 1, "and what is gone says so");
+	is_int(readmodel_switch(owner, &next, 9, &error), E_NOT_FOUND, "a generation that is not there");
+	is_int(readmodel_drop(owner, &next, 3, &error), E_MIGRATION, "the one that answers is not dropped");
+	note("%s", error.message);
+	is_int(readmodel_drop(owner, &next, 1, &error), 0, "the old one is, when somebody says so");
+	is_int(sql_int("SELECT count(*) FROM pg_class WHERE relname = 'cache_things_v1_g1'"), 0, "with its tables");
+	ok(!prepares(&things, &error) && error.code == E_MIGRATION, "the version before cannot come back then");
+	note("%s", error.message);
+	columns[1].sql = "varchar(41)";
+	newer.version = 4;
+	ok(!prepares(&newer, &error) && error.code == E_SCHEMA_DIFFERS, "a type that the view cannot show is refused");
+	note("%s", error.message);
+	is_int(sql_int("SELECT count(*) FROM verbatim.generation WHERE version = 4"), 0, "and nothing of it is left");
 }
 
 int main(void)
@@ -339,6 +411,7 @@ int main(void)
 	test_prepare();
 	test_rows(&w);
 	test_versions(&w);
+	test_columns();
 	writer_release(&w);
 	close_and_wait(store);
 	fixture_close();

@@ -336,6 +336,7 @@ static int project_now(struct world *w, struct store_project *c)
 		if (!r->fresh && !world_row(w, r->of, &r->tenant_id, &r->id))
 			return E_READ_MODEL;
 	s->checkpoint = c->new_position;
+	c->answers = true;
 	memcpy(s->checkpoint_leaf, c->leaf, LEAF_BYTES);
 	if (w->mutation == MUTATION_EARLY_CHECKPOINT && world_chance(w, 50))
 		return 0;
@@ -411,7 +412,8 @@ static int effect(struct fake *f)
 		struct store_checkpoint *c = (void *)f->out;
 
 		c->generation = 1;
-		c->position = w->shards[c->shard].checkpoint;
+		c->position = c->shown = w->shards[c->shard].checkpoint;
+		c->answers = true;
 		memcpy(c->leaf, w->shards[c->shard].checkpoint_leaf, LEAF_BYTES);
 		c->diverged = !is_borne_out(&w->shards[c->shard]);
 		return 0;
@@ -592,7 +594,7 @@ static void fake_close(struct store *s, void (*closed)(void *data), void *data)
 
 static const struct store_ops ops = {
 	fake_connect, fake_append, fake_head, fake_tree, fake_read, fake_heads,
-	fake_checkpoint, fake_load, fake_project, fake_lease, fake_maintain, fake_close,
+	fake_checkpoint, fake_load, fake_project, fake_lease, fake_maintain, NULL, NULL, fake_close,
 };
 
 static struct store *fake_open(struct store_factory *factory, const char *name)

@@ -92,6 +92,38 @@ static void print_groups(const msgpack_object *map, struct buffer *out, int widt
 	table_release(&t);
 }
 
+/* Only when there is more to tell than that each group has one. */
+static void print_generations(const msgpack_object *map, struct buffer *out, int width, bool colour)
+{
+	uint32_t count, others = 0;
+	const msgpack_object *list = list_of(map, "generations", &count);
+	struct table t;
+	char text[HUMAN_TEXT];
+
+	for (uint32_t i = 0; i < count; i++)
+		others += !bytes_is(client_text(&list[i], "state"), "answering");
+	if (!others)
+		return;
+	buffer_add_byte(out, '\n');
+	table_init(&t, 7, (const char *const[]){ "read models", ">generation", "state", ">position", ">behind", ">events/s", ">left" });
+	for (uint32_t i = 0; i < count; i++) {
+		struct bytes name = client_text(&list[i], "group"), state = client_text(&list[i], "state");
+		int64_t position = client_int(&list[i], "position", 0), head = client_int(&list[i], "head", 0);
+		int64_t left_ms = client_int(&list[i], "left_ms", -1);
+		bool moves = bytes_is(state, "catching_up");
+
+		table_cell(&t, "%.*s", (int)name.len, name.data ? name.data : "");
+		table_cell(&t, "%lld", (long long)client_int(&list[i], "generation", 0));
+		table_cell_style(&t, moves ? STYLE_YELLOW : STYLE_PLAIN, "%.*s", (int)state.len, state.data ? state.data : "");
+		table_cell(&t, "%s", human_count(position, text));
+		table_cell(&t, "%s", human_count(head > position ? head - position : 0, text));
+		table_cell(&t, "%s", moves ? human_count(client_int(&list[i], "rate", 0), text) : "");
+		table_cell(&t, "%s", moves && left_ms >= 0 ? human_duration(left_ms * 1000, text) : "");
+	}
+	table_print(&t, out, width, colour);
+	table_release(&t);
+}
+
 static void print_status(const msgpack_object *map, const char *address, struct buffer *out)
 {
 	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
@@ -118,6 +150,7 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	buffer_printf(out, ", %s of memory\n\n", human_bytes(client_int(map, "memory_bytes", 0), a));
 	print_shards(map, out, width, colour);
 	print_groups(map, out, width, colour);
+	print_generations(map, out, width, colour);
 }
 
 static int run(const struct arguments *args, struct error *error)

@@ -22,6 +22,7 @@
 #include "engine/feed.h"
 #include "engine/reader.h"
 #include "engine/server.h"
+#include "engine/switcher.h"
 #include "engine/threads.h"
 #include "engine/waits.h"
 #include "engine/zones.h"
@@ -44,6 +45,7 @@ struct engine {
 	struct feed *feeds;         /* by group * (shards + 1) + shard */
 	struct threads threads;
 	struct zones *zones;        /* for the folds */
+	struct switcher switcher;
 	struct reader reader;
 	struct waits waits;
 	struct request_pool pool;

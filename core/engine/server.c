@@ -317,6 +317,8 @@ static void start_parts(struct engine *e)
 	for (int i = 0; i <= e->shards; i++)
 		appender_start(&e->appenders[i]);
 	reader_start(&e->reader);
+	switcher_open(&e->switcher, &e->env.env, e->factory->open(e->factory, "verbatim switcher"), seed);
+	switcher_start(&e->switcher);
 }
 
 /* What was not taken for now comes again, like any producer's. */
@@ -549,6 +551,7 @@ static void on_reader_closed(void *data)
 
 	waits_close(&e->waits);
 	threads_stop(&e->threads);
+	switcher_close(&e->switcher);
 	end_loop(e);
 }
 

@@ -112,9 +112,10 @@ static void pack_group(const struct engine *e, struct worker *w, msgpack_packer 
 {
 	int64_t position = atomic_load(&w->view.position), head = e->appenders[w->shard].head;
 
-	msgpack_pack_map(p, 8);
+	msgpack_pack_map(p, 9);
 	pack_key_text(p, "group", w->group->name);
 	pack_key_int(p, "shard", w->shard);
+	pack_key_int(p, "generation", atomic_load(&w->view.generation));
 	pack_key_int(p, "position", position);
 	pack_key_int(p, "lag", head > position ? head - position : 0);
 	pack_key_text(p, "state", worker_state_name((enum worker_state)atomic_load(&w->view.state)));
@@ -125,9 +126,29 @@ static void pack_group(const struct engine *e, struct worker *w, msgpack_packer 
 	pthread_mutex_unlock(&w->view.lock);
 }
 
+static void pack_generation(const struct engine *e, const struct generation *g, int64_t head, msgpack_packer *p)
+{
+	int64_t rate = switcher_rate(&e->switcher, g), lag = head > g->position ? head - g->position : 0;
+	char created_at[TIME_TEXT];
+
+	msgpack_pack_map(p, 8);
+	pack_key_text(p, "group", g->group->name);
+	pack_key_int(p, "generation", g->generation);
+	pack_key_text(p, "state", generation_state(g));
+	pack_key_text(p, "created_at", time_format(g->created_at, created_at));
+	pack_key_int(p, "position", g->position);
+	pack_key_int(p, "head", head);
+	pack_key_int(p, "rate", rate);
+	pack_text(p, "left_ms");
+	if (rate && g->folded)
+		msgpack_pack_int64(p, lag / rate * 1000 + lag % rate * 1000 / rate);
+	else
+		msgpack_pack_nil(p);
+}
+
 void status_pack(struct engine *e, msgpack_packer *p)
 {
-	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused;
+	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused, head = 0;
 	const char *database = is_silent(e) ? "not answering" : e->control_connected ? "connected" : "connecting";
 	char log_id[UUID_TEXT], why[512];
 	bool well = all_well(e, why, sizeof(why));
@@ -137,10 +158,11 @@ void status_pack(struct engine *e, msgpack_packer *p)
 		batches += e->appenders[i].batches;
 		duplicates += e->appenders[i].duplicates;
 		refused += e->appenders[i].refused;
+		head += e->appenders[i].head;
 		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 20);
+	msgpack_pack_map(p, 21);
 	pack_text(p, "ready");
 	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
@@ -168,4 +190,8 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	msgpack_pack_array(p, (size_t)e->threads.worker_count);
 	for (int i = 0; i < e->threads.worker_count; i++)
 		pack_group(e, &e->threads.workers[i], p);
+	pack_text(p, "generations");
+	msgpack_pack_array(p, (size_t)e->switcher.seen.count);
+	for (int i = 0; i < e->switcher.seen.count; i++)
+		pack_generation(e, &e->switcher.seen.list[i], head, p);
 }

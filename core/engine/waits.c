@@ -18,7 +18,7 @@ static bool decide(struct waits *w, struct wait_call *c, int64_t now)
 
 		if (!c->groups[g])
 			continue;
-		at = atomic_load(&worker->view.position);
+		at = atomic_load(&worker->view.shown);
 		if (at < c->reached)
 			c->reached = at;
 		if (at >= c->position)

@@ -12,6 +12,7 @@ enum {
 	STOPPED_MS = 15000,     /* a stopped worker looks again */
 	STANDBY_MS = 1000,
 	WATCHED_MS = 50,
+	LOOK_MS = 1000,         /* while another generation answers, how often it is looked at */
 	ROUNDS_MOST = 200,      /* of loads for one batch; each event needs few, for the folds bound their chains */
 	ARENA_BLOCK = 256 << 10,
 	PACE_MS_PER_EVENT = 4,
@@ -95,6 +96,8 @@ static void set_position(struct worker *w, int64_t position)
 {
 	w->position = position;
 	atomic_store(&w->view.position, position);
+	if (atomic_load(&w->view.answers))
+		atomic_store(&w->view.shown, position);
 }
 
 static void tell(struct worker *w)
@@ -201,6 +204,7 @@ static void lease_ask(struct worker *w, int64_t ttl_ms)
 {
 	memset(&w->call.lease, 0, sizeof(w->call.lease));
 	w->call.lease.name = w->group->name;
+	w->call.lease.group = w->group;
 	w->call.lease.shard = w->shard;
 	w->call.lease.owner = w->owner;
 	w->call.lease.ttl_ms = ttl_ms;
@@ -260,22 +264,30 @@ static bool checkpoint_learned(struct worker *w)
 		return false;
 	}
 	w->generation = c->generation;
+	atomic_store(&w->view.generation, c->generation);
+	atomic_store(&w->view.answers, c->answers);
 	if (w->spoiled == c->generation) {
 		halt(w, &w->spoiled_how);
 		return false;
 	}
 	w->spoiled = 0;
 	set_position(w, c->position);
+	atomic_store(&w->view.shown, c->shown);
+	w->look_due = w->env->monotonic(w->env) + LOOK_MS * 1000;
 	tell(w);
 	return true;
 }
 
 static void checkpoint_take(struct worker *w)
 {
+	bool same = w->looking && w->call.checkpoint.generation == w->generation && w->call.checkpoint.position == w->position;
 	struct error none;
 
+	w->looking = false;
 	if (!checkpoint_learned(w))
 		return;
+	if (!same) /* begun anew; or people were switched to another generation of these versions */
+		state_drop(&w->rows);
 	error_clear(&none);
 	set_trouble(w, &none);
 	w->failures = 0;
@@ -530,6 +542,7 @@ static void write_take(struct worker *w)
 	}
 	fault_point("project.committed");
 	w->refusing = false;
+	atomic_store(&w->view.answers, w->call.project.answers);
 	set_position(w, w->position + w->width);
 	state_done(&w->rows);
 	atomic_fetch_add(&w->view.events, w->width);
@@ -568,7 +581,17 @@ static bool pace(struct worker *w)
 	return true;
 }
 
-/* What IDLE does: renew the lease, take from the feed, or read the log. */
+/* While people see another generation: whether it is time to see how far that one is. */
+static bool look_is_due(struct worker *w, int64_t now)
+{
+	if (atomic_load(&w->view.answers))
+		return false;
+	if (atomic_load(&w->view.watched) && w->look_due > now + WATCHED_MS * 1000)
+		w->look_due = now + WATCHED_MS * 1000;
+	return now >= w->look_due;
+}
+
+/* What IDLE does: renew the lease, look what people see, take from the feed, or read the log. */
 static void idle_next(struct worker *w)
 {
 	int64_t now = w->env->monotonic(w->env);
@@ -576,6 +599,11 @@ static void idle_next(struct worker *w)
 	if (now >= w->lease_due) {
 		w->renewing = true;
 		set_state(w, WORKER_LEASING);
+		return;
+	}
+	if (look_is_due(w, now)) {
+		w->looking = true;
+		set_state(w, WORKER_CHECKPOINT);
 		return;
 	}
 	if (pace(w))

@@ -16,6 +16,10 @@
  * crash anywhere leaves either all of a batch's effect or none, and of two workers only one can win.  Whoever
  * is refused drops its rows before anything else.
  *
+ * The generation it folds is its binary's, which need not be the one that people see: a newer version is folded
+ * beside the old one until the switch, and an older binary's goes on beside a newer one.  `shown` says how far people
+ * see, whoever folds that; while it is another's the worker looks it up each second, and often while somebody waits.
+ *
  * A batch comes from the feed when it begins right after the worker's position, else from the log.  Batches grow
  * by themselves while the previous write is in flight, while the thread's other workers have their turn (the
  * gate), and by the pace: some milliseconds pass for each event of the last batch, up to pace_ms, before the next one
@@ -59,6 +63,9 @@ struct worker_limits {
 /* What other threads may look at. */
 struct worker_view {
 	_Atomic int64_t position;
+	_Atomic int64_t shown;  /* people see at least this: what wait() goes by */
+	_Atomic int32_t generation;
+	_Atomic bool answers;   /* its generation is the one that people see */
 	_Atomic int state;
 	_Atomic int64_t anomalies;
 	_Atomic int64_t events;
@@ -94,6 +101,8 @@ struct worker {
 	int64_t position;
 	int64_t next_due;        /* monotonic: when the next batch may begin */
 	int64_t poll_due;        /* monotonic: when the log is looked at although the feed knows of nothing */
+	int64_t look_due;        /* monotonic: when it looks what people see; while its generation does not answer */
+	bool looking;            /* the checkpoint is asked for that alone */
 	int64_t lease_due;       /* monotonic: when it is to be renewed */
 	bool renewing;
 	bool holds;              /* the lease may be ours: an orderly end gives it back */

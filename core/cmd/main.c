@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/term.h"
 #include "cmd/command.h"
+#include "engine/fault.h"
 
 const struct command *const commands[] = {
 	&init_command, &serve_command, &append_command, &generate_command, &demo_command, &status_command,
@@ -136,6 +137,7 @@ int main(int argc, char **argv)
 	const struct command *c;
 
 	set_log_level();
+	fault_versions();
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		name = "help";
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)

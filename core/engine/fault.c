@@ -6,7 +6,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#include "base/bytes.h"
+#include "fold/projection.h"
 
 enum { POINTS_MOST = 64 };
 
@@ -29,6 +33,70 @@ void fault_point(const char *name)
 				kill(getpid(), strncmp(action, "stop", 4) == 0 ? SIGSTOP : SIGKILL);
 		}
 		rule = next ? next + 1 : NULL;
+	}
+}
+
+/* Read models are constants; in a build for tests their pages can be written all the same. */
+static struct projection *writable(const struct projection *p)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)p / page * page, end = (uintptr_t)(p + 1);
+
+	if (mprotect((void *)from, end - from, PROT_READ | PROT_WRITE))
+		abort();
+	return (struct projection *)p;
+}
+
+static struct projection *find(struct bytes name)
+{
+	for (int g = 0; g < group_count; g++)
+		for (int i = 0; i < groups[g]->count; i++)
+			if (bytes_is(name, groups[g]->projections[i]->name))
+				return writable(groups[g]->projections[i]);
+	abort(); /* a test that names nothing tests nothing */
+}
+
+static void change_column(struct projection *p, char how, struct bytes name)
+{
+	struct column *columns = mem_alloc(sizeof(*columns) * (size_t)(p->column_count + 1));
+	int count = 0;
+
+	for (int i = 0; i < p->column_count; i++) {
+		bool named = bytes_is(name, p->columns[i].name);
+
+		if (named && how == '-')
+			continue;
+		columns[count] = p->columns[i];
+		if (named && how == '~')
+			columns[count].sql = "varchar(9999)";
+		count++;
+	}
+	if (how == '+') {
+		char *text = mem_zalloc(name.len + 1);
+
+		memcpy(text, name.data, name.len);
+		columns[count++] = (struct column){ .name = text, .kind = COLUMN_INT8, .offset = p->row_bytes, .fallback = "7" };
+		p->row_bytes += sizeof(int64_t);
+	}
+	p->columns = columns;
+	p->column_count = count;
+}
+
+void fault_versions(void)
+{
+	const char *at = getenv("VERBATIM_NEXT");
+
+	while (at && *at) {
+		size_t n = strcspn(at, "@");
+		struct projection *p = find((struct bytes){ at, n });
+		char *end;
+
+		p->version = (int)strtol(at + n + 1, &end, 10);
+		while (*end && *end != ',') {
+			n = strcspn(end + 1, "+-~,");
+			change_column(p, *end, (struct bytes){ end + 1, n });
+			end += 1 + n;
+		}
+		at = *end ? end + 1 : end;
 	}
 }
 #else

@@ -3,14 +3,20 @@
  *
  * VERBATIM_FAULT="append.sent=kill@3" kills the process with SIGKILL the third time it passes `append.sent`;
  * "=stop" stops it with SIGSTOP.  Several are parted by commas.  In a release build the points are nothing.
+ *
+ * VERBATIM_NEXT="conversations@2-language+mood~subject" lets the same build play a later version: that read model is
+ * of version 2, without one column, with another that no event fills (int8, 7 in every row), and with a third as a
+ * varchar(9999).  Several are parted by commas.
  */
 #ifndef VERBATIM_ENGINE_FAULT_H
 #define VERBATIM_ENGINE_FAULT_H
 
 #ifdef VERBATIM_FAULTS
 void fault_point(const char *name);
+void fault_versions(void); /* before anything looks at a read model */
 #else
 #define fault_point(name) ((void)0)
+#define fault_versions() ((void)0)
 #endif
 
 #endif

@@ -139,6 +139,9 @@ engine.start(env=TWO)
 client = engine.client(timeout=60)
 ok(wait_until(lambda: generations(engine) == {1: "kept", 2: "answering"}, 60), "the next start brings it before the people")
 same(behind_views(engine), {2}, "in every view")
+same(engine.sql("select v.oid::regclass from pg_depend d join pg_rewrite r on r.oid = d.objid join pg_class v on v.oid = r.ev_class"
+                " join verbatim.generation g on format('generations.%I', g.table_name)::regclass = d.refobjid"
+                " where d.classid = 'pg_rewrite'::regclass and not g.active"), [], "the analysts' too")
 client.wait(ack, 30000)
 same(engine.one("select content from core.messages where id = '%s'" % late["entity_id"]), "not seen yet", "wait answers, and the row is there")
 

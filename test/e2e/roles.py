@@ -256,8 +256,9 @@ for user in ("ada", "ann", "the_auditor"):
 ours = "p.pronamespace::regnamespace::text in " + SCHEMAS
 same(engine.sql("select p.oid::regprocedure from pg_proc p where %s and prosecdef and not coalesce(proconfig, '{}') && '{\"search_path=pg_catalog, pg_temp\"}'" % ours),
      [], "every function that runs with its owner's rights has a fixed search_path")
-same(engine.sql("select p.oid::regprocedure from pg_proc p where %s and has_function_privilege('plain', p.oid, 'execute')" % ours), [],
-     "no function of ours is for everybody")
+same(engine.sql("select p.oid::regprocedure from pg_proc p where %s and has_function_privilege('plain', p.oid, 'execute')" % ours),
+     [["generations.is_whole(text,integer)"]], "no function of ours is for everybody but the one in every view, which tells of no row")
+ours += " and p.proname <> 'is_whole'"
 same(engine.sql("select p.oid::regprocedure from pg_proc p where %s and prosecdef and (has_function_privilege('ada', p.oid, 'execute')"
                 " or has_function_privilege('the_auditor', p.oid, 'execute')) order by 1" % ours),
      [["verbatim.reading_tenant()"], ["core.customers_with(text,text,text)"]], "two of them are for readers")

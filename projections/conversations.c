@@ -5,8 +5,8 @@
  * messages and annotations are conversation_talk.c.
  *
  * status is the substate while there is one, else the state: initialized (no message yet), transferred (not
- * yet taken up), processing (an AI is at work; nothing feeds it yet).  The SLA columns are there; the clocks
- * fill them.
+ * yet taken up), processing (an AI is at work; nothing feeds it yet).  The SLA columns and first responses are
+ * filled by the clocks' folds (sla_talk.c), which run later on the same event.
  *
  * Feedback: one score for each kind, of the latest cycle; within a cycle the last one wins.
  */
@@ -204,17 +204,6 @@ static int on_feedback(struct fold *f, const struct event *e)
 	return 0;
 }
 
-static int on_breached(struct fold *f, const struct event *e)
-{
-	struct conversation *c = fold_self(f, &e->conversation_id);
-
-	if (!c)
-		return uuid_is_nil(&e->conversation_id) ? 0 : fold_anomaly(f, "unknown_conversation", "no such conversation");
-	fold_change(f, c);
-	c->sla_breached = true;
-	return 0;
-}
-
 /*
  * Whose conversation it is after merges of customers, and whose it was before: merged_customers names the former
  * owners, the first one first.  customer.merged moves the conversations that the payload lists.
@@ -271,6 +260,10 @@ static int on_customer_unmerged(struct fold *f, const struct event *e)
 	return 0;
 }
 
+#define CYCLE_COLUMN(column, sla_kind) \
+	{ .name = column, .kind = COLUMN_INT4, .offset = offsetof(struct conversation, clock_cycles[sla_kind]), .required = true, \
+	  .hidden = true, .fallback = "0" }
+
 static const struct column columns[] = {
 	COLUMN(conversation, customer_id, UUID, .required = true, .ref = ENTITY_CUSTOMER),
 	COLUMN(conversation, state, ENUM, .sql = "varchar(30)", .required = true, .values = values_conversation_state,
@@ -287,7 +280,7 @@ static const struct column columns[] = {
 	COLUMN(conversation, required_skills, TEXTS, .fallback = "[]"),
 	COLUMN(conversation, sla_tier, ENUM, .sql = "varchar(20)", .required = true, .values = values_sla_tier,
 	       .fallback = "standard"),
-	COLUMN(conversation, first_response_at, TIME, .about = "the first public message of an agent"),
+	COLUMN(conversation, first_response_at, TIME, .about = "the first answer of whom the promise asks for, an agent where nothing is promised"),
 	COLUMN(conversation, first_response_due_at, TIME),
 	COLUMN(conversation, resolution_due_at, TIME),
 	COLUMN(conversation, sla_breached, BOOL, .fallback = "false"),
@@ -311,6 +304,7 @@ static const struct column columns[] = {
 	COLUMN(conversation, substate, ENUM, .sql = "varchar(30)", .values = substates),
 	COLUMN(conversation, state_changed_at, TIME),
 	COLUMN(conversation, first_assigned_at, TIME),
+	COLUMN(conversation, first_human_response_at, TIME),
 	COLUMN(conversation, first_ai_response_at, TIME),
 	COLUMN(conversation, first_resolved_at, TIME),
 	COLUMN(conversation, emotion, TEXT, .sql = "varchar(50)"),
@@ -341,6 +335,17 @@ static const struct column columns[] = {
 	COLUMN(conversation, csat_cycle, INT4, .hidden = true, .required = true, .fallback = "0"),
 	COLUMN(conversation, nps_cycle, INT4, .hidden = true, .required = true, .fallback = "0"),
 	COLUMN(conversation, ces_cycle, INT4, .hidden = true, .required = true, .fallback = "0"),
+	CYCLE_COLUMN("first_response_cycle", SLA_FIRST_RESPONSE),
+	CYCLE_COLUMN("next_response_cycle", SLA_NEXT_RESPONSE),
+	CYCLE_COLUMN("update_cycle", SLA_UPDATE),
+	CYCLE_COLUMN("resolution_cycle", SLA_RESOLUTION),
+	COLUMN(conversation, clock_states, INT2, .hidden = true, .required = true, .fallback = "0"),
+	COLUMN(conversation, breached_clocks, INT4, .hidden = true, .required = true, .fallback = "0"),
+	COLUMN(conversation, clocked_severity, ENUM, .sql = "varchar(10)", .hidden = true, .values = values_severity),
+	COLUMN(conversation, clocked_tier, ENUM, .sql = "varchar(20)", .hidden = true, .values = values_sla_tier),
+	COLUMN(conversation, clocked_team_id, UUID, .hidden = true),
+	COLUMN(conversation, last_ai_answer_at, TIME, .hidden = true),
+	COLUMN(conversation, answers, UUIDS, .hidden = true, .required = true, .fallback = "[]"),
 };
 
 static const struct fold_entry folds[] = {
@@ -378,7 +383,6 @@ static const struct fold_entry folds[] = {
 	ON(AI_ANNOTATED, CALL, .then = conversation_on_annotated),
 	ON(AI_ANNOTATION_CORRECTED, CALL, .then = conversation_on_corrected),
 	ON(FEEDBACK_SUBMITTED, CALL, .then = on_feedback),
-	ON(SLA_BREACHED, CALL, .then = on_breached),
 	ON(CUSTOMER_MERGED, CALL, .then = on_customer_merged, .refs = ENTITY_CONVERSATION),
 	ON(CUSTOMER_UNMERGED, CALL, .then = on_customer_unmerged),
 	{ .kind = EV_UNKNOWN },
@@ -403,7 +407,7 @@ static const char *const indexes[] = {
 };
 
 const struct projection conversations = {
-	.schema = "core", .name = "conversations", .version = 2,
+	.schema = "core", .name = "conversations", .version = 3,
 	.about = "One matter between a customer and a tenant: its state, who has it, and what is promised.",
 	.entity = ENTITY_CONVERSATION, COLUMNS(conversation, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
 };

@@ -8,6 +8,7 @@
 
 #include "fold/state.h"
 #include "rules/lifecycle.h"
+#include "rules/sla.h"
 
 struct conversation {
 	struct row row;
@@ -28,7 +29,7 @@ struct conversation {
 	int64_t resolved_at, reopened_at, created_at, updated_at;
 
 	int16_t status, substate;
-	int64_t state_changed_at, first_assigned_at, first_ai_response_at, first_resolved_at;
+	int64_t state_changed_at, first_assigned_at, first_human_response_at, first_ai_response_at, first_resolved_at;
 	struct bytes emotion;
 	int16_t classified_by;
 	int64_t confidence;
@@ -45,6 +46,15 @@ struct conversation {
 	struct uuid current_assignment_id;
 	struct bytes merged_customers;
 	int64_t merge_height, csat_cycle, nps_cycle, ces_cycle;
+
+	/* Its clocks, so that most events need not look at them (projections/sla_talk.c). */
+	int64_t clock_cycles[SLA_KINDS]; /* the cycle each is in; 0: it has none yet */
+	int64_t clock_states;            /* of that cycle, see conversation_clock */
+	int64_t breached_clocks;         /* over all cycles */
+	int16_t clocked_severity, clocked_tier;
+	struct uuid clocked_team_id;     /* what they were targeted by */
+	int64_t last_ai_answer_at;
+	struct bytes answers;            /* messages that count as answers: the first few and the latest few */
 };
 
 /* status: the state, or the substate while there is one. */
@@ -54,6 +64,17 @@ enum classified_by { CLASSIFIED_BY_AI, CLASSIFIED_BY_USER };
 enum resolved_by { RESOLVED_BY_AGENT, RESOLVED_BY_AI, RESOLVED_BY_CUSTOMER, RESOLVED_BY_INACTIVITY, RESOLVED_BY_MERGE };
 
 extern const char *const resolved_bys[];
+
+/* The state of one of its clocks in the latest cycle (enum sla_state), -1 when it has none. */
+static inline int conversation_clock(const struct conversation *c, enum sla_kind kind)
+{
+	return (int)(c->clock_states >> (int)kind * 3 & 7) - 1;
+}
+
+static inline void conversation_set_clock(struct conversation *c, enum sla_kind kind, int state)
+{
+	c->clock_states = (c->clock_states & ~(7LL << (int)kind * 3)) | (int64_t)(state + 1) << (int)kind * 3;
+}
 
 /* The conversation with this id or, when that one was merged, the one it went into; NULL when there is none. */
 struct conversation *conversation_find(struct fold *f, const struct uuid *id);

@@ -293,6 +293,9 @@ static const struct column columns[] = {
 	COLUMN(message, deleted_at, TIME),
 	COLUMN(message, deleted_by, TEXT, .sql = "varchar(100)"),
 	COLUMN(message, updated_at, TIME, .required = true),
+	COLUMN(message, answer_at, TIME, .hidden = true),
+	COLUMN(message, next_response_cycle, INT4, .hidden = true),
+	COLUMN(message, update_cycle, INT4, .hidden = true),
 };
 
 static const struct fold_entry folds[] = {
@@ -316,7 +319,7 @@ static const struct fold_entry folds[] = {
 static const char *const indexes[] = { "(tenant_id, conversation_id, created_at)", NULL };
 
 const struct projection messages = {
-	.schema = "core", .name = "messages", .version = 1,
+	.schema = "core", .name = "messages", .version = 2,
 	.about = "What was said, and what became of it on its way.",
 	.entity = ENTITY_MESSAGE, COLUMNS(message, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
 };

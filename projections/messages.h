@@ -35,6 +35,10 @@ struct message {
 	int64_t external_created_at, edited_at, deleted_at;
 	struct bytes deleted_by;
 	int64_t updated_at;
+
+	int64_t answer_at; /* counts as an answer to the customer since then; TIME_NONE: it does not (any more) */
+	int64_t next_response_cycle; /* which cycle of the next_response clock it fulfilled; INT_NONE: none */
+	int64_t update_cycle;        /* which cycle of the update clock it began */
 };
 
 /* In the order of values_sender_type and values_direction; a test holds them together. */

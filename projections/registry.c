@@ -8,10 +8,14 @@
  *     ai_annotations    which one a person put right       -> conversations
  *     internal_notes    where there is one more or less    -> conversations
  *     conversations     states, assignments, agents' load  -> transitions, assignments, users
- *     slas              the version an event wrote         -> sla_policy_versions
+ *     slas              the version an event wrote         -> sla_policy_versions, sla_policy_choices
  *     resolutions       status, and what was refused       -> resolution_updates, swarms
  *     customer_updates  what the customer was told         -> resolution_updates
  *     tenants           settings                           -> knowledge_base_articles
+ *     sla_clocks        what changed in which clock        -> sla_clock_history
+ *
+ * The clocks come after all that starts, stops and pauses them; they fill the SLA columns of conversations and
+ * resolutions.
  *
  * Adding a read model is its file and one line here.
  */
@@ -21,8 +25,8 @@
 static const struct projection *const core_projections[] = {
 	&customers, &messages, &ai_annotations, &internal_notes, &conversations, &conversation_transitions, &assignments,
 	&users, &tenants, &teams, &channels, &slas, &sla_policy_versions, &automation_rules, &attachments, &resolutions,
-	&customer_updates, &resolution_updates, &swarms, &knowledge_base_categories, &knowledge_base_articles,
-	&unique_values, &anomalies,
+	&customer_updates, &sla_policy_choices, &sla_clocks, &sla_clock_history, &resolution_updates, &swarms,
+	&knowledge_base_categories, &knowledge_base_articles, &unique_values, &anomalies,
 };
 
 static const struct group core_group = {

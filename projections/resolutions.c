@@ -74,18 +74,6 @@ static int on_resumed(struct fold *f, const struct event *e)
 	return 0;
 }
 
-/* The clocks' own fold says more; this is what the log says outright. */
-static int on_breached(struct fold *f, const struct event *e)
-{
-	struct resolution *r = fold_self(f, &e->resolution_id);
-
-	if (!r)
-		return 0;
-	fold_change(f, r);
-	r->sla_breached = true;
-	return 0;
-}
-
 /* ---- the status ---- */
 
 static int refuse(struct fold *f, struct resolution *r)
@@ -272,6 +260,8 @@ static const struct column columns[] = {
 	COLUMN(resolution, recurrence_ids, UUIDS, .required = true, .fallback = "[]", .about = "the resolutions it came back as"),
 	COLUMN(resolution, reopen_count, INT4, .sql = "integer", .required = true, .fallback = "0"),
 	COLUMN(resolution, duplicate_height, INT2, .hidden = true, .required = true, .fallback = "0"),
+	COLUMN(resolution, clock_cycle, INT4, .hidden = true, .required = true, .fallback = "0"),
+	COLUMN(resolution, breached_clocks, INT4, .hidden = true, .required = true, .fallback = "0"),
 };
 
 static const struct fold_entry folds[] = {
@@ -289,7 +279,6 @@ static const struct fold_entry folds[] = {
 	ON(RESOLUTION_RECURRED, CALL, .then = on_recurred, .refs = ENTITY_RESOLUTION),
 	ON(RESOLUTION_REOPENED, CALL, .then = on_reopened),
 	ON(SWARM_CREATED, CALL, .then = on_swarm),
-	ON(SLA_BREACHED, CALL, .then = on_breached),
 	{ .kind = EV_UNKNOWN },
 };
 
@@ -301,7 +290,7 @@ static const char *const indexes[] = {
 };
 
 const struct projection resolutions = {
-	.schema = "core", .name = "resolutions", .version = 1,
+	.schema = "core", .name = "resolutions", .version = 2,
 	.about = "The longer work on an issue behind a conversation.",
 	.entity = ENTITY_RESOLUTION, COLUMNS(resolution, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
 };

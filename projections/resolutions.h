@@ -31,6 +31,7 @@ struct resolution {
 	struct uuid duplicate_of, swarm_id;
 	struct bytes recurrence_ids;
 	int64_t reopen_count, duplicate_height;
+	int64_t clock_cycle, breached_clocks; /* of its own clock (projections/sla_work.c) */
 };
 
 #endif

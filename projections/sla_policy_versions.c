@@ -1,15 +1,7 @@
 /* sla_policy_versions - every version that a policy ever had, under the id of the event that wrote it; never changed. */
 #include "projections/registry.h"
+#include "projections/sla_terms.h"
 #include "projections/slas.h"
-
-struct policy_version {
-	struct row row;
-	struct uuid sla_id;
-	int64_t policy_version;
-	POLICY_MEMBERS;
-	int64_t created_at;
-	struct uuid written_by_id;
-};
 
 static int on_written(struct fold *f, const struct event *e)
 {
@@ -23,7 +15,7 @@ static int on_written(struct fold *f, const struct event *e)
 	v->sla_id = e->entity_id;
 	v->policy_version = s->policy_version;
 	v->written_by_id = fold_author(e);
-	return 0;
+	return promise_check(f, v);
 }
 
 static const struct column columns[] = {

@@ -58,4 +58,23 @@ struct sla {
 	struct uuid version_id; /* of the row of sla_policy_versions that holds */
 };
 
+struct policy_version {
+	struct row row;
+	struct uuid sla_id;
+	int64_t policy_version;
+	POLICY_MEMBERS;
+	int64_t created_at;
+	struct uuid written_by_id;
+};
+
+/* Which versions new clocks go by: one row a tenant, under the tenant's id (sla_policy_choices.c). */
+struct policy_choice {
+	struct row row;
+	struct uuid free_version_id, standard_version_id, premium_version_id, enterprise_version_id, default_version_id;
+	struct bytes policies;
+};
+
+/* The version for a tier (of values_sla_tier); nil when there is none. */
+struct uuid policy_choice_of(const struct policy_choice *choice, int16_t tier);
+
 #endif

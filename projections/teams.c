@@ -1,15 +1,7 @@
 /* teams - groups of users that conversations are given to.  Who belongs to one stands in users. */
-#include "fold/state.h"
-#include "projections/registry.h"
+#include "projections/teams.h"
 
-struct team {
-	struct row row;
-	struct bytes name, description, default_skills;
-	int16_t routing_mode;
-	struct uuid sla_override_id, escalation_team_id;
-	int8_t is_active;
-	int64_t created_at, updated_at;
-};
+#include "projections/registry.h"
 
 static int on_activated(struct fold *f, const struct event *e)
 {

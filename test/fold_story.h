@@ -12,12 +12,14 @@
 #ifndef VERBATIM_TEST_FOLD_STORY_H
 #define VERBATIM_TEST_FOLD_STORY_H
 
+#include "engine/zones.h"
 #include "fold_support.h"
 #include "tap.h"
 
 static struct arena arena;
 static struct memory_db db;
 static struct state state;
+static struct zones *zones;
 static int64_t position;
 static struct uuid tenant, k1, k2, c1, c2, u1, u2;
 __attribute__((unused)) static struct uuid m1, m2;
@@ -49,6 +51,7 @@ __attribute__((unused)) static void begin(const char *name)
 	note("%s", name);
 	memory_db_init(&db, fold_group("core"));
 	state_init(&state, db.group, 1);
+	state.zones = zones_source(zones);
 	at(0, "customer.created", k1, "", "{\"identities\":[{\"kind\":\"email\",\"value\":\"one@x.example\"}],\"profile\":{\"name\":\"One\"},\"sla_tier\":\"premium\"}");
 	at(0, "customer.created", k2, "", "{\"identities\":[]}");
 	at(0, "user.created", u1, "", "{\"email\":\"u1@x.example\",\"role\":\"agent\"}");
@@ -83,6 +86,7 @@ __attribute__((unused)) static void story_setup(void)
 {
 	arena_init(&arena, 1 << 16);
 	catalog_init();
+	zones = zones_new();
 	tenant = test_id(0xaaaa, 1);
 	k1 = test_id(0xc1, 1);
 	k2 = test_id(0xc1, 2);

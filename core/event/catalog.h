@@ -159,6 +159,7 @@ extern const char *const values_routing_mode[];
 extern const char *const values_assigned_by[];
 extern const char *const values_resolution_status[];
 extern const char *const values_issue_type[];
+extern const char *const values_sla_clock[];
 extern const char *const values_owning_team[];
 extern const char *const values_actor_type[]; /* user, customer, system, ai, automation, api */
 

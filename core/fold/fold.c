@@ -98,6 +98,11 @@ void *fold_add(struct fold *f)
 	return memory_new(f->state, f->step->index, f->event, &f->event->event_id);
 }
 
+void *fold_add_as(struct fold *f, const struct uuid *id)
+{
+	return memory_new(f->state, f->step->index, f->event, id);
+}
+
 /* ---- anomalies ---- */
 
 static void write_anomaly(struct state *s, const struct event *e, int ordinal, const char *read_model, const char *code,

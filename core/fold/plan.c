@@ -280,6 +280,7 @@ static void compile_kind(struct plan *plan, const struct event_type *type)
 {
 	struct plan_kind *kind = &plan->kinds[type->kind];
 	struct plan_fold *folds = mem_zalloc(sizeof(*folds) * (size_t)(plan->group->count * 2));
+	foresee_fn *foresee = mem_alloc(sizeof(*foresee) * (size_t)plan->group->count);
 
 	for (int i = 0; i < plan->group->count; i++) {
 		const struct projection *p = plan->group->projections[i];
@@ -301,9 +302,12 @@ static void compile_kind(struct plan *plan, const struct event_type *type)
 			if (entry->refs != ENTITY_NONE && plan->by_entity[entry->refs] >= 0)
 				kind->entities |= bit(entry->refs);
 			kind->fold_count++;
+			if (p->foresee && (kind->foresee_count == 0 || foresee[kind->foresee_count - 1] != p->foresee))
+				foresee[kind->foresee_count++] = p->foresee;
 		}
 	}
 	kind->folds = folds;
+	kind->foresee = foresee;
 	if (kind->fold_count)
 		compile_wants(plan, kind, type);
 }

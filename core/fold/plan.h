@@ -49,6 +49,8 @@ struct plan_kind {
 	const int16_t *ref_fields; /* top-level fields that hold such refs */
 	int ref_field_count;
 	bool unique;               /* one of the folds may change a unique column */
+	const foresee_fn *foresee; /* of the projections that fold it */
+	int foresee_count;
 };
 
 struct plan_ref {

@@ -90,6 +90,10 @@ struct row {
 
 struct fold;
 
+/* Names rows that folding the event will need and that no ref leads to; asked again as rows come in (state.h, wish_row). */
+struct wish;
+typedef void (*foresee_fn)(struct wish *w, const struct event *e);
+
 /* 0, or a negative code that stops the worker (a bug or a lost row; an event that does not fit is an anomaly and 0). */
 typedef int (*fold_fn)(struct fold *f, const struct event *e);
 
@@ -127,6 +131,7 @@ struct projection {
 	const char *const *indexes; /* "(tenant_id, state)", "USING gin (tags)", "UNIQUE ..." not allowed; NULL-terminated or NULL */
 	int fillfactor;      /* 0: 100; less for rows that change often */
 	bool withheld;       /* the whole of it, ids too, is none of the analysts' business */
+	foresee_fn foresee;  /* for the events it folds, or NULL */
 };
 
 /* FOLDS(a_table): the table ends with { .kind = EV_UNKNOWN }. */

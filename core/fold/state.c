@@ -39,6 +39,8 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 		for (int i = 0; i < group->count; i++)
 			map_init(&s->halves[h].rows[i], sizeof(struct map_key));
 	}
+	arena_init(&s->memo_arena, BLOCK_MIN);
+	map_init(&s->memos, sizeof(struct map_key));
 	map_init(&s->wanted, sizeof(struct wanted_key));
 	s->changed_end = &s->changed;
 }
@@ -57,6 +59,8 @@ void state_release(struct state *s)
 			map_release(&s->halves[h].rows[i]);
 		arena_release(&s->halves[h].arena);
 	}
+	map_release(&s->memos);
+	arena_release(&s->memo_arena);
 	map_release(&s->wanted);
 	free(s->missed);
 	free(s->wanting.open);
@@ -142,6 +146,28 @@ void memory_miss(struct state *s, int index, const struct uuid *tenant_id, const
 	s->missed[s->missed_count++] = key;
 }
 
+/* ---- what was made of rows that never change ---- */
+
+void *memo_find(const struct state *s, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct map_key key = key_of(tenant_id, id);
+
+	return map_find(&s->memos, &key);
+}
+
+void memo_keep(struct state *s, const struct uuid *tenant_id, const struct uuid *id, void *thing)
+{
+	struct map_key key = key_of(tenant_id, id);
+
+	*map_put(&s->memos, &key) = thing;
+}
+
+static void memos_clear(struct state *s)
+{
+	map_clear(&s->memos);
+	arena_reset(&s->memo_arena);
+}
+
 /* ---- what a batch needs ---- */
 
 struct wish {
@@ -149,6 +175,7 @@ struct wish {
 	struct arena *arena;
 	struct row_keys *keys;
 	struct open_event *open; /* the event at hand, which notes what it misses; or NULL */
+	const struct event *event; /* whose projections are asked */
 };
 
 /* A key's place among the keys, as a value of the map of what is wanted. */
@@ -261,6 +288,26 @@ static void want_unique(struct wish *w, const struct plan_kind *kind, const stru
 	}
 }
 
+void *wish_row(struct wish *w, const struct projection *p, const struct uuid *id)
+{
+	int index = plan_index(w->state->plan, p);
+	struct row *row;
+
+	want(w, index, &w->event->tenant_id, id);
+	row = uuid_is_nil(id) ? NULL : memory_find(w->state, index, &w->event->tenant_id, id);
+	return row && row->exists ? row : NULL;
+}
+
+const struct state *wish_state(const struct wish *w)
+{
+	return w->state;
+}
+
+struct arena *wish_arena(const struct wish *w)
+{
+	return w->arena;
+}
+
 static void want_event(struct wish *w, const struct event *e)
 {
 	const struct plan_kind *kind;
@@ -277,6 +324,9 @@ static void want_event(struct wish *w, const struct event *e)
 
 		want(w, kind->wants[i].index, &e->tenant_id, id);
 	}
+	w->event = e;
+	for (int i = 0; i < kind->foresee_count; i++)
+		kind->foresee[i](w, e);
 	if (kind->ref_field_count == 0 && !kind->unique)
 		return;
 	if (fields_decode(e, w->arena, &fields, NULL) < 0)
@@ -452,6 +502,8 @@ void state_done(struct state *s)
 	s->changed_count = 0;
 	s->missed_count = 0;
 	forget_places(s);
+	if (s->memo_arena.used > MEMO_BYTES)
+		memos_clear(s);
 	if (half_used(s, &s->halves[s->young]) > s->half_bytes) {
 		s->young = !s->young;
 		half_clear(s, &s->halves[s->young]);
@@ -463,6 +515,7 @@ void state_drop(struct state *s)
 	half_clear(s, &s->halves[0]);
 	half_clear(s, &s->halves[1]);
 	forget_places(s);
+	memos_clear(s);
 	s->changed = NULL;
 	s->changed_end = &s->changed;
 	s->changed_count = 0;

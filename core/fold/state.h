@@ -55,6 +55,10 @@ struct facts {
 	int16_t resolution_from, resolution_to; /* of values_resolution_status, when it moved */
 	struct row *told;              /* a customer update that has left for the customer */
 	struct row *unmerged;          /* the customer that got its own life back */
+	struct row **clocks;           /* the sla_clocks that changed, each once */
+	int clock_count, clock_capacity;
+	struct clock_happening *happenings; /* what happened to them, in order (projections/sla_clocks.h) */
+	int happening_count, happening_capacity;
 };
 
 struct row_key {
@@ -112,6 +116,8 @@ struct state {
 	struct row_key *missed; /* keys a fold asked for that nobody had loaded; see state_fold */
 	int missed_count, missed_cap;
 	struct row *recent[GROUP_PROJECTIONS_MAX]; /* found last, in the young half: an event's folds ask for the same rows */
+	struct arena memo_arena; /* see memo_find */
+	struct map memos;
 	struct map wanted;      /* state_wants' set of keys */
 	uint32_t round;         /* counts its calls */
 	struct wanting wanting;
@@ -174,6 +180,26 @@ void state_drop(struct state *s);
 /* Puts an anomaly row for an event that could not be folded or written at all (code "row_refused", ...). */
 void state_refuse(struct state *s, const struct event *e, const char *read_model, const char *code, const char *text);
 
+/* ---- what was made of rows that never change ---- */
+
+/*
+ * A policy version, once read, is kept beside the rows, by the id of its row: NULL when it is not (any more).  Things
+ * live in the state's memo_arena until memos take more than MEMO_BYTES at the end of a batch; then all go.  They save
+ * work and decide nothing: the row gives the same thing every time.
+ */
+enum { MEMO_BYTES = 4 << 20 };
+void *memo_find(const struct state *s, const struct uuid *tenant_id, const struct uuid *id);
+void memo_keep(struct state *s, const struct uuid *tenant_id, const struct uuid *id, void *thing);
+
+/* ---- for a projection's `foresee` ---- */
+
+/* The row will be loaded when it is not in memory; the row when it is there, and exists. */
+void *wish_row(struct wish *w, const struct projection *p, const struct uuid *id);
+
+/* The state that wishes, and memory for as long as wishing takes. */
+const struct state *wish_state(const struct wish *w);
+struct arena *wish_arena(const struct wish *w);
+
 /* ---- for folds ---- */
 
 /* The row of another or the own read model with this id in the event's tenant; NULL when there is none (or it is not loaded: see state_fold). */
@@ -187,6 +213,9 @@ void *fold_create(struct fold *f, const struct uuid *id);
 
 /* The same under the event's own id, which no row can have yet: nothing needs to be loaded for it. */
 void *fold_add(struct fold *f);
+
+/* The same under an id that follows from other rows so that it must be new (a count that goes on). */
+void *fold_add_as(struct fold *f, const struct uuid *id);
 
 /*
  * What the event does to a row in this state; *state has moved when it is to.  What does not fit is an anomaly

@@ -375,8 +375,3 @@ const struct machine attachment_scan_machine = {
 	.inputs = scan_inputs, .input_count = SCAN_INPUTS,
 	.cells = &scan_cells[0][0],
 };
-
-const struct machine *const machines[] = {
-	&conversation_machine, &delivery_machine, &customer_machine, &channel_machine, &resolution_machine, &swarm_machine,
-	&customer_update_machine, &kb_article_machine, &attachment_scan_machine, NULL,
-};

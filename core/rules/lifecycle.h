@@ -46,7 +46,7 @@ int machine_input(const struct machine *m, const char *name);
 /* The table as text, for a person. */
 void machine_print(struct buffer *out, const struct machine *m);
 
-extern const struct machine *const machines[]; /* NULL-terminated */
+extern const struct machine *const machines[]; /* all of them (machines.c), NULL-terminated */
 
 /* ---- conversation ---- */
 

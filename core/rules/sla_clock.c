@@ -39,7 +39,7 @@ const struct machine sla_clock_machine = {
 };
 
 #define X(symbol, name) name,
-const char *const sla_happenings[SLA_NTH_COUNT] = { SLA_HAPPENINGS(X) };
+const char *const sla_happenings[] = { SLA_HAPPENINGS(X) NULL };
 #undef X
 
 /* The state after an input; false when the input means nothing in this state. */

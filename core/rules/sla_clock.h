@@ -53,7 +53,7 @@ enum sla_nth { SLA_HAPPENINGS(X) SLA_NTH_COUNT };
 enum sla_did { SLA_DID_NOTHING = 0, SLA_HAPPENINGS(X) };
 #undef X
 
-extern const char *const sla_happenings[SLA_NTH_COUNT]; /* names, by SLA_NTH_... */
+extern const char *const sla_happenings[]; /* names, by SLA_NTH_..., NULL-terminated */
 
 struct sla_clock {
 	int16_t state;          /* enum sla_state */

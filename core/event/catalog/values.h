@@ -6,7 +6,6 @@ extern const char *const values_usage_counter[];
 extern const char *const values_identity_kind[];
 extern const char *const values_ai_or_user[];
 extern const char *const values_annotation_intent[];
-extern const char *const values_sla_clock[];
 extern const char *const values_trigger_event[];
 extern const char *const values_condition_operator[];
 extern const char *const values_feedback_kind[];

@@ -1,0 +1,72 @@
+/*
+ * sla_clocks - the row of a clock: one promise to one conversation, or about one resolution, in one cycle.
+ *
+ * The arithmetic is rules/sla_clock.h; a row keeps that file's struct in columns of its own.  Here is what the
+ * files share that fold the clocks: sla_clocks.c (the columns, and what the log says of a single clock),
+ * sla_talk.c (the clocks of a conversation), sla_work.c (the one of a resolution), sla_terms.c (which policy
+ * holds); sla_clock_history.c writes down what happened.
+ *
+ * A resolution's own clock is of the kind `resolution` and has a resolution_id; its conversation_id only tells
+ * which conversation the resolution is about.
+ */
+#ifndef VERBATIM_PROJECTIONS_SLA_CLOCKS_H
+#define VERBATIM_PROJECTIONS_SLA_CLOCKS_H
+
+#include "fold/state.h"
+#include "rules/sla_clock.h"
+
+struct clock {
+	struct row row;
+	struct uuid conversation_id, resolution_id;
+	int16_t clock; /* enum sla_kind */
+	int64_t cycle, target_seconds, consumed_seconds;
+	int64_t started_at, due_at;
+	int16_t state; /* enum sla_state */
+	int64_t paused_at, warned_at, breached_at, fulfilled_at, elapsed_seconds;
+	struct uuid policy_id;
+	int64_t policy_version;
+
+	/* For whoever watches the clocks: what is next for time to decide, see struct sla_alarm. */
+	int64_t shard;
+	int64_t next_at;        /* TIME_NONE: nothing */
+	int64_t next_threshold; /* times SLA_THRESHOLD_ONE; INT_NONE: the breach */
+	int64_t next_nth;       /* its place among the policy's thresholds; -1: the breach */
+	struct uuid started_by; /* the event */
+	int64_t run, target_version;
+
+	/* The rest of struct sla_clock. */
+	int64_t consumed, elapsed, running_since, gap_at, warned;
+	int8_t silent, breach_logged, waived;
+
+	struct uuid version_id; /* the policy version it goes by: a row of sla_policy_versions */
+	int8_t always_open;     /* its target counts day and night */
+	struct uuid answer_id;  /* the message that fulfilled it */
+
+	int64_t noted; /* no column: the position of the latest event that has it among its facts */
+};
+
+/* One thing that happened to a clock, with what it left; facts.happenings has those of an event in order. */
+struct clock_happening {
+	const struct clock *clock;
+	enum sla_nth what;
+	int64_t at; /* business time: of a breach its own instant, else the event's */
+	int64_t due_at, target_seconds, consumed_seconds, policy_version;
+	struct uuid policy_id;
+	int16_t state;
+};
+
+/* The id of a clock's row; `resolution_id` nil: of the conversation's own. */
+struct uuid clock_id(const struct uuid *tenant_id, const struct uuid *conversation_id, const struct uuid *resolution_id,
+		     enum sla_kind kind, int64_t cycle);
+
+/* The struct of the rules, out of the row and back. */
+struct sla_clock clock_of_row(const struct clock *row);
+
+/*
+ * Puts the clock back, about to be written, and keeps what happened to it (bits of SLA_DID) at `at`.  clocks_end has
+ * the last word of an event on what time is to decide next.
+ */
+void clock_keep(struct fold *f, struct clock *row, const struct sla_clock *clock, int did, int64_t at);
+void clocks_end(struct fold *f);
+
+#endif

@@ -7,10 +7,9 @@
  *   message_count, last_message_at       every new message, of any direction
  *   last_customer_message_at             a customer's, inbound
  *   last_agent_message_at                an agent's, public, when it was sent
- *   first_response_at                    the earliest of those; what an AI answers counts for first_ai_response_at
  *
- * The instants are those of the events (occurred_at) and never go back, or forward for the first ones, so a
- * late event does no harm.
+ * The instants are those of the events (occurred_at) and never go back, so a late event does no harm.  Which messages
+ * are first responses is sla_answers.c's to say, since a message that failed is none.
  *
  * Classification.  An annotation of a message sets intent, severity and sentiment of the conversation that the
  * message belongs to, unless a person has classified it: what people say is not overruled by a model.  Correcting
@@ -95,12 +94,10 @@ int conversation_on_sent(struct fold *f, const struct event *e)
 	if (message_is_public(m) && m->sender_type == SENDER_AGENT) {
 		input = INPUT_AGENT_MESSAGE;
 		c->last_agent_message_at = time_later(c->last_agent_message_at, e->occurred_at);
-		c->first_response_at = time_earlier(c->first_response_at, e->occurred_at);
 		if (c->substate == SUBSTATE_TRANSFERRED)
 			conversation_set_substate(c, SUBSTATE_NONE);
 	} else if (message_is_public(m) && m->sender_type == SENDER_AI) {
 		input = INPUT_AI_MESSAGE;
-		c->first_ai_response_at = time_earlier(c->first_ai_response_at, e->occurred_at);
 	}
 	conversation_step(f, c, input, "message.sent", true);
 	return 0;

@@ -339,6 +339,8 @@ static const struct column columns[] = {
 	CYCLE_COLUMN("next_response_cycle", SLA_NEXT_RESPONSE),
 	CYCLE_COLUMN("update_cycle", SLA_UPDATE),
 	CYCLE_COLUMN("resolution_cycle", SLA_RESOLUTION),
+	COLUMN(conversation, next_response_begun, INT4, .hidden = true, .required = true, .fallback = "0"),
+	COLUMN(conversation, update_begun, INT4, .hidden = true, .required = true, .fallback = "0"),
 	COLUMN(conversation, clock_states, INT2, .hidden = true, .required = true, .fallback = "0"),
 	COLUMN(conversation, breached_clocks, INT4, .hidden = true, .required = true, .fallback = "0"),
 	COLUMN(conversation, clocked_severity, ENUM, .sql = "varchar(10)", .hidden = true, .values = values_severity),

@@ -49,6 +49,7 @@ struct conversation {
 
 	/* Its clocks, so that most events need not look at them (projections/sla_talk.c). */
 	int64_t clock_cycles[SLA_KINDS]; /* the cycle each is in; 0: it has none yet */
+	int64_t next_response_begun, update_begun; /* cycles so far; more than the one it is in when answers proved void */
 	int64_t clock_states;            /* of that cycle, see conversation_clock */
 	int64_t breached_clocks;         /* over all cycles */
 	int16_t clocked_severity, clocked_tier;

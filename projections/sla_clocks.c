@@ -15,10 +15,10 @@
 #include "projections/sla_clocks.h"
 
 #include "event/merkle.h"
-#include "projections/conversations.h"
 #include "projections/registry.h"
-#include "projections/resolutions.h"
+#include "projections/sla_talk.h"
 #include "projections/sla_terms.h"
+#include "projections/sla_work.h"
 
 struct uuid clock_id(const struct uuid *tenant_id, const struct uuid *conversation_id, const struct uuid *resolution_id,
 		     enum sla_kind kind, int64_t cycle)
@@ -188,6 +188,82 @@ void clock_keep(struct fold *f, struct clock *row, const struct sla_clock *clock
 		mirror_work(f, row, breaches);
 }
 
+/* ---- the rules, on rows ---- */
+
+void clock_target(struct clock *row, const struct sla_terms *terms, const struct promise *by)
+{
+	row->version_id = by->version_id;
+	row->policy_id = by->policy_id;
+	row->policy_version = by->policy_version;
+	row->always_open = terms->calendar == &calendar_always;
+}
+
+int clock_fulfil(struct fold *f, struct clock *row, int64_t at, const struct uuid *answer_id)
+{
+	struct sla_clock clock = clock_of_row(row);
+	struct sla_terms terms;
+	int did = terms_of_clock(f, row, &terms) ? sla_clock_fulfil(&clock, terms.calendar, at) : SLA_DID_NOTHING;
+
+	if (did & SLA_DID_FULFILLED)
+		row->answer_id = *answer_id;
+	if (did)
+		clock_keep(f, row, &clock, did, at);
+	return did;
+}
+
+int clock_revoke(struct fold *f, struct clock *row, int64_t at)
+{
+	struct sla_clock clock = clock_of_row(row);
+	int did = sla_clock_revoke(&clock, at);
+
+	memset(&row->answer_id, 0, sizeof(row->answer_id));
+	if (did)
+		clock_keep(f, row, &clock, did, at);
+	return did;
+}
+
+int clock_cancel(struct fold *f, struct clock *row, int64_t at)
+{
+	struct sla_clock clock = clock_of_row(row);
+	struct sla_terms terms;
+	int did = terms_of_clock(f, row, &terms) ? sla_clock_cancel(&clock, terms.calendar, at) : SLA_DID_NOTHING;
+
+	if (did)
+		clock_keep(f, row, &clock, did, at);
+	return did;
+}
+
+int clock_stand(struct fold *f, struct clock *row, bool still, int64_t at)
+{
+	struct sla_clock clock = clock_of_row(row);
+	struct sla_terms terms;
+	int did;
+
+	if (row->state != (still ? SLA_RUNNING : SLA_PAUSED) || !terms_of_clock(f, row, &terms))
+		return SLA_DID_NOTHING;
+	did = still ? sla_clock_pause(&clock, terms.calendar, at) : sla_clock_resume(&clock, terms.calendar, at, f->event->silent);
+	clock_keep(f, row, &clock, did, at);
+	return did;
+}
+
+int clock_retarget(struct fold *f, struct clock *row, const struct sla_terms *terms, const struct promise *by, int64_t at)
+{
+	struct sla_clock clock = clock_of_row(row);
+	struct sla_terms before;
+	int did;
+
+	if (!terms_of_clock(f, row, &before))
+		return SLA_DID_NOTHING;
+	if (uuid_equal(&row->version_id, &by->version_id) && before.seconds == terms->seconds && before.calendar == terms->calendar)
+		return SLA_DID_NOTHING;
+	did = sla_clock_retarget(&clock, before.calendar, terms, at, f->event->silent);
+	clock_target(row, terms, by);
+	clock_keep(f, row, &clock, did, at);
+	return did;
+}
+
+/* ---- what time is to decide next ---- */
+
 static void set_alarm(struct fold *f, struct clock *row)
 {
 	struct sla_clock clock = clock_of_row(row);
@@ -289,6 +365,29 @@ static int on_retracted(struct fold *f, const struct event *e)
 	return 0;
 }
 
+/* ---- the rows that an event needs ---- */
+
+static void foresee_clock(struct wish *w, const struct event *e)
+{
+	const struct clock *row = wish_row(w, &sla_clocks, &e->entity_id);
+
+	if (!row)
+		return;
+	wish_promise(w, &row->version_id, &e->tenant_id);
+	wish_row(w, uuid_is_nil(&row->resolution_id) ? &conversations : &resolutions,
+		 uuid_is_nil(&row->resolution_id) ? &row->conversation_id : &row->resolution_id);
+}
+
+static void foresee(struct wish *w, const struct event *e)
+{
+	if (e->type->entity == ENTITY_SLA_CLOCK)
+		foresee_clock(w, e);
+	if (e->type->entity == ENTITY_RESOLUTION || e->type->entity == ENTITY_SLA_POLICY)
+		sla_foresee_work(w, e);
+	if (e->type->entity != ENTITY_SLA_CLOCK && (e->type->entity != ENTITY_RESOLUTION || e->type->kind == EV_RESOLUTION_CREATED))
+		sla_foresee_talk(w, e);
+}
+
 static const struct column columns[] = {
 	COLUMN(clock, conversation_id, UUID, .about = "of a resolution's clock: what the resolution is about"),
 	COLUMN(clock, resolution_id, UUID, .about = "null: the clock is the conversation's own"),
@@ -324,13 +423,50 @@ static const struct column columns[] = {
 	COLUMN(clock, waived, BOOL, .hidden = true, .required = true),
 	COLUMN(clock, version_id, UUID, .hidden = true, .required = true),
 	COLUMN(clock, always_open, BOOL, .hidden = true, .required = true),
+	COLUMN(clock, message_id, UUID, .hidden = true),
 	COLUMN(clock, answer_id, UUID, .hidden = true),
+	COLUMN(clock, channel, TEXT, .hidden = true),
+	COLUMN(clock, after_cycle, INT4, .hidden = true),
 };
 
 static const struct fold_entry folds[] = {
 	ON(SLA_WARNING, CALL, .then = on_warning),
 	ON(SLA_BREACHED, CALL, .then = on_breached),
 	ON(SLA_BREACH_RETRACTED, CALL, .then = on_retracted),
+	ON(SLA_POLICY_REAPPLY, CALL, .then = sla_on_reapply),
+	ON(SLA_POLICY_REAPPLY, CALL, .then = sla_on_resolution_reapply),
+	ON(CONVERSATION_CREATED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_CLASSIFIED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_SEVERITY_CHANGED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_TIER_CHANGED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_STATE_CHANGED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_ASSIGNED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_UNASSIGNED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_TEAM_ASSIGNED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_TRANSFERRED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_HANDED_OFF, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_ESCALATED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_DEESCALATED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_RESOLVED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_REOPENED, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_MERGED_INTO, CALL, .then = sla_on_conversation),
+	ON(CONVERSATION_DELETED, CALL, .then = sla_on_conversation),
+	ON(AI_ANNOTATED, CALL, .then = sla_on_context),
+	ON(AI_ANNOTATION_CORRECTED, CALL, .then = sla_on_context),
+	ON(MESSAGE_RECEIVED, CALL, .then = sla_on_message),
+	ON(MESSAGE_SENT, CALL, .then = sla_on_message),
+	ON(MESSAGE_DELIVERED, CALL, .then = sla_on_message),
+	ON(MESSAGE_READ, CALL, .then = sla_on_message),
+	ON(MESSAGE_FAILED, CALL, .then = sla_on_message),
+	ON(CUSTOMER_UPDATE_SENT, CALL, .then = sla_on_told),
+	ON(RESOLUTION_CREATED, CALL, .then = sla_on_context),
+	ON(RESOLUTION_CREATED, CALL, .then = sla_on_resolution),
+	ON(RESOLUTION_STATUS_CHANGED, CALL, .then = sla_on_resolution),
+	ON(RESOLUTION_FIX_DEPLOYED, CALL, .then = sla_on_resolution),
+	ON(RESOLUTION_PRIORITY_CHANGED, CALL, .then = sla_on_resolution),
+	ON(RESOLUTION_SLA_PAUSED, CALL, .then = sla_on_resolution),
+	ON(RESOLUTION_SLA_RESUMED, CALL, .then = sla_on_resolution),
+	ON(RESOLUTION_REOPENED, CALL, .then = sla_on_resolution),
 	{ .kind = EV_UNKNOWN },
 };
 
@@ -346,4 +482,5 @@ const struct projection sla_clocks = {
 	.schema = "core", .name = "sla_clocks", .version = 1,
 	.about = "Every promise of time to a customer, one row a clock and cycle: when it is due, and whether it was kept.",
 	.entity = ENTITY_SLA_CLOCK, COLUMNS(clock, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
+	.foresee = foresee,
 };

@@ -40,7 +40,10 @@ struct clock {
 
 	struct uuid version_id; /* the policy version it goes by: a row of sla_policy_versions */
 	int8_t always_open;     /* its target counts day and night */
+	struct uuid message_id; /* the message that began it: the one that waits for an answer, or the update before */
 	struct uuid answer_id;  /* the message that fulfilled it */
+	struct bytes channel;   /* what channel_overrides are asked for */
+	int64_t after_cycle;    /* of update: the cycle that ended as this one began; 0: none */
 
 	int64_t noted; /* no column: the position of the latest event that has it among its facts */
 };
@@ -61,6 +64,22 @@ struct uuid clock_id(const struct uuid *tenant_id, const struct uuid *conversati
 
 /* The struct of the rules, out of the row and back. */
 struct sla_clock clock_of_row(const struct clock *row);
+
+/* Notes which version, and which of its calendars, the clock goes by. */
+struct promise;
+void clock_target(struct clock *row, const struct sla_terms *terms, const struct promise *by);
+
+/* The operations of rules/sla_clock.h on a row, each kept; what they did, or SLA_DID_NOTHING. */
+int clock_fulfil(struct fold *f, struct clock *row, int64_t at, const struct uuid *answer_id);
+int clock_revoke(struct fold *f, struct clock *row, int64_t at);
+int clock_cancel(struct fold *f, struct clock *row, int64_t at);
+int clock_stand(struct fold *f, struct clock *row, bool still, int64_t at); /* paused, or running again */
+int clock_retarget(struct fold *f, struct clock *row, const struct sla_terms *terms, const struct promise *by, int64_t at);
+
+static inline bool clock_is_open(int sla_state)
+{
+	return sla_state == SLA_RUNNING || sla_state == SLA_PAUSED;
+}
 
 /*
  * Puts the clock back, about to be written, and keeps what happened to it (bits of SLA_DID) at `at`.  clocks_end has

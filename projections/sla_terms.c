@@ -142,7 +142,10 @@ void wish_promises(struct wish *w, const struct uuid *tenant_id, const struct uu
 		wish_promise(w, &own->version_id, tenant_id);
 	if (!choice)
 		return;
-	of_tier = policy_choice_of(choice, tier);
-	wish_promise(w, &of_tier, tenant_id);
+	for (int16_t any = 0; values_sla_tier[any]; any++) {
+		of_tier = policy_choice_of(choice, any);
+		if (tier < 0 || tier == any)
+			wish_promise(w, &of_tier, tenant_id);
+	}
 	wish_promise(w, &choice->default_version_id, tenant_id);
 }

@@ -37,7 +37,7 @@ bool terms_anew(struct fold *f, const struct clock *row, int severity, struct by
 struct policy_version;
 int promise_check(struct fold *f, const struct policy_version *v);
 
-/* The rows that these need, for `foresee`. */
+/* The rows that these need, for `foresee`; a tier of -1: not known yet. */
 void wish_promises(struct wish *w, const struct uuid *tenant_id, const struct uuid *team_id, int16_t tier);
 void wish_promise(struct wish *w, const struct uuid *version_id, const struct uuid *tenant_id);
 

@@ -57,12 +57,19 @@ static int64_t target(const struct sla_clock *c)
 	return c->target_seconds * TIME_SECOND;
 }
 
+/* Nobody is owed an event of what happened in silence. */
+static void breached(struct sla_clock *c, int64_t at)
+{
+	c->breached_at = at;
+	c->breach_logged = c->breach_logged || c->silent;
+}
+
 /* An event at `at` shows whether the due time has passed. */
 static int notice(struct sla_clock *c, int64_t at)
 {
 	if (c->state != SLA_RUNNING || c->due_at == TIME_NONE || at <= c->due_at || c->breached_at != TIME_NONE || c->waived)
 		return SLA_DID_NOTHING;
-	c->breached_at = c->due_at;
+	breached(c, c->due_at);
 	return SLA_DID_BREACHED;
 }
 
@@ -144,7 +151,7 @@ int sla_clock_retarget(struct sla_clock *c, const struct calendar *k, const stru
 	if (c->consumed > target(c)) {
 		c->due_at = at;
 		if (c->breached_at == TIME_NONE && !c->waived) {
-			c->breached_at = at;
+			breached(c, at);
 			did |= SLA_DID_BREACHED;
 		}
 	} else {

@@ -15,7 +15,7 @@
  * clocks (sla_clock_alarm says when) and comes back as sla_clock_breach.  An event that shows the due time has
  * passed (an answer that came too late) makes the clock breached at once; the journal is still owed its event, and
  * the alarm keeps asking for it.  A clock that imported history alone set going (`silent`) has no alarm; its first
- * live resumption or retarget gives it one.
+ * live resumption or retarget gives it one, but not for a breach that showed in silence.
  *
  * Each function returns what happened as bits of SLA_DID; history rows are written from them.  `at` is when the
  * event occurred; an event that arrives late may name a time before the last one, and then counts as if it had
@@ -71,7 +71,7 @@ struct sla_clock {
 	int64_t elapsed;        /* of a clock that has ended; over all cycles that resumed the one before */
 	uint32_t warned;        /* a bit for each threshold of the policy, of this target version */
 	bool silent;            /* only imported history set its due time: no alarm */
-	bool breach_logged;     /* sla.breached stands in the log for this cycle */
+	bool breach_logged;     /* sla.breached stands in the log for this cycle, or is owed to nobody */
 	bool waived;            /* no breach of this cycle counts */
 };
 

@@ -1,0 +1,765 @@
+/*
+ * sla_talk - what the events of a conversation mean to its clocks.
+ *
+ *     first_response   from conversation.created, or from the hand-over when a machine talks first and people are
+ *                      promised, to the first answer that counts
+ *     next_response    from the oldest customer's message after that which nobody has answered; resolving cancels it
+ *     update           from each answer, once there is a first one, to the next; news by customer_update count too
+ *     resolution       from conversation.created to conversation.resolved; a reopening is its next cycle
+ *
+ * Each cycle goes by the newest version of the policy that holds as it begins, and stays with that version: editing a
+ * policy touches no clock that runs.  Another severity asks the same version anew; another tier or team asks all
+ * policies, starts what was not promised before and cancels what is promised no more; sla_policy.reapply does so for
+ * one policy.
+ *
+ * Which answers count is sla_answers.c.  One that comes late is evidence for the cycle it falls into, that of now or
+ * the one before, and begins no cycle.  One that proves void takes its doings back: the clock it fulfilled goes on, or
+ * is fulfilled by the next answer there was; the cycle that it began, if it still runs, is cancelled, and the
+ * conversation is back in the cycle before.
+ *
+ * Most events change no clock, and the conversation's row knows enough to say so (clock_cycles, clock_states): no
+ * clock is loaded or written for them.
+ */
+#include "projections/sla_talk.h"
+
+#include "projections/customer_updates.h"
+#include "projections/messages.h"
+#include "projections/registry.h"
+#include "projections/sla_answers.h"
+#include "projections/sla_terms.h"
+
+/* One event's look at a conversation. */
+struct talk {
+	struct fold *f;
+	struct conversation *c;
+	int64_t at;
+	struct promises now; /* once asked */
+	bool asked;
+};
+
+static int state_of(const struct talk *t, enum sla_kind kind)
+{
+	return conversation_clock(t->c, kind);
+}
+
+static bool is_open(const struct talk *t, enum sla_kind kind)
+{
+	return clock_is_open(state_of(t, kind));
+}
+
+/* The row of a cycle; NULL for none. */
+static struct clock *clock_in(struct talk *t, enum sla_kind kind, int64_t cycle)
+{
+	struct uuid none = { { 0 } }, id;
+
+	if (cycle <= 0)
+		return NULL;
+	id = clock_id(&t->c->row.tenant_id, &t->c->row.id, &none, kind, cycle);
+	return fold_self(t->f, &id);
+}
+
+static struct clock *clock_now(struct talk *t, enum sla_kind kind)
+{
+	return clock_in(t, kind, t->c->clock_cycles[kind]);
+}
+
+static struct clock *clock_open(struct talk *t, enum sla_kind kind)
+{
+	return is_open(t, kind) ? clock_now(t, kind) : NULL;
+}
+
+/* Merged or deleted: nothing is promised any more. */
+static bool is_gone(const struct conversation *c)
+{
+	return c->deleted_at != TIME_NONE || !uuid_is_nil(&c->merged_into_id);
+}
+
+/* The customer has had an answer of the kind that the promise asks for; of people when nothing was promised. */
+static bool is_answered(const struct conversation *c)
+{
+	int state = conversation_clock(c, SLA_FIRST_RESPONSE);
+
+	return state == SLA_FULFILLED || (!clock_is_open(state) && c->first_human_response_at != TIME_NONE);
+}
+
+/* ---- beginning ---- */
+
+struct offer {
+	struct sla_terms terms;
+	const struct promise *by;
+};
+
+static const struct promises *promises(struct talk *t)
+{
+	if (!t->asked)
+		t->now = promises_now(t->f, &t->c->assigned_team_id, t->c->sla_tier);
+	t->asked = true;
+	return &t->now;
+}
+
+static bool offered(struct talk *t, enum sla_kind kind, struct bytes channel, struct offer *out)
+{
+	return promises_find(promises(t), kind, t->c->severity, channel, &out->terms, &out->by);
+}
+
+/* Stands still or runs, as the conversation's state says. */
+static void settle(struct talk *t, struct clock *row, int64_t at)
+{
+	struct sla_terms terms;
+
+	if (row && clock_is_open(row->state) && terms_of_clock(t->f, row, &terms))
+		clock_stand(t->f, row, sla_pauses(terms.policy, (enum sla_kind)row->clock, t->c->state), at);
+}
+
+static int64_t next_cycle(struct conversation *c, enum sla_kind kind)
+{
+	if (kind == SLA_NEXT_RESPONSE)
+		return ++c->next_response_begun;
+	if (kind == SLA_UPDATE)
+		return ++c->update_begun;
+	return c->clock_cycles[kind] + 1;
+}
+
+/* The next cycle; `last` is the fulfilled one whose budget it may take up, or NULL. */
+static void begin(struct talk *t, enum sla_kind kind, struct bytes channel, const struct offer *offer, int64_t at,
+		  const struct clock *last, const struct uuid *message_id)
+{
+	struct conversation *c = t->c;
+	int64_t after = c->clock_cycles[kind], cycle = next_cycle(c, kind);
+	struct uuid none = { { 0 } }, id = clock_id(&c->row.tenant_id, &c->row.id, &none, kind, cycle);
+	struct clock *row = fold_add_as(t->f, &id);
+	const struct event *e = t->f->event;
+	struct sla_clock clock, before;
+	int did;
+
+	fold_change(t->f, c);
+	c->clock_cycles[kind] = cycle;
+	row->conversation_id = c->row.id;
+	row->clock = (int16_t)kind;
+	row->channel = channel;
+	row->shard = e->shard;
+	row->started_by = e->event_id;
+	row->message_id = *message_id;
+	row->after_cycle = after;
+	clock_target(row, &offer->terms, offer->by);
+	if (last) {
+		before = clock_of_row(last);
+		did = sla_clock_reopen(&clock, &before, &offer->terms, offer->by->policy.on_reopen, at, e->silent);
+	} else {
+		did = sla_clock_start(&clock, (int32_t)cycle, &offer->terms, at, e->silent);
+	}
+	clock_keep(t->f, row, &clock, did, at);
+	settle(t, row, t->at);
+}
+
+static const struct uuid nobody;
+
+static void begin_first_response(struct talk *t)
+{
+	struct conversation *c = t->c;
+	struct offer offer;
+
+	if (is_open(t, SLA_FIRST_RESPONSE) || is_answered(c) || !offered(t, SLA_FIRST_RESPONSE, c->initial_channel, &offer))
+		return;
+	if (sla_waits_for_handoff(&offer.by->policy, c->ai_handled == 1 && c->handoff_count == 0))
+		return;
+	begin(t, SLA_FIRST_RESPONSE, c->initial_channel, &offer, t->at, NULL, &nobody);
+}
+
+static void begin_resolution(struct talk *t)
+{
+	int state = state_of(t, SLA_RESOLUTION);
+	struct offer offer;
+
+	if (clock_is_open(state) || state == SLA_FULFILLED || t->c->state == CONVERSATION_RESOLVED)
+		return;
+	if (offered(t, SLA_RESOLUTION, t->c->initial_channel, &offer))
+		begin(t, SLA_RESOLUTION, t->c->initial_channel, &offer, t->at, NULL, &nobody);
+}
+
+/* A customer's message that nobody has answered begins to wait. */
+static void begin_next_response(struct talk *t, const struct message *m)
+{
+	struct conversation *c = t->c;
+	struct bytes channel = bytes_text(values_channel[m->channel]);
+	int64_t answered_at = c->last_agent_message_at;
+	struct offer offer;
+
+	if (is_open(t, SLA_NEXT_RESPONSE) || !is_answered(c) || c->state == CONVERSATION_RESOLVED ||
+	    !offered(t, SLA_NEXT_RESPONSE, channel, &offer))
+		return;
+	if (offer.by->policy.first_response_by != SLA_BY_HUMAN)
+		answered_at = time_later(answered_at, c->last_ai_answer_at);
+	if (t->at > answered_at)
+		begin(t, SLA_NEXT_RESPONSE, channel, &offer, t->at, NULL, &m->row.id);
+}
+
+/* ---- targets ---- */
+
+static void retarget(struct talk *t, struct clock *row, const struct offer *offer)
+{
+	if (clock_retarget(t->f, row, &offer->terms, offer->by, t->at))
+		settle(t, row, t->at);
+}
+
+/* Another severity: the version that the clock goes by is asked anew. */
+static void retarget_pinned(struct talk *t, struct clock *row)
+{
+	struct offer offer;
+
+	if (row && terms_anew(t->f, row, t->c->severity, row->channel, &offer.terms, &offer.by))
+		retarget(t, row, &offer);
+}
+
+/* Another tier or team: all policies are asked.  One that holds as before stays with its version. */
+static void retarget_served(struct talk *t, struct clock *row)
+{
+	struct offer offer;
+
+	if (!row)
+		return;
+	if (!offered(t, (enum sla_kind)row->clock, row->channel, &offer))
+		clock_cancel(t->f, row, t->at);
+	else if (uuid_equal(&offer.by->policy_id, &row->policy_id))
+		retarget_pinned(t, row);
+	else
+		retarget(t, row, &offer);
+}
+
+static void look_at_terms(struct talk *t)
+{
+	struct conversation *c = t->c;
+	bool served = c->clocked_tier != c->sla_tier || !uuid_equal(&c->clocked_team_id, &c->assigned_team_id);
+
+	if (!served && c->clocked_severity == c->severity)
+		return;
+	fold_change(t->f, c);
+	c->clocked_severity = c->severity;
+	c->clocked_tier = c->sla_tier;
+	c->clocked_team_id = c->assigned_team_id;
+	for (int kind = 0; kind < SLA_KINDS; kind++) {
+		if (served)
+			retarget_served(t, clock_open(t, (enum sla_kind)kind));
+		else
+			retarget_pinned(t, clock_open(t, (enum sla_kind)kind));
+	}
+	if (served) {
+		begin_first_response(t);
+		begin_resolution(t);
+	}
+}
+
+/* ---- answers ---- */
+
+static bool counts_for(struct talk *t, const struct clock *row, const struct message *m)
+{
+	struct sla_terms terms;
+
+	return terms_of_clock(t->f, row, &terms) && answer_counts(terms.policy->first_response_by, m);
+}
+
+/* Whether it came after another answer that was later. */
+static bool is_late(const struct conversation *c, int64_t at)
+{
+	return at < time_later(c->last_agent_message_at, c->last_ai_answer_at);
+}
+
+/* The cycle that evidence of `at` falls into: the one of now, or the one before; NULL when neither. */
+static struct clock *clock_at(struct talk *t, enum sla_kind kind, int64_t at)
+{
+	struct clock *row = clock_now(t, kind);
+
+	if (row && at < row->started_at)
+		row = clock_in(t, kind, row->after_cycle);
+	return row && at >= row->started_at ? row : NULL;
+}
+
+static void answer_first(struct talk *t, const struct message *m)
+{
+	int state = state_of(t, SLA_FIRST_RESPONSE);
+	struct clock *row;
+
+	if (!clock_is_open(state) && !(state == SLA_FULFILLED && m->answer_at < t->c->first_response_at))
+		return;
+	row = clock_now(t, SLA_FIRST_RESPONSE);
+	if (row && counts_for(t, row, m))
+		clock_fulfil(t->f, row, m->answer_at, &m->row.id);
+}
+
+static void answer_next(struct talk *t, struct message *m)
+{
+	struct clock *row;
+
+	if (!is_open(t, SLA_NEXT_RESPONSE) && !is_late(t->c, m->answer_at))
+		return;
+	row = clock_at(t, SLA_NEXT_RESPONSE, m->answer_at);
+	if (row && counts_for(t, row, m) && (clock_fulfil(t->f, row, m->answer_at, &m->row.id) & SLA_DID_FULFILLED))
+		m->next_response_cycle = row->cycle;
+}
+
+/* News went out at `at`: the update that was promised is there, and the next one is promised.  True when it is. */
+static bool update(struct talk *t, int64_t at, const struct uuid *message_id, const struct message *m)
+{
+	struct clock *row = clock_at(t, SLA_UPDATE, at);
+	struct offer offer;
+
+	if (row && (!m || counts_for(t, row, m)))
+		clock_fulfil(t->f, row, at, message_id);
+	if (row != clock_now(t, SLA_UPDATE) || is_open(t, SLA_UPDATE))
+		return false; /* late, or not the one that is waited for */
+	if (!is_answered(t->c) || !offered(t, SLA_UPDATE, t->c->initial_channel, &offer) ||
+	    (m && !answer_counts(offer.by->policy.first_response_by, m)))
+		return false;
+	begin(t, SLA_UPDATE, t->c->initial_channel, &offer, at, NULL, message_id);
+	return true;
+}
+
+static void answer_update(struct talk *t, struct message *m)
+{
+	if (t->c->clock_cycles[SLA_UPDATE] == 0 && t->c->state == CONVERSATION_RESOLVED)
+		return;
+	if (update(t, m->answer_at, &m->row.id, m))
+		m->update_cycle = t->c->clock_cycles[SLA_UPDATE];
+}
+
+/* ---- answers that prove void ---- */
+
+/* The conversation is in an earlier cycle again: the one that began since does not count. */
+static void go_back(struct talk *t, struct clock *row)
+{
+	struct clock *begun = clock_open(t, (enum sla_kind)row->clock);
+
+	if (begun && begun != row)
+		clock_cancel(t->f, begun, t->at);
+	fold_change(t->f, t->c);
+	t->c->clock_cycles[row->clock] = row->cycle;
+}
+
+/* The clock goes on; it takes what other evidence there is, or what changed meanwhile. */
+static void revoke(struct talk *t, struct clock *row, const struct clock *later)
+{
+	int64_t since = row->clock == SLA_FIRST_RESPONSE ? TIME_MIN : row->started_at + (row->clock == SLA_UPDATE);
+	struct sla_terms terms;
+	struct message *other = terms_of_clock(t->f, row, &terms) ?
+		answer_since(t->f, t->c, terms.policy->first_response_by, since) : NULL;
+
+	if (!other && !(later && later->state == SLA_FULFILLED))
+		go_back(t, row);
+	clock_revoke(t->f, row, t->at);
+	if (other) {
+		clock_fulfil(t->f, row, other->answer_at, &other->row.id);
+	} else if (later && later->state == SLA_FULFILLED) {
+		clock_fulfil(t->f, row, later->fulfilled_at, &later->answer_id);
+	} else {
+		retarget_pinned(t, row);
+		settle(t, row, time_later(t->c->state_changed_at, row->started_at));
+	}
+}
+
+static void void_first(struct talk *t, const struct message *m)
+{
+	struct clock *row = state_of(t, SLA_FIRST_RESPONSE) == SLA_FULFILLED ? clock_now(t, SLA_FIRST_RESPONSE) : NULL, *waiting;
+
+	if (!row || !uuid_equal(&row->answer_id, &m->row.id))
+		return;
+	revoke(t, row, NULL);
+	if (row->state == SLA_FULFILLED)
+		return;
+	/* These wait for a first response. */
+	for (int kind = SLA_NEXT_RESPONSE; kind <= SLA_UPDATE; kind++) {
+		waiting = clock_open(t, (enum sla_kind)kind);
+		if (waiting)
+			clock_cancel(t->f, waiting, t->at);
+	}
+}
+
+static void void_next(struct talk *t, const struct message *m)
+{
+	struct clock *row = clock_in(t, SLA_NEXT_RESPONSE, m->next_response_cycle), *now = clock_now(t, SLA_NEXT_RESPONSE);
+
+	if (row && row->state == SLA_FULFILLED && uuid_equal(&row->answer_id, &m->row.id))
+		revoke(t, row, now != row ? now : NULL);
+}
+
+static void void_update(struct talk *t, const struct message *m)
+{
+	struct clock *begun = clock_in(t, SLA_UPDATE, m->update_cycle), *row;
+
+	if (!begun || !uuid_equal(&begun->message_id, &m->row.id))
+		return;
+	row = clock_in(t, SLA_UPDATE, begun->after_cycle);
+	if (row && row->state == SLA_FULFILLED && uuid_equal(&row->answer_id, &m->row.id))
+		revoke(t, row, begun);
+	else if (clock_is_open(begun->state))
+		clock_cancel(t->f, begun, t->at);
+}
+
+/* ---- states ---- */
+
+static void cancel_all(struct talk *t)
+{
+	for (int kind = 0; kind < SLA_KINDS; kind++) {
+		struct clock *row = clock_open(t, (enum sla_kind)kind);
+
+		if (row)
+			clock_cancel(t->f, row, t->at);
+	}
+}
+
+static void resolved(struct talk *t)
+{
+	struct clock *row = clock_open(t, SLA_RESOLUTION);
+
+	if (row)
+		clock_fulfil(t->f, row, t->at, &nobody);
+	row = clock_open(t, SLA_NEXT_RESPONSE);
+	if (row)
+		clock_cancel(t->f, row, t->at);
+}
+
+static void reopened(struct talk *t)
+{
+	struct clock *last = state_of(t, SLA_RESOLUTION) == SLA_FULFILLED ? clock_now(t, SLA_RESOLUTION) : NULL;
+	struct bytes channel = t->c->initial_channel;
+	struct offer offer;
+
+	if (last && offered(t, SLA_RESOLUTION, channel, &offer))
+		begin(t, SLA_RESOLUTION, channel, &offer, t->at, last, &nobody);
+}
+
+static void moved(struct talk *t)
+{
+	const struct facts *facts = &t->f->facts;
+
+	if (!facts->transition || facts->from_state < 0 || !uuid_equal(&facts->conversation, &t->c->row.id))
+		return;
+	if (facts->to_state == CONVERSATION_RESOLVED)
+		resolved(t);
+	else if (facts->from_state == CONVERSATION_RESOLVED)
+		reopened(t);
+	for (int kind = 0; kind < SLA_KINDS; kind++)
+		if (kind == SLA_UPDATE || kind == SLA_RESOLUTION)
+			settle(t, clock_open(t, (enum sla_kind)kind), t->at);
+}
+
+/* False when there is nothing to look at: no such conversation (which others say), or one that is gone. */
+static bool talk_about(struct talk *t, struct fold *f, const struct event *e, struct conversation *c)
+{
+	*t = (struct talk){ .f = f, .c = c, .at = e->occurred_at };
+	if (c && is_gone(c))
+		cancel_all(t);
+	return c && !is_gone(c);
+}
+
+/* ---- reapply ---- */
+
+/* One policy's newest version: for the clocks that go by it, and for those that would if they began now. */
+static void reapply(struct talk *t, const struct uuid *policy_id)
+{
+	struct conversation *c = t->c;
+	struct offer offer;
+
+	for (int kind = 0; kind < SLA_KINDS; kind++) {
+		struct clock *row = clock_open(t, (enum sla_kind)kind);
+		bool holds;
+
+		if (!row)
+			continue;
+		holds = offered(t, (enum sla_kind)kind, row->channel, &offer);
+		if (holds && (uuid_equal(&offer.by->policy_id, policy_id) || uuid_equal(&row->policy_id, policy_id)))
+			retarget(t, row, &offer);
+		else if (!holds && uuid_equal(&row->policy_id, policy_id))
+			clock_cancel(t->f, row, t->at);
+	}
+	if (offered(t, SLA_FIRST_RESPONSE, c->initial_channel, &offer) && uuid_equal(&offer.by->policy_id, policy_id))
+		begin_first_response(t);
+	if (offered(t, SLA_RESOLUTION, c->initial_channel, &offer) && uuid_equal(&offer.by->policy_id, policy_id))
+		begin_resolution(t);
+}
+
+int sla_on_reapply(struct fold *f, const struct event *e)
+{
+	struct bytes ids = field_raw(&f->fields, "conversation_ids"), key, value;
+	struct talk t;
+	struct uuid id;
+	size_t at = 0;
+
+	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value)) {
+		struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? fold_find(f, &conversations, &id) : NULL;
+
+		if (!c)
+			fold_anomaly(f, "unknown_conversation", "no such conversation");
+		else if (talk_about(&t, f, e, c))
+			reapply(&t, &e->entity_id);
+	}
+	clocks_end(f);
+	return 0;
+}
+
+/* ---- the events ---- */
+
+
+int sla_on_conversation(struct fold *f, const struct event *e)
+{
+	struct talk t;
+
+	if (talk_about(&t, f, e, fold_find(f, &conversations, &e->entity_id))) {
+		look_at_terms(&t);
+		moved(&t);
+		if (e->type->kind == EV_CONVERSATION_HANDED_OFF && t.c->handoff_count > 0)
+			begin_first_response(&t);
+	}
+	clocks_end(f);
+	return 0;
+}
+
+/* What models say, and resolution.created, which may escalate. */
+int sla_on_context(struct fold *f, const struct event *e)
+{
+	struct talk t;
+
+	if (talk_about(&t, f, e, conversation_find(f, &e->conversation_id))) {
+		look_at_terms(&t);
+		moved(&t);
+	}
+	clocks_end(f);
+	return 0;
+}
+
+static void message_in_talk(struct talk *t, struct message *m, enum answer_change change)
+{
+	int state;
+
+	if (change == ANSWER_VOID) {
+		void_first(t, m);
+		void_next(t, m);
+		void_update(t, m);
+		m->next_response_cycle = m->update_cycle = INT_NONE;
+	} else if (change == ANSWER_COUNTS) {
+		answer_first(t, m);
+		answer_next(t, m);
+		answer_update(t, m);
+	}
+	state = state_of(t, SLA_FIRST_RESPONSE);
+	if (change != ANSWER_SAME && (state < 0 || state == SLA_CANCELLED))
+		t->c->first_response_at = t->c->first_human_response_at;
+	moved(t);
+	if (t->f->facts.message_added && m->sender_type == SENDER_CUSTOMER && m->direction == DIRECTION_INBOUND && m->auto_reply != 1)
+		begin_next_response(t, m);
+}
+
+int sla_on_message(struct fold *f, const struct event *e)
+{
+	struct message *m = fold_find(f, &messages, &e->entity_id);
+	enum answer_change change = m ? answer_weigh(f, m) : ANSWER_SAME;
+	struct talk t;
+
+	if (!m || (change == ANSWER_SAME && !f->facts.transition && !f->facts.message_added))
+		return 0;
+	if (talk_about(&t, f, e, conversation_find(f, &m->conversation_id)))
+		message_in_talk(&t, m, change);
+	clocks_end(f);
+	return 0;
+}
+
+int sla_on_told(struct fold *f, const struct event *e)
+{
+	const struct customer_update *u = (const struct customer_update *)(const void *)f->facts.told;
+	struct talk t;
+
+	if (u && talk_about(&t, f, e, conversation_find(f, &u->conversation_id)) &&
+	    (t.c->clock_cycles[SLA_UPDATE] || t.c->state != CONVERSATION_RESOLVED))
+		update(&t, e->occurred_at, &u->message_id, NULL);
+	clocks_end(f);
+	return 0;
+}
+
+/* ---- what they need ---- */
+
+static struct conversation *wish_talk(struct wish *w, const struct uuid *id)
+{
+	struct conversation *c = wish_row(w, &conversations, id);
+
+	for (int hops = 0; c && !uuid_is_nil(&c->merged_into_id) && hops <= MERGE_HOPS_MAX; hops++) {
+		struct conversation *into = wish_row(w, &conversations, &c->merged_into_id);
+
+		if (!into)
+			break;
+		c = into;
+	}
+	return c;
+}
+
+static void wish_clock(struct wish *w, const struct conversation *c, enum sla_kind kind, int64_t cycle)
+{
+	struct uuid none = { { 0 } }, id;
+	const struct clock *row;
+
+	if (cycle <= 0)
+		return;
+	id = clock_id(&c->row.tenant_id, &c->row.id, &none, kind, cycle);
+	row = wish_row(w, &sla_clocks, &id);
+	if (row)
+		wish_promise(w, &row->version_id, &c->row.tenant_id);
+}
+
+static void wish_open(struct wish *w, const struct conversation *c, enum sla_kind kind)
+{
+	if (clock_is_open(conversation_clock(c, kind)))
+		wish_clock(w, c, kind, c->clock_cycles[kind]);
+}
+
+static void wish_all_open(struct wish *w, const struct conversation *c)
+{
+	for (int kind = 0; kind < SLA_KINDS; kind++)
+		wish_open(w, c, (enum sla_kind)kind);
+}
+
+/* The cycle of now, and the one before it. */
+static void wish_two(struct wish *w, const struct conversation *c, enum sla_kind kind, int64_t cycle)
+{
+	struct uuid none = { { 0 } }, id;
+	const struct clock *row;
+
+	wish_clock(w, c, kind, cycle);
+	if (cycle <= 0)
+		return;
+	id = clock_id(&c->row.tenant_id, &c->row.id, &none, kind, cycle);
+	row = wish_row(w, &sla_clocks, &id);
+	if (row)
+		wish_clock(w, c, kind, row->after_cycle);
+}
+
+static void wish_now(struct wish *w, const struct conversation *c)
+{
+	wish_promises(w, &c->row.tenant_id, &c->assigned_team_id, c->sla_tier);
+}
+
+static void foresee_received(struct wish *w, const struct event *e, const struct conversation *c)
+{
+	if (c->state == CONVERSATION_RESOLVED)
+		wish_clock(w, c, SLA_RESOLUTION, c->clock_cycles[SLA_RESOLUTION]);
+	for (int kind = 0; kind < SLA_KINDS; kind++)
+		if (conversation_clock(c, (enum sla_kind)kind) == SLA_PAUSED)
+			wish_open(w, c, (enum sla_kind)kind);
+	if (c->state == CONVERSATION_RESOLVED || (is_answered(c) && !clock_is_open(conversation_clock(c, SLA_NEXT_RESPONSE))))
+		wish_now(w, c);
+}
+
+static void foresee_answer(struct wish *w, const struct event *e, const struct conversation *c)
+{
+	wish_all_open(w, c);
+	wish_clock(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
+	wish_now(w, c);
+	if (!is_late(c, e->occurred_at))
+		return;
+	wish_clock(w, c, SLA_FIRST_RESPONSE, c->clock_cycles[SLA_FIRST_RESPONSE]);
+	wish_two(w, c, SLA_NEXT_RESPONSE, c->clock_cycles[SLA_NEXT_RESPONSE]);
+	wish_two(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
+}
+
+static void foresee_void(struct wish *w, const struct event *e, const struct conversation *c, const struct message *m)
+{
+	wish_answers(w, c);
+	wish_all_open(w, c);
+	wish_clock(w, c, SLA_FIRST_RESPONSE, c->clock_cycles[SLA_FIRST_RESPONSE]);
+	wish_clock(w, c, SLA_NEXT_RESPONSE, c->clock_cycles[SLA_NEXT_RESPONSE]);
+	wish_clock(w, c, SLA_NEXT_RESPONSE, m->next_response_cycle);
+	wish_two(w, c, SLA_UPDATE, m->update_cycle);
+}
+
+static void foresee_message(struct wish *w, const struct event *e)
+{
+	const struct message *m = e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT ?
+					  NULL : wish_row(w, &messages, &e->entity_id);
+	const struct conversation *c;
+
+	if (e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT || (m && answer_may_change(m, e)))
+		c = wish_talk(w, m ? &m->conversation_id : &e->conversation_id);
+	else
+		return;
+	if (!c)
+		return;
+	if (e->type->kind == EV_MESSAGE_RECEIVED)
+		foresee_received(w, e, c);
+	else if (e->type->kind == EV_MESSAGE_FAILED)
+		foresee_void(w, e, c, m);
+	else
+		foresee_answer(w, e, c);
+}
+
+/* The team that the event gives the conversation to. */
+static void wish_team(struct wish *w, const struct event *e, const char *field, int16_t tier)
+{
+	struct fields fields;
+	struct error ignored;
+	struct uuid team;
+
+	error_clear(&ignored);
+	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
+		return;
+	team = field_uuid(&fields, field);
+	if (!uuid_is_nil(&team))
+		wish_promises(w, &e->tenant_id, &team, tier);
+}
+
+static void foresee_reapply(struct wish *w, const struct event *e)
+{
+	struct bytes ids, key, value;
+	struct fields fields;
+	struct error ignored;
+	struct uuid id;
+	size_t at = 0;
+
+	error_clear(&ignored);
+	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
+		return;
+	ids = field_raw(&fields, "conversation_ids");
+	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value)) {
+		const struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? wish_row(w, &conversations, &id) : NULL;
+
+		if (c) {
+			wish_all_open(w, c);
+			wish_now(w, c);
+		}
+	}
+}
+
+void sla_foresee_talk(struct wish *w, const struct event *e)
+{
+	const struct customer_update *u;
+	const struct conversation *c;
+
+	switch (e->type->kind) {
+	case EV_SLA_POLICY_REAPPLY:
+		foresee_reapply(w, e);
+		return;
+	case EV_CONVERSATION_CREATED:
+		wish_promises(w, &e->tenant_id, &nobody, -1);
+		wish_team(w, e, "assigned_team_id", -1);
+		return;
+	case EV_CUSTOMER_UPDATE_SENT:
+		u = wish_row(w, &customer_updates, &e->entity_id);
+		c = u ? wish_talk(w, &u->conversation_id) : NULL;
+		break;
+	default:
+		if (e->type->entity == ENTITY_MESSAGE) {
+			foresee_message(w, e);
+			return;
+		}
+		c = e->type->entity == ENTITY_CONVERSATION ? wish_row(w, &conversations, &e->entity_id) : wish_talk(w, &e->conversation_id);
+	}
+	if (!c)
+		return;
+	wish_all_open(w, c);
+	wish_clock(w, c, SLA_RESOLUTION, c->clock_cycles[SLA_RESOLUTION]);
+	if (e->type->entity == ENTITY_ANNOTATION)
+		return;
+	wish_now(w, c);
+	if (e->type->kind == EV_CONVERSATION_ASSIGNED || e->type->kind == EV_CONVERSATION_TEAM_ASSIGNED)
+		wish_team(w, e, "team_id", c->sla_tier);
+	if (e->type->kind == EV_CONVERSATION_TRANSFERRED || e->type->kind == EV_CONVERSATION_ESCALATED)
+		wish_team(w, e, "to_team_id", c->sla_tier);
+	if (e->type->kind == EV_CONVERSATION_TIER_CHANGED)
+		wish_promises(w, &e->tenant_id, &c->assigned_team_id, -1);
+}

@@ -39,7 +39,7 @@ bool answer_may_change(const struct message *m, const struct event *e)
 {
 	if (e->type->kind == EV_MESSAGE_FAILED)
 		return m->answer_at != TIME_NONE;
-	return m->answer_at == TIME_NONE && m->status == MESSAGE_FAILED && is_answer(m);
+	return m->answer_at == TIME_NONE && m->sent_at != TIME_NONE && is_answer(m);
 }
 
 /* ---- the list ---- */

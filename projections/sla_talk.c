@@ -166,15 +166,15 @@ static void begin_first_response(struct talk *t)
 	begin(t, SLA_FIRST_RESPONSE, c->initial_channel, &offer, t->at, NULL, &nobody);
 }
 
+/* A conversation that was resolved before takes up its last cycle. */
 static void begin_resolution(struct talk *t)
 {
-	int state = state_of(t, SLA_RESOLUTION);
+	struct clock *last = state_of(t, SLA_RESOLUTION) == SLA_FULFILLED ? clock_now(t, SLA_RESOLUTION) : NULL;
 	struct offer offer;
 
-	if (clock_is_open(state) || state == SLA_FULFILLED || t->c->state == CONVERSATION_RESOLVED)
-		return;
-	if (offered(t, SLA_RESOLUTION, t->c->initial_channel, &offer))
-		begin(t, SLA_RESOLUTION, t->c->initial_channel, &offer, t->at, NULL, &nobody);
+	if (!is_open(t, SLA_RESOLUTION) && t->c->state != CONVERSATION_RESOLVED &&
+	    offered(t, SLA_RESOLUTION, t->c->initial_channel, &offer))
+		begin(t, SLA_RESOLUTION, t->c->initial_channel, &offer, t->at, last, &nobody);
 }
 
 /* A customer's message that nobody has answered begins to wait. */
@@ -417,16 +417,6 @@ static void resolved(struct talk *t)
 		clock_cancel(t->f, row, t->at);
 }
 
-static void reopened(struct talk *t)
-{
-	struct clock *last = state_of(t, SLA_RESOLUTION) == SLA_FULFILLED ? clock_now(t, SLA_RESOLUTION) : NULL;
-	struct bytes channel = t->c->initial_channel;
-	struct offer offer;
-
-	if (last && offered(t, SLA_RESOLUTION, channel, &offer))
-		begin(t, SLA_RESOLUTION, channel, &offer, t->at, last, &nobody);
-}
-
 static void moved(struct talk *t)
 {
 	const struct facts *facts = &t->f->facts;
@@ -436,7 +426,7 @@ static void moved(struct talk *t)
 	if (facts->to_state == CONVERSATION_RESOLVED)
 		resolved(t);
 	else if (facts->from_state == CONVERSATION_RESOLVED)
-		reopened(t);
+		begin_resolution(t);
 	for (int kind = 0; kind < SLA_KINDS; kind++)
 		if (kind == SLA_UPDATE || kind == SLA_RESOLUTION)
 			settle(t, clock_open(t, (enum sla_kind)kind), t->at);
@@ -551,7 +541,7 @@ static void message_in_talk(struct talk *t, struct message *m, enum answer_chang
 int sla_on_message(struct fold *f, const struct event *e)
 {
 	struct message *m = fold_find(f, &messages, &e->entity_id);
-	enum answer_change change = m ? answer_weigh(f, m) : ANSWER_SAME;
+	enum answer_change change = m && e->type->kind != EV_MESSAGE_RECEIVED ? answer_weigh(f, m) : ANSWER_SAME;
 	struct talk t;
 
 	if (!m || (change == ANSWER_SAME && !f->facts.transition && !f->facts.message_added))
@@ -576,7 +566,7 @@ int sla_on_told(struct fold *f, const struct event *e)
 
 /* ---- what they need ---- */
 
-static struct conversation *wish_talk(struct wish *w, const struct uuid *id)
+struct conversation *wish_conversation(struct wish *w, const struct uuid *id)
 {
 	struct conversation *c = wish_row(w, &conversations, id);
 
@@ -646,12 +636,12 @@ static void foresee_received(struct wish *w, const struct event *e, const struct
 		wish_now(w, c);
 }
 
-static void foresee_answer(struct wish *w, const struct event *e, const struct conversation *c)
+static void foresee_answer(struct wish *w, const struct conversation *c, int64_t at)
 {
 	wish_all_open(w, c);
 	wish_clock(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
 	wish_now(w, c);
-	if (!is_late(c, e->occurred_at))
+	if (!is_late(c, at))
 		return;
 	wish_clock(w, c, SLA_FIRST_RESPONSE, c->clock_cycles[SLA_FIRST_RESPONSE]);
 	wish_two(w, c, SLA_NEXT_RESPONSE, c->clock_cycles[SLA_NEXT_RESPONSE]);
@@ -670,14 +660,12 @@ static void foresee_void(struct wish *w, const struct event *e, const struct con
 
 static void foresee_message(struct wish *w, const struct event *e)
 {
-	const struct message *m = e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT ?
-					  NULL : wish_row(w, &messages, &e->entity_id);
-	const struct conversation *c;
+	const struct message *m = wish_row(w, &messages, &e->entity_id);
+	bool said = e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT;
+	const struct conversation *c = NULL;
 
-	if (e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT || (m && answer_may_change(m, e)))
-		c = wish_talk(w, m ? &m->conversation_id : &e->conversation_id);
-	else
-		return;
+	if (said || (m && answer_may_change(m, e)))
+		c = wish_conversation(w, m ? &m->conversation_id : &e->conversation_id);
 	if (!c)
 		return;
 	if (e->type->kind == EV_MESSAGE_RECEIVED)
@@ -685,7 +673,7 @@ static void foresee_message(struct wish *w, const struct event *e)
 	else if (e->type->kind == EV_MESSAGE_FAILED)
 		foresee_void(w, e, c, m);
 	else
-		foresee_answer(w, e, c);
+		foresee_answer(w, c, e->type->kind == EV_MESSAGE_SENT ? e->occurred_at : TIME_MIN);
 }
 
 /* The team that the event gives the conversation to. */
@@ -720,6 +708,7 @@ static void foresee_reapply(struct wish *w, const struct event *e)
 
 		if (c) {
 			wish_all_open(w, c);
+			wish_clock(w, c, SLA_RESOLUTION, c->clock_cycles[SLA_RESOLUTION]);
 			wish_now(w, c);
 		}
 	}
@@ -740,14 +729,14 @@ void sla_foresee_talk(struct wish *w, const struct event *e)
 		return;
 	case EV_CUSTOMER_UPDATE_SENT:
 		u = wish_row(w, &customer_updates, &e->entity_id);
-		c = u ? wish_talk(w, &u->conversation_id) : NULL;
+		c = u ? wish_conversation(w, &u->conversation_id) : NULL;
 		break;
 	default:
 		if (e->type->entity == ENTITY_MESSAGE) {
 			foresee_message(w, e);
 			return;
 		}
-		c = e->type->entity == ENTITY_CONVERSATION ? wish_row(w, &conversations, &e->entity_id) : wish_talk(w, &e->conversation_id);
+		c = e->type->entity == ENTITY_CONVERSATION ? wish_row(w, &conversations, &e->entity_id) : wish_conversation(w, &e->conversation_id);
 	}
 	if (!c)
 		return;

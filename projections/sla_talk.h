@@ -13,6 +13,9 @@ int sla_on_message(struct fold *f, const struct event *e);
 int sla_on_told(struct fold *f, const struct event *e);
 int sla_on_reapply(struct fold *f, const struct event *e);
 
+/* As conversation_find, for `foresee`. */
+struct conversation *wish_conversation(struct wish *w, const struct uuid *id);
+
 /* The rows that they need. */
 void sla_foresee_talk(struct wish *w, const struct event *e);
 

@@ -8,8 +8,8 @@
  */
 #include "projections/sla_work.h"
 
-#include "projections/conversations.h"
 #include "projections/registry.h"
+#include "projections/sla_talk.h"
 #include "projections/sla_terms.h"
 
 struct work {
@@ -151,6 +151,7 @@ int sla_on_resolution_reapply(struct fold *f, const struct event *e)
 		else
 			fold_anomaly(f, "unknown_resolution", "no such resolution");
 	}
+	clocks_end(f);
 	return 0;
 }
 
@@ -165,7 +166,7 @@ static void wish_served(struct wish *w, const struct conversation *c, const stru
 
 static void foresee(struct wish *w, const struct resolution *r)
 {
-	const struct conversation *c = wish_row(w, &conversations, &r->conversation_id);
+	const struct conversation *c = wish_conversation(w, &r->conversation_id);
 	const struct clock *row;
 	struct uuid id = id_of(r);
 
@@ -189,7 +190,7 @@ void sla_foresee_work(struct wish *w, const struct event *e)
 		if (r)
 			foresee(w, r);
 		else if (e->type->kind == EV_RESOLUTION_CREATED)
-			wish_served(w, wish_row(w, &conversations, &e->conversation_id), &e->tenant_id);
+			wish_served(w, wish_conversation(w, &e->conversation_id), &e->tenant_id);
 		return;
 	}
 	error_clear(&ignored);

@@ -56,6 +56,9 @@ struct conversation {
 	struct uuid clocked_team_id;     /* what they were targeted by */
 	int64_t last_ai_answer_at;
 	struct bytes answers;            /* messages that count as answers: the first few and the latest few */
+
+	struct uuid clock_ids[SLA_KINDS];    /* no columns: the rows of some cycles, reckoned once */
+	int64_t clock_ids_cycle[SLA_KINDS];
 };
 
 /* status: the state, or the substate while there is one. */

@@ -47,15 +47,22 @@ static bool is_open(const struct talk *t, enum sla_kind kind)
 	return clock_is_open(state_of(t, kind));
 }
 
+static const struct uuid nobody;
+
+/* Reckoning an id costs as much as finding some rows. */
+static const struct uuid *id_of(struct conversation *c, enum sla_kind kind, int64_t cycle)
+{
+	if (c->clock_ids_cycle[kind] != cycle) {
+		c->clock_ids[kind] = clock_id(&c->row.tenant_id, &c->row.id, &nobody, kind, cycle);
+		c->clock_ids_cycle[kind] = cycle;
+	}
+	return &c->clock_ids[kind];
+}
+
 /* The row of a cycle; NULL for none. */
 static struct clock *clock_in(struct talk *t, enum sla_kind kind, int64_t cycle)
 {
-	struct uuid none = { { 0 } }, id;
-
-	if (cycle <= 0)
-		return NULL;
-	id = clock_id(&t->c->row.tenant_id, &t->c->row.id, &none, kind, cycle);
-	return fold_self(t->f, &id);
+	return cycle > 0 ? fold_self(t->f, id_of(t->c, kind, cycle)) : NULL;
 }
 
 static struct clock *clock_now(struct talk *t, enum sla_kind kind)
@@ -126,8 +133,7 @@ static void begin(struct talk *t, enum sla_kind kind, struct bytes channel, cons
 {
 	struct conversation *c = t->c;
 	int64_t after = c->clock_cycles[kind], cycle = next_cycle(c, kind);
-	struct uuid none = { { 0 } }, id = clock_id(&c->row.tenant_id, &c->row.id, &none, kind, cycle);
-	struct clock *row = fold_add_as(t->f, &id);
+	struct clock *row = fold_add_as(t->f, id_of(c, kind, cycle));
 	const struct event *e = t->f->event;
 	struct sla_clock clock, before;
 	int did;
@@ -151,8 +157,6 @@ static void begin(struct talk *t, enum sla_kind kind, struct bytes channel, cons
 	clock_keep(t->f, row, &clock, did, at);
 	settle(t, row, t->at);
 }
-
-static const struct uuid nobody;
 
 static void begin_first_response(struct talk *t)
 {
@@ -580,52 +584,42 @@ struct conversation *wish_conversation(struct wish *w, const struct uuid *id)
 	return c;
 }
 
-static void wish_clock(struct wish *w, const struct conversation *c, enum sla_kind kind, int64_t cycle)
+static const struct clock *wish_clock(struct wish *w, struct conversation *c, enum sla_kind kind, int64_t cycle)
 {
-	struct uuid none = { { 0 } }, id;
-	const struct clock *row;
+	const struct clock *row = cycle > 0 ? wish_row(w, &sla_clocks, id_of(c, kind, cycle)) : NULL;
 
-	if (cycle <= 0)
-		return;
-	id = clock_id(&c->row.tenant_id, &c->row.id, &none, kind, cycle);
-	row = wish_row(w, &sla_clocks, &id);
 	if (row)
 		wish_promise(w, &row->version_id, &c->row.tenant_id);
+	return row;
 }
 
-static void wish_open(struct wish *w, const struct conversation *c, enum sla_kind kind)
+static void wish_open(struct wish *w, struct conversation *c, enum sla_kind kind)
 {
 	if (clock_is_open(conversation_clock(c, kind)))
 		wish_clock(w, c, kind, c->clock_cycles[kind]);
 }
 
-static void wish_all_open(struct wish *w, const struct conversation *c)
+static void wish_all_open(struct wish *w, struct conversation *c)
 {
 	for (int kind = 0; kind < SLA_KINDS; kind++)
 		wish_open(w, c, (enum sla_kind)kind);
 }
 
 /* The cycle of now, and the one before it. */
-static void wish_two(struct wish *w, const struct conversation *c, enum sla_kind kind, int64_t cycle)
+static void wish_two(struct wish *w, struct conversation *c, enum sla_kind kind, int64_t cycle)
 {
-	struct uuid none = { { 0 } }, id;
-	const struct clock *row;
+	const struct clock *row = wish_clock(w, c, kind, cycle);
 
-	wish_clock(w, c, kind, cycle);
-	if (cycle <= 0)
-		return;
-	id = clock_id(&c->row.tenant_id, &c->row.id, &none, kind, cycle);
-	row = wish_row(w, &sla_clocks, &id);
 	if (row)
 		wish_clock(w, c, kind, row->after_cycle);
 }
 
-static void wish_now(struct wish *w, const struct conversation *c)
+static void wish_now(struct wish *w, struct conversation *c)
 {
 	wish_promises(w, &c->row.tenant_id, &c->assigned_team_id, c->sla_tier);
 }
 
-static void foresee_received(struct wish *w, const struct event *e, const struct conversation *c)
+static void foresee_received(struct wish *w, const struct event *e, struct conversation *c)
 {
 	if (c->state == CONVERSATION_RESOLVED)
 		wish_clock(w, c, SLA_RESOLUTION, c->clock_cycles[SLA_RESOLUTION]);
@@ -636,7 +630,7 @@ static void foresee_received(struct wish *w, const struct event *e, const struct
 		wish_now(w, c);
 }
 
-static void foresee_answer(struct wish *w, const struct conversation *c, int64_t at)
+static void foresee_answer(struct wish *w, struct conversation *c, int64_t at)
 {
 	wish_all_open(w, c);
 	wish_clock(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
@@ -648,7 +642,7 @@ static void foresee_answer(struct wish *w, const struct conversation *c, int64_t
 	wish_two(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
 }
 
-static void foresee_void(struct wish *w, const struct event *e, const struct conversation *c, const struct message *m)
+static void foresee_void(struct wish *w, const struct event *e, struct conversation *c, const struct message *m)
 {
 	wish_answers(w, c);
 	wish_all_open(w, c);
@@ -662,7 +656,7 @@ static void foresee_message(struct wish *w, const struct event *e)
 {
 	const struct message *m = wish_row(w, &messages, &e->entity_id);
 	bool said = e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT;
-	const struct conversation *c = NULL;
+	struct conversation *c = NULL;
 
 	if (said || (m && answer_may_change(m, e)))
 		c = wish_conversation(w, m ? &m->conversation_id : &e->conversation_id);
@@ -704,7 +698,7 @@ static void foresee_reapply(struct wish *w, const struct event *e)
 		return;
 	ids = field_raw(&fields, "conversation_ids");
 	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value)) {
-		const struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? wish_row(w, &conversations, &id) : NULL;
+		struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? wish_row(w, &conversations, &id) : NULL;
 
 		if (c) {
 			wish_all_open(w, c);
@@ -717,7 +711,7 @@ static void foresee_reapply(struct wish *w, const struct event *e)
 void sla_foresee_talk(struct wish *w, const struct event *e)
 {
 	const struct customer_update *u;
-	const struct conversation *c;
+	struct conversation *c;
 
 	switch (e->type->kind) {
 	case EV_SLA_POLICY_REAPPLY:

@@ -212,24 +212,28 @@ static void keys_add(struct wish *w, int index, const struct uuid *tenant_id, co
 		w->open->missing[w->open->count - 1] = number_of(*slot);
 }
 
-static void want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
+/* The row when it is in memory and exists. */
+static struct row *want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
 	struct state *s = w->state;
 	const struct plan_rows *rows = &s->plan->rows[index];
 	struct row *row;
 
 	if (uuid_is_nil(id))
-		return;
+		return NULL;
 	row = memory_find(s, index, tenant_id, id);
 	if (!row) {
 		keys_add(w, index, tenant_id, id);
-		return;
+		return NULL;
 	}
-	if (row->looked == s->round || !row->exists)
-		return;
+	if (!row->exists)
+		return NULL;
+	if (row->looked == s->round)
+		return row;
 	row->looked = s->round;
 	for (int i = 0; i < rows->ref_count; i++)
 		want(w, rows->refs[i].index, tenant_id, (struct uuid *)(void *)((char *)row + rows->refs[i].offset));
+	return row;
 }
 
 static void want_text(struct wish *w, enum entity entity, const struct event *e, struct bytes raw)
@@ -290,12 +294,7 @@ static void want_unique(struct wish *w, const struct plan_kind *kind, const stru
 
 void *wish_row(struct wish *w, const struct projection *p, const struct uuid *id)
 {
-	int index = plan_index(w->state->plan, p);
-	struct row *row;
-
-	want(w, index, &w->event->tenant_id, id);
-	row = uuid_is_nil(id) ? NULL : memory_find(w->state, index, &w->event->tenant_id, id);
-	return row && row->exists ? row : NULL;
+	return want(w, plan_index(w->state->plan, p), &w->event->tenant_id, id);
 }
 
 const struct state *wish_state(const struct wish *w)

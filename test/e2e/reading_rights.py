@@ -19,7 +19,8 @@ for m in (A, B):
                          m.event("channel.connected", m.uuid(), {"type": "email", "name": "Mail"}),
                          m.event("conversation.assigned", m.talk, {"agent_id": user["entity_id"], "assigned_by": "manual"}),
                          m.received(m.talk), m.received(m.uuid(), "into no conversation")])
-    issue, message, policy = m.uuid(), m.uuid(), {"name": "P", "tier": "free", "first_response_time_minutes": 5, "resolution_time_minutes": 60}
+    issue, message = m.uuid(), m.uuid()
+    policy = {"name": "P", "tier": "free", "first_response_time_minutes": 5, "resolution_time_minutes": 60, "is_default": True}
     ack = client.append([
         m.event("sla_policy.created", m.uuid(), policy),
         m.event("automation_rule.created", m.uuid(), {"name": "R", "trigger_event": "message.received", "conditions": [], "actions": []}),

@@ -544,7 +544,8 @@ static void versions(void)
 	CLOCK(FIRST, 1, "policy_version", "2");
 	CLOCK(RES, 1, "target_seconds", "600");
 	STORY(RES, 1, "at");
-	fin(1); /* there is no second conversation */
+	on("2025-03-03T09:11:00Z", "sla_policy.reapply", p1, "", "{\"all\":true}");
+	fin(2); /* there is no second conversation; and "all" names nobody */
 }
 
 static void unreadable(void)

@@ -3,8 +3,9 @@
  *
  * The arithmetic is rules/sla_clock.h; a row keeps that file's struct in columns of its own.  Here is what the
  * files share that fold the clocks: sla_clocks.c (the columns, and what the log says of a single clock),
- * sla_talk.c (the clocks of a conversation), sla_work.c (the one of a resolution), sla_terms.c (which policy
- * holds); sla_clock_history.c writes down what happened.
+ * sla_talk.c (the clocks of a conversation; sla_foresee.c the rows that takes), sla_answers.c (which messages are
+ * answers), sla_work.c (the clock of a resolution), sla_terms.c (which policy holds); sla_clock_history.c writes
+ * down what happened.
  *
  * A resolution's own clock is of the kind `resolution` and has a resolution_id; its conversation_id only tells
  * which conversation the resolution is about.

@@ -49,8 +49,7 @@ static bool is_open(const struct talk *t, enum sla_kind kind)
 
 static const struct uuid nobody;
 
-/* Reckoning an id costs as much as finding some rows. */
-static const struct uuid *id_of(struct conversation *c, enum sla_kind kind, int64_t cycle)
+const struct uuid *talk_clock_id(struct conversation *c, enum sla_kind kind, int64_t cycle)
 {
 	if (c->clock_ids_cycle[kind] != cycle) {
 		c->clock_ids[kind] = clock_id(&c->row.tenant_id, &c->row.id, &nobody, kind, cycle);
@@ -62,7 +61,7 @@ static const struct uuid *id_of(struct conversation *c, enum sla_kind kind, int6
 /* The row of a cycle; NULL for none. */
 static struct clock *clock_in(struct talk *t, enum sla_kind kind, int64_t cycle)
 {
-	return cycle > 0 ? fold_self(t->f, id_of(t->c, kind, cycle)) : NULL;
+	return cycle > 0 ? fold_self(t->f, talk_clock_id(t->c, kind, cycle)) : NULL;
 }
 
 static struct clock *clock_now(struct talk *t, enum sla_kind kind)
@@ -81,8 +80,7 @@ static bool is_gone(const struct conversation *c)
 	return c->deleted_at != TIME_NONE || !uuid_is_nil(&c->merged_into_id);
 }
 
-/* The customer has had an answer of the kind that the promise asks for; of people when nothing was promised. */
-static bool is_answered(const struct conversation *c)
+bool talk_is_answered(const struct conversation *c)
 {
 	int state = conversation_clock(c, SLA_FIRST_RESPONSE);
 
@@ -133,7 +131,7 @@ static void begin(struct talk *t, enum sla_kind kind, struct bytes channel, cons
 {
 	struct conversation *c = t->c;
 	int64_t after = c->clock_cycles[kind], cycle = next_cycle(c, kind);
-	struct clock *row = fold_add_as(t->f, id_of(c, kind, cycle));
+	struct clock *row = fold_add_as(t->f, talk_clock_id(c, kind, cycle));
 	const struct event *e = t->f->event;
 	struct sla_clock clock, before;
 	int did;
@@ -163,7 +161,7 @@ static void begin_first_response(struct talk *t)
 	struct conversation *c = t->c;
 	struct offer offer;
 
-	if (is_open(t, SLA_FIRST_RESPONSE) || is_answered(c) || !offered(t, SLA_FIRST_RESPONSE, c->initial_channel, &offer))
+	if (is_open(t, SLA_FIRST_RESPONSE) || talk_is_answered(c) || !offered(t, SLA_FIRST_RESPONSE, c->initial_channel, &offer))
 		return;
 	if (sla_waits_for_handoff(&offer.by->policy, c->ai_handled == 1 && c->handoff_count == 0))
 		return;
@@ -189,7 +187,7 @@ static void begin_next_response(struct talk *t, const struct message *m)
 	int64_t answered_at = c->last_agent_message_at;
 	struct offer offer;
 
-	if (is_open(t, SLA_NEXT_RESPONSE) || !is_answered(c) || c->state == CONVERSATION_RESOLVED ||
+	if (is_open(t, SLA_NEXT_RESPONSE) || !talk_is_answered(c) || c->state == CONVERSATION_RESOLVED ||
 	    !offered(t, SLA_NEXT_RESPONSE, channel, &offer))
 		return;
 	if (offer.by->policy.first_response_by != SLA_BY_HUMAN)
@@ -262,8 +260,7 @@ static bool counts_for(struct talk *t, const struct clock *row, const struct mes
 	return terms_of_clock(t->f, row, &terms) && answer_counts(terms.policy->first_response_by, m);
 }
 
-/* Whether it came after another answer that was later. */
-static bool is_late(const struct conversation *c, int64_t at)
+bool talk_is_late(const struct conversation *c, int64_t at)
 {
 	return at < time_later(c->last_agent_message_at, c->last_ai_answer_at);
 }
@@ -294,7 +291,7 @@ static void answer_next(struct talk *t, struct message *m)
 {
 	struct clock *row;
 
-	if (!is_open(t, SLA_NEXT_RESPONSE) && !is_late(t->c, m->answer_at))
+	if (!is_open(t, SLA_NEXT_RESPONSE) && !talk_is_late(t->c, m->answer_at))
 		return;
 	row = clock_at(t, SLA_NEXT_RESPONSE, m->answer_at);
 	if (row && counts_for(t, row, m) && (clock_fulfil(t->f, row, m->answer_at, &m->row.id) & SLA_DID_FULFILLED))
@@ -311,7 +308,7 @@ static bool update(struct talk *t, int64_t at, const struct uuid *message_id, co
 		clock_fulfil(t->f, row, at, message_id);
 	if (row != clock_now(t, SLA_UPDATE) || is_open(t, SLA_UPDATE))
 		return false; /* late, or not the one that is waited for */
-	if (!is_answered(t->c) || !offered(t, SLA_UPDATE, t->c->initial_channel, &offer) ||
+	if (!talk_is_answered(t->c) || !offered(t, SLA_UPDATE, t->c->initial_channel, &offer) ||
 	    (m && !answer_counts(offer.by->policy.first_response_by, m)))
 		return false;
 	begin(t, SLA_UPDATE, t->c->initial_channel, &offer, at, NULL, message_id);
@@ -568,183 +565,4 @@ int sla_on_told(struct fold *f, const struct event *e)
 		update(&t, e->occurred_at, &u->message_id, NULL);
 	clocks_end(f);
 	return 0;
-}
-
-/* ---- what they need ---- */
-
-struct conversation *wish_conversation(struct wish *w, const struct uuid *id)
-{
-	struct conversation *c = wish_row(w, &conversations, id);
-
-	for (int hops = 0; c && !uuid_is_nil(&c->merged_into_id) && hops <= MERGE_HOPS_MAX; hops++) {
-		struct conversation *into = wish_row(w, &conversations, &c->merged_into_id);
-
-		if (!into)
-			break;
-		c = into;
-	}
-	return c;
-}
-
-static const struct clock *wish_clock(struct wish *w, struct conversation *c, enum sla_kind kind, int64_t cycle)
-{
-	const struct clock *row = cycle > 0 ? wish_row(w, &sla_clocks, id_of(c, kind, cycle)) : NULL;
-
-	if (row)
-		wish_promise(w, &row->version_id, &c->row.tenant_id);
-	return row;
-}
-
-static void wish_open(struct wish *w, struct conversation *c, enum sla_kind kind)
-{
-	if (clock_is_open(conversation_clock(c, kind)))
-		wish_clock(w, c, kind, c->clock_cycles[kind]);
-}
-
-static void wish_all_open(struct wish *w, struct conversation *c)
-{
-	for (int kind = 0; kind < SLA_KINDS; kind++)
-		wish_open(w, c, (enum sla_kind)kind);
-}
-
-/* The cycle of now, and the one before it. */
-static void wish_two(struct wish *w, struct conversation *c, enum sla_kind kind, int64_t cycle)
-{
-	const struct clock *row = wish_clock(w, c, kind, cycle);
-
-	if (row)
-		wish_clock(w, c, kind, row->after_cycle);
-}
-
-static void wish_now(struct wish *w, struct conversation *c)
-{
-	wish_promises(w, &c->row.tenant_id, &c->assigned_team_id, c->sla_tier);
-}
-
-static void foresee_received(struct wish *w, const struct event *e, struct conversation *c)
-{
-	if (c->state == CONVERSATION_RESOLVED)
-		wish_clock(w, c, SLA_RESOLUTION, c->clock_cycles[SLA_RESOLUTION]);
-	for (int kind = 0; kind < SLA_KINDS; kind++)
-		if (conversation_clock(c, (enum sla_kind)kind) == SLA_PAUSED)
-			wish_open(w, c, (enum sla_kind)kind);
-	if (c->state == CONVERSATION_RESOLVED || (is_answered(c) && !clock_is_open(conversation_clock(c, SLA_NEXT_RESPONSE))))
-		wish_now(w, c);
-}
-
-static void foresee_answer(struct wish *w, struct conversation *c, int64_t at)
-{
-	wish_all_open(w, c);
-	wish_clock(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
-	wish_now(w, c);
-	if (!is_late(c, at))
-		return;
-	wish_clock(w, c, SLA_FIRST_RESPONSE, c->clock_cycles[SLA_FIRST_RESPONSE]);
-	wish_two(w, c, SLA_NEXT_RESPONSE, c->clock_cycles[SLA_NEXT_RESPONSE]);
-	wish_two(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
-}
-
-static void foresee_void(struct wish *w, const struct event *e, struct conversation *c, const struct message *m)
-{
-	wish_answers(w, c);
-	wish_all_open(w, c);
-	wish_clock(w, c, SLA_FIRST_RESPONSE, c->clock_cycles[SLA_FIRST_RESPONSE]);
-	wish_clock(w, c, SLA_NEXT_RESPONSE, c->clock_cycles[SLA_NEXT_RESPONSE]);
-	wish_clock(w, c, SLA_NEXT_RESPONSE, m->next_response_cycle);
-	wish_two(w, c, SLA_UPDATE, m->update_cycle);
-}
-
-static void foresee_message(struct wish *w, const struct event *e)
-{
-	const struct message *m = wish_row(w, &messages, &e->entity_id);
-	bool said = e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT;
-	struct conversation *c = NULL;
-
-	if (said || (m && answer_may_change(m, e)))
-		c = wish_conversation(w, m ? &m->conversation_id : &e->conversation_id);
-	if (!c)
-		return;
-	if (e->type->kind == EV_MESSAGE_RECEIVED)
-		foresee_received(w, e, c);
-	else if (e->type->kind == EV_MESSAGE_FAILED)
-		foresee_void(w, e, c, m);
-	else
-		foresee_answer(w, c, e->type->kind == EV_MESSAGE_SENT ? e->occurred_at : TIME_MIN);
-}
-
-/* The team that the event gives the conversation to. */
-static void wish_team(struct wish *w, const struct event *e, const char *field, int16_t tier)
-{
-	struct fields fields;
-	struct error ignored;
-	struct uuid team;
-
-	error_clear(&ignored);
-	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
-		return;
-	team = field_uuid(&fields, field);
-	if (!uuid_is_nil(&team))
-		wish_promises(w, &e->tenant_id, &team, tier);
-}
-
-static void foresee_reapply(struct wish *w, const struct event *e)
-{
-	struct bytes ids, key, value;
-	struct fields fields;
-	struct error ignored;
-	struct uuid id;
-	size_t at = 0;
-
-	error_clear(&ignored);
-	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
-		return;
-	ids = field_raw(&fields, "conversation_ids");
-	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value)) {
-		struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? wish_row(w, &conversations, &id) : NULL;
-
-		if (c) {
-			wish_all_open(w, c);
-			wish_clock(w, c, SLA_RESOLUTION, c->clock_cycles[SLA_RESOLUTION]);
-			wish_now(w, c);
-		}
-	}
-}
-
-void sla_foresee_talk(struct wish *w, const struct event *e)
-{
-	const struct customer_update *u;
-	struct conversation *c;
-
-	switch (e->type->kind) {
-	case EV_SLA_POLICY_REAPPLY:
-		foresee_reapply(w, e);
-		return;
-	case EV_CONVERSATION_CREATED:
-		wish_promises(w, &e->tenant_id, &nobody, -1);
-		wish_team(w, e, "assigned_team_id", -1);
-		return;
-	case EV_CUSTOMER_UPDATE_SENT:
-		u = wish_row(w, &customer_updates, &e->entity_id);
-		c = u ? wish_conversation(w, &u->conversation_id) : NULL;
-		break;
-	default:
-		if (e->type->entity == ENTITY_MESSAGE) {
-			foresee_message(w, e);
-			return;
-		}
-		c = e->type->entity == ENTITY_CONVERSATION ? wish_row(w, &conversations, &e->entity_id) : wish_conversation(w, &e->conversation_id);
-	}
-	if (!c)
-		return;
-	wish_all_open(w, c);
-	wish_clock(w, c, SLA_RESOLUTION, c->clock_cycles[SLA_RESOLUTION]);
-	if (e->type->entity == ENTITY_ANNOTATION)
-		return;
-	wish_now(w, c);
-	if (e->type->kind == EV_CONVERSATION_ASSIGNED || e->type->kind == EV_CONVERSATION_TEAM_ASSIGNED)
-		wish_team(w, e, "team_id", c->sla_tier);
-	if (e->type->kind == EV_CONVERSATION_TRANSFERRED || e->type->kind == EV_CONVERSATION_ESCALATED)
-		wish_team(w, e, "to_team_id", c->sla_tier);
-	if (e->type->kind == EV_CONVERSATION_TIER_CHANGED)
-		wish_promises(w, &e->tenant_id, &c->assigned_team_id, -1);
 }

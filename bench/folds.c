@@ -156,12 +156,16 @@ static void make(struct history *h, const struct options *o)
 
 /* ---- folding them ---- */
 
+/* Without events: the sums that were added to. */
 static void put_nothing(struct state *s, const struct event *const *events, int count, struct arena *arena)
 {
 	for (;;) {
 		struct row_keys keys = { 0 };
 
-		state_wants(s, events, count, arena, &keys);
+		if (events)
+			state_wants(s, events, count, arena, &keys);
+		else
+			state_sums(s, arena, &keys);
 		if (!keys.count)
 			return;
 		for (int i = 0; i < keys.count; i++)
@@ -195,6 +199,9 @@ static struct spent fold(const struct history *h, const struct group *group, con
 		for (int i = 0; i < count; i++)
 			if (state_fold(s, h->events[at + i], &error) < 0)
 				die(h->events[at + i]->type->name, error.message);
+		from = cpu_ns();
+		put_nothing(s, NULL, 0, &arena);
+		spent.preparing += cpu_ns() - from;
 		state_done(s);
 	}
 	spent.whole = cpu_ns() - began;

@@ -239,7 +239,7 @@ static void memory_db_commit(struct memory_db *db, const struct row *changed)
 	}
 }
 
-/* Loads what the batch needs; returns the number of rounds. */
+/* Loads what the batch needs, or (events NULL) the sums it added to; returns the number of rounds. */
 static int memory_db_prepare(struct memory_db *db, struct state *s, const struct event *const *events, int count,
 			     struct arena *arena)
 {
@@ -248,7 +248,10 @@ static int memory_db_prepare(struct memory_db *db, struct state *s, const struct
 	for (;; rounds++) {
 		struct row_keys keys = { 0 };
 
-		state_wants(s, events, count, arena, &keys);
+		if (events)
+			state_wants(s, events, count, arena, &keys);
+		else
+			state_sums(s, arena, &keys);
 		if (keys.count == 0)
 			return rounds;
 		for (int i = 0; i < keys.count; i++)
@@ -283,6 +286,7 @@ __attribute__((unused)) static int memory_db_fold(struct memory_db *db, struct s
 			return -1;
 		}
 	}
+	memory_db_prepare(db, s, NULL, 0, &arena);
 	memory_db_commit(db, s->changed);
 	state_done(s);
 	arena_release(&arena);

@@ -347,6 +347,13 @@ static void read_send(struct worker *w)
 	w->store->ops->read(w->store, &w->call.read);
 }
 
+/* Nothing of the batch is folded. */
+static void start_rounds(struct worker *w)
+{
+	w->rounds = 0;
+	w->folded = false;
+}
+
 static void begin(struct worker *w)
 {
 	int64_t now = w->env->monotonic(w->env);
@@ -358,7 +365,7 @@ static void begin(struct worker *w)
 	w->empty_reads = 0;
 	w->from = 0;
 	w->width = w->count < w->most ? w->count : w->most;
-	w->rounds = 0;
+	start_rounds(w);
 	set_state(w, WORKER_LOADING);
 }
 
@@ -384,7 +391,7 @@ static void read_take(struct worker *w)
 	begin(w);
 }
 
-/* True when a question went out; false when all rows are in memory. */
+/* True when a question went out; false when all rows are in memory that are to be folded, or have been. */
 static bool load_send(struct worker *w)
 {
 	struct store_load *c = &w->call.load;
@@ -392,7 +399,10 @@ static bool load_send(struct worker *w)
 
 	arena_reset(&w->load_arena);
 	memset(keys, 0, sizeof(*keys));
-	state_wants(&w->rows, w->events + w->from, w->width, &w->load_arena, keys);
+	if (w->folded)
+		state_sums(&w->rows, &w->load_arena, keys);
+	else
+		state_wants(&w->rows, w->events + w->from, w->width, &w->load_arena, keys);
 	if (keys->count == 0)
 		return false;
 	w->rounds++;
@@ -429,7 +439,7 @@ static void narrow(struct worker *w)
 	}
 	state_drop(&w->rows);
 	w->most = w->width = w->width / 2;
-	w->rounds = 0;
+	start_rounds(w);
 }
 
 static int fold_all(struct worker *w, struct error *error)
@@ -495,7 +505,7 @@ static void fold(struct worker *w)
 		stop(w, &e);
 		return;
 	}
-	set_state(w, WORKER_FOLDED);
+	w->folded = true;
 }
 
 static void write_take(struct worker *w)
@@ -515,7 +525,7 @@ static void write_take(struct worker *w)
 		}
 		state_drop(&w->rows);
 		w->most = w->width = w->width / 2;
-		w->rounds = 0;
+		start_rounds(w);
 		set_state(w, WORKER_LOADING);
 		return;
 	}
@@ -560,7 +570,7 @@ static void write_take(struct worker *w)
 		int rest = w->count - w->from;
 
 		w->width = rest < w->most ? rest : w->most;
-		w->rounds = 0;
+		start_rounds(w);
 		set_state(w, WORKER_LOADING);
 	} else {
 		drop_batch(w);
@@ -655,7 +665,11 @@ static void tick(struct worker *w)
 		case WORKER_LOADING:
 			if (w->rounds >= ROUNDS_MOST)
 				narrow(w);
-			else if (!load_send(w))
+			else if (load_send(w))
+				break;
+			else if (w->folded)
+				set_state(w, WORKER_FOLDED);
+			else
 				fold(w);
 			break;
 		case WORKER_FOLDED:

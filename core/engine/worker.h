@@ -3,7 +3,7 @@
  *
  *   CONNECTING --> LEASING --> CHECKPOINT --> IDLE --events--> LOADING --> FOLDED --> WRITING --> IDLE
  *       ^            |  ^                      |  ^               ^  |     (its turn)    |
- *       |            v  |                      v  |               +--+ more keys         |
+ *       |            v  |                      v  |               +--+ more keys, sums   |
  *       |          STANDBY (another holds it)  READING            ^                      |
  *       |                                      (not in the feed)  +---- halved ----------+ refused row
  *       +-------- lost, from anywhere; CHECKPOINT again when fenced --------------------+
@@ -119,6 +119,7 @@ struct worker {
 	struct arena load_arena;
 	struct row_keys keys;
 	int rounds;
+	bool folded;                 /* the batch is; what is loaded now are the sums it added to */
 	struct state rows;
 
 	union {

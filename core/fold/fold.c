@@ -24,7 +24,7 @@ static int64_t *time_at(struct row *row, size_t offset)
 	return (int64_t *)(void *)((char *)row + offset);
 }
 
-static void list_add(struct state *s, struct row *row)
+void memory_changed(struct state *s, struct row *row)
 {
 	if (row->changed)
 		return;
@@ -46,7 +46,7 @@ void fold_change(struct fold *f, void *p)
 
 		*updated_at = time_later(*updated_at, f->event->occurred_at);
 	}
-	list_add(f->state, row);
+	memory_changed(f->state, row);
 }
 
 void *fold_find(struct fold *f, const struct projection *p, const struct uuid *id)
@@ -79,7 +79,7 @@ struct row *memory_new(struct state *s, int index, const struct event *e, const 
 		*time_at(row, rows->created_at) = e->occurred_at;
 	if (rows->updated_at)
 		*time_at(row, rows->updated_at) = e->occurred_at;
-	list_add(s, row);
+	memory_changed(s, row);
 	return row;
 }
 

@@ -125,6 +125,7 @@ static void compile_rows(struct plan *plan, int index)
 	int32_t *limits = mem_zalloc(sizeof(*limits) * (size_t)(p->column_count + 1));
 	struct plan_ref *refs = mem_alloc(sizeof(*refs) * (size_t)(p->column_count + 1));
 	int16_t *unique = mem_alloc(sizeof(*unique) * (size_t)(p->column_count + 1));
+	int16_t *sums = mem_alloc(sizeof(*sums) * (size_t)(p->column_count + 1));
 
 	rows->projection = p;
 	null->of = p;
@@ -137,6 +138,12 @@ static void compile_rows(struct plan *plan, int index)
 		if (c->unique) {
 			assert(c->kind == COLUMN_TEXT && rows->unique_count < UNIQUE_MAX);
 			unique[rows->unique_count++] = (int16_t)i;
+		}
+		if (c->adds) {
+			assert(c->kind == COLUMN_JSON || c->kind == COLUMN_INT2 || c->kind == COLUMN_INT4 ||
+			       c->kind == COLUMN_INT8 || c->kind == COLUMN_DECIMAL);
+			assert(c->kind == COLUMN_JSON || c->fallback);
+			sums[rows->sum_count++] = (int16_t)i;
 		}
 		column_null(c, null);
 		if (is_text(c->kind)) {
@@ -164,6 +171,7 @@ static void compile_rows(struct plan *plan, int index)
 	rows->limits = limits;
 	rows->refs = refs;
 	rows->unique = unique;
+	rows->sums = sums;
 }
 
 /* The envelope says what a context field says, and also when the payload leaves it out. */
@@ -301,6 +309,7 @@ static void compile_kind(struct plan *plan, const struct event_type *type)
 			kind->unique |= fold->unique;
 			if (entry->refs != ENTITY_NONE && plan->by_entity[entry->refs] >= 0)
 				kind->entities |= bit(entry->refs);
+			kind->folded |= UINT64_C(1) << i;
 			kind->fold_count++;
 			if (p->foresee && (kind->foresee_count == 0 || foresee[kind->foresee_count - 1] != p->foresee))
 				foresee[kind->foresee_count++] = p->foresee;
@@ -318,6 +327,7 @@ static struct plan *compile(const struct group *group)
 
 	assert(group->count <= GROUP_PROJECTIONS_MAX);
 	_Static_assert(ENTITY_COUNT <= 64, "entities are bits of a uint64_t");
+	_Static_assert(GROUP_PROJECTIONS_MAX <= 64, "projections are bits of a uint64_t");
 	plan->group = group;
 	plan->anomalies = plan->unique_values = -1;
 	for (int e = 0; e < ENTITY_COUNT; e++)
@@ -334,8 +344,13 @@ static struct plan *compile(const struct group *group)
 		if (strcmp(p->name, "unique_values") == 0)
 			plan->unique_values = i;
 	}
-	for (int i = 0; i < group->count; i++)
+	for (int i = 0; i < group->count; i++) {
+		enum entity beside = group->projections[i]->beside;
+
 		compile_rows(plan, i);
+		if (beside != ENTITY_NONE && plan->by_entity[beside] >= 0)
+			plan->rows[plan->by_entity[beside]].beside |= UINT64_C(1) << i;
+	}
 	for (int kind = EV_UNKNOWN + 1; kind < EV_COUNT; kind++)
 		compile_kind(plan, catalog_get((enum event_kind)kind));
 	return plan;

@@ -51,6 +51,7 @@ struct plan_kind {
 	bool unique;               /* one of the folds may change a unique column */
 	const foresee_fn *foresee; /* of the projections that fold it */
 	int foresee_count;
+	uint64_t folded;           /* bit by projection: which this kind is folded into */
 };
 
 struct plan_ref {
@@ -71,6 +72,9 @@ struct plan_rows {
 	const int32_t *limits;     /* by column: most characters of a varchar, 0: any */
 	const int16_t *unique;     /* columns whose values belong to one row */
 	int unique_count;
+	const int16_t *sums;       /* columns that add up */
+	int sum_count;
+	uint64_t beside;           /* bit by projection: whose rows stand beside these */
 	size_t created_at, updated_at; /* offsets, 0: no such column */
 };
 

@@ -36,6 +36,13 @@
  * than a name; and so is, to be safe, a text or JSON column of which no field speaks.  Where that is wrong, the column
  * is marked `withheld` or `open`; a hidden column is always withheld, and a read model may be as a whole.
  *
+ * A read model of sums (fold/sum.h) has no row that a fold must have seen before it adds to it: its columns that add
+ * up say so (`adds`), the others never change.  Numbers add up; JSON that adds up is an object of counters, held as
+ * struct counters.
+ *
+ * Rows that stand beside an entity's (`beside`) have that entity's ids and are loaded whenever its row is, if the event
+ * is folded into them.
+ *
  * No projection names SQL values from input; the store builds its statements from these tables alone.
  */
 #ifndef VERBATIM_FOLD_PROJECTION_H
@@ -65,6 +72,7 @@ struct column {
 	int scale;                 /* of DECIMAL */
 	enum entity ref;           /* a row of this entity is loaded beside this row */
 	const struct machine *machine; /* of ENUM: this column is the row's state, `values` are the machine's states */
+	bool adds;                 /* of INT2, INT4, INT8, DECIMAL, and JSON: the column is a sum */
 	const char *fallback;      /* the value a new row begins with: text of an enum value, number, "true", JSON; NULL: null */
 	const char *about;         /* the column's COMMENT */
 };
@@ -86,6 +94,7 @@ struct row {
 	bool exists;  /* false: looked for, and not in the database */
 	bool fresh;   /* created in this batch: INSERT, not UPDATE */
 	bool changed; /* on the batch's list */
+	bool partial; /* of a read model of sums: holds only what this batch added; what was there before is to be loaded */
 };
 
 struct fold;
@@ -124,6 +133,7 @@ struct projection {
 	int version;
 	const char *about;   /* the table's COMMENT */
 	enum entity entity;  /* its ids are the rows' ids; ENTITY_NONE when rows are only added */
+	enum entity beside;  /* the rows have the ids of this entity, whose read model is another one */
 	size_t row_bytes;
 	const struct column *columns;
 	int column_count;

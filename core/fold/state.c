@@ -11,6 +11,7 @@
 
 #include "fold/memory.h"
 #include "fold/plan.h"
+#include "fold/sum.h"
 #include "fold/unique.h"
 
 enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 1 << 20 };
@@ -176,6 +177,7 @@ struct wish {
 	struct row_keys *keys;
 	struct open_event *open; /* the event at hand, which notes what it misses; or NULL */
 	const struct event *event; /* whose projections are asked */
+	uint64_t folded; /* bit by projection: which the event at hand is folded into */
 };
 
 /* A key's place among the keys, as a value of the map of what is wanted. */
@@ -221,6 +223,12 @@ static struct row *want(struct wish *w, int index, const struct uuid *tenant_id,
 
 	if (uuid_is_nil(id))
 		return NULL;
+	for (uint64_t beside = rows->beside & w->folded; beside; beside &= beside - 1) {
+		int other = __builtin_ctzll(beside);
+
+		if (!memory_find(s, other, tenant_id, id))
+			keys_add(w, other, tenant_id, id);
+	}
 	row = memory_find(s, index, tenant_id, id);
 	if (!row) {
 		keys_add(w, index, tenant_id, id);
@@ -315,6 +323,7 @@ static void want_event(struct wish *w, const struct event *e)
 	if (!e->type)
 		return;
 	kind = &w->state->plan->kinds[e->type->kind];
+	w->folded = kind->folded;
 	for (int i = 0; i < kind->want_count; i++) {
 		const struct uuid *id = kind->wants[i].from == WANT_ENTITY ? &e->entity_id :
 					kind->wants[i].from == WANT_CONVERSATION ? &e->conversation_id :
@@ -405,13 +414,30 @@ void state_wants(struct state *s, const struct event *const *events, int count, 
 
 	start_wish(s, keys);
 	want_events(&w, events, count);
+	w.folded = 0;
 	for (int i = 0; i < s->missed_count; i++)
 		want(&w, plan_index(s->plan, s->missed[i].projection), &s->missed[i].tenant_id, &s->missed[i].id);
 	fates_begin(&s->wanting, keys->count);
 }
 
+void state_sums(struct state *s, struct arena *arena, struct row_keys *keys)
+{
+	struct wish w = { .state = s, .arena = arena, .keys = keys };
+
+	s->wanting.events = NULL; /* nothing of the batch is open any more */
+	if (s->partial_count == 0) {
+		for (struct row *row = s->changed; row; row = row->next_changed)
+			sum_finish(s, row);
+		return;
+	}
+	start_wish(s, keys);
+	for (struct row *row = s->changed; row; row = row->next_changed)
+		if (row->partial)
+			keys_add(&w, plan_index(s->plan, row->of), &row->tenant_id, &row->id);
+}
+
 /* jsonb prints a blank after colons and commas; the folds' JSON has none. */
-static struct bytes without_blanks(struct arena *arena, struct bytes json)
+struct bytes memory_without_blanks(struct arena *arena, struct bytes json)
 {
 	char *out;
 	size_t len = 0;
@@ -453,13 +479,16 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 	struct row *row;
 
 	put_fate(s, index, key, loaded != NULL);
-	if (memory_find(s, index, &key->tenant_id, &key->id))
+	row = memory_find(s, index, &key->tenant_id, &key->id);
+	if (row && row->partial)
+		sum_join(s, row, loaded);
+	if (row)
 		return;
 	row = memcpy(arena_alloc(arena, bytes), loaded ? loaded : rows->null, bytes);
 	for (int i = 0; loaded && i < rows->text_count; i++) {
 		struct bytes *text = (struct bytes *)(void *)((char *)row + rows->texts[i]);
 
-		*text = rows->is_json[i] ? without_blanks(arena, *text) : arena_copy(arena, *text);
+		*text = rows->is_json[i] ? memory_without_blanks(arena, *text) : arena_copy(arena, *text);
 	}
 	row->of = rows->projection;
 	row->next_changed = NULL;
@@ -467,7 +496,7 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 	row->id = key->id;
 	row->looked = 0;
 	row->exists = loaded != NULL;
-	row->fresh = row->changed = false;
+	row->fresh = row->changed = row->partial = false;
 	*map_put(&s->halves[s->young].rows[index], &map_key) = row;
 }
 
@@ -491,6 +520,7 @@ static void forget_places(struct state *s)
 
 void state_done(struct state *s)
 {
+	assert(s->partial_count == 0);
 	for (struct row *row = s->changed, *next; row; row = next) {
 		next = row->next_changed;
 		row->next_changed = NULL;
@@ -517,5 +547,5 @@ void state_drop(struct state *s)
 	memos_clear(s);
 	s->changed = NULL;
 	s->changed_end = &s->changed;
-	s->changed_count = 0;
+	s->changed_count = s->partial_count = 0;
 }

@@ -10,6 +10,9 @@
  *     ^                 |                                        |
  *     +--- more keys ---+ (a loaded row's refs)                  +-- refused, fenced --> state_drop
  *
+ * Between fold and write stands state_sums: rows of sums that were added to without being in memory get what the
+ * database has (fold/sum.h).
+ *
  * Memory is two half-spaces.  A row that is touched lives in the young half (found in the old half, it is
  * copied over); when the young half passes its bound after a batch, the old half is emptied and the two
  * change places.  So the busy rows stay, nothing is freed one by one, and no fold calls malloc for a row.
@@ -122,6 +125,7 @@ struct state {
 	uint32_t round;         /* counts its calls */
 	struct wanting wanting;
 	struct fold_meter *meter; /* NULL unless somebody measures */
+	int partial_count;      /* rows of sums on the list of changes that hold only what the batch added */
 };
 
 /* What a fold function sees. */
@@ -170,6 +174,12 @@ void state_put(struct state *s, const struct row_key *key, const struct row *row
  * payload that is not its type's (`bad_payload`), or one that a fold refused.
  */
 int state_fold(struct state *s, const struct event *e, struct error *error) must_check;
+
+/*
+ * All events of the batch are folded: adds to `keys` (as state_wants does) the rows of sums that hold only what the
+ * batch added.  Load, state_put each.  Once it adds none, the rows may be written.
+ */
+void state_sums(struct state *s, struct arena *arena, struct row_keys *keys);
 
 /* The changed rows have been committed: clears the list, turns the halves when the young one is full. */
 void state_done(struct state *s);

@@ -138,6 +138,15 @@ void check_rows(struct simulation *s)
 				simulation_failed(s, "fold", "%s", error_name(status));
 				break;
 			}
+			for (;;) {
+				struct row_keys keys = { 0 };
+
+				state_sums(&state, &arena, &keys);
+				if (!keys.count)
+					break;
+				for (int k = 0; k < keys.count; k++)
+					state_put(&state, &keys.keys[k], NULL);
+			}
 			for (struct row *r = state.changed; r; r = r->next_changed) {
 				struct row_place place;
 

@@ -1,0 +1,150 @@
+/* sum - see sum.h. */
+#include "fold/sum.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "fold/memory.h"
+#include "fold/plan.h"
+
+enum { STEPS_FIRST = 8, COUNTER_TEXT = 24 }; /* "2147483647":-2147483648, */
+
+void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id, bool *begun)
+{
+	struct state *s = f->state;
+	int index = plan_index(s->plan, p);
+	struct row *row = memory_find(s, index, &f->event->tenant_id, id);
+
+	*begun = !row || !row->exists;
+	if (*begun) {
+		bool known = row != NULL;
+
+		row = memory_new(s, index, f->event, id);
+		row->partial = !known;
+		s->partial_count += !known;
+		return row;
+	}
+	row->last_position = f->event->position;
+	memory_changed(s, row);
+	return row;
+}
+
+void counters_add(struct fold *f, struct counters *c, int32_t key, int32_t by)
+{
+	if (c->step_count == c->step_room) {
+		int32_t room = c->step_room ? c->step_room * 2 : STEPS_FIRST;
+		struct counter_step *steps = arena_alloc(f->arena, sizeof(*steps) * (size_t)room);
+
+		if (c->step_count)
+			memcpy(steps, c->steps, sizeof(*steps) * (size_t)c->step_count);
+		c->steps = steps;
+		c->step_room = room;
+	}
+	c->steps[c->step_count++] = (struct counter_step){ key, by };
+}
+
+void sum_join(struct state *s, struct row *row, const struct row *loaded)
+{
+	const struct plan_rows *rows = &s->plan->rows[plan_index(s->plan, row->of)];
+
+	assert(row->partial);
+	row->partial = false;
+	s->partial_count--;
+	if (!loaded)
+		return;
+	row->fresh = false;
+	for (int i = 0; i < rows->sum_count; i++) {
+		const struct column *c = &row->of->columns[rows->sums[i]];
+		char *to = (char *)row + c->offset;
+		const char *from = (const char *)loaded + c->offset;
+
+		if (c->kind == COLUMN_JSON)
+			((struct counters *)(void *)to)->text =
+				memory_without_blanks(&s->halves[s->young].arena, *(const struct bytes *)(const void *)from);
+		else
+			sum_add((int64_t *)(void *)to, *(const int64_t *)(const void *)from);
+	}
+}
+
+/* ---- the counters' text ---- */
+
+static int by_key(const void *a, const void *b)
+{
+	int32_t x = ((const struct counter_step *)a)->key, y = ((const struct counter_step *)b)->key;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The next entry of {"904":2,...}; false at the end, and at what nobody here wrote. */
+static bool next_counter(const char **at, const char *end, struct counter_step *out)
+{
+	int64_t number[2] = { 0, 0 };
+	bool minus = false;
+
+	for (int part = 0; part < 2; part++) {
+		const char *p = *at;
+
+		while (p < end && (*p < '0' || *p > '9'))
+			minus = *p++ == '-';
+		if (p == end)
+			return false;
+		for (; p < end && *p >= '0' && *p <= '9'; p++)
+			number[part] = (number[part] * 10 + (*p - '0')) % ((int64_t)INT32_MAX + 1);
+		*at = p;
+	}
+	*out = (struct counter_step){ (int32_t)number[0], (int32_t)(minus ? -number[1] : number[1]) };
+	return true;
+}
+
+static void put_counter(char *text, size_t *len, const struct counter_step *c)
+{
+	if (c->by)
+		*len += (size_t)snprintf(text + *len, COUNTER_TEXT + 1, "%c\"%d\":%d", *len ? ',' : '{', c->key, c->by);
+}
+
+/* Old entries and sorted steps, both rising, into one. */
+static void write_counters(struct arena *arena, struct counters *c)
+{
+	const char *at = c->text.data, *end = at ? at + c->text.len : NULL;
+	char *text = arena_alloc(arena, c->text.len + (size_t)c->step_count * COUNTER_TEXT + 2 * COUNTER_TEXT);
+	struct counter_step old;
+	bool more = at && next_counter(&at, end, &old);
+	size_t len = 0;
+
+	qsort(c->steps, (size_t)c->step_count, sizeof(*c->steps), by_key);
+	for (int32_t i = 0; i < c->step_count || more;) {
+		struct counter_step sum = old;
+
+		if (i == c->step_count || (more && old.key < c->steps[i].key)) {
+			more = next_counter(&at, end, &old);
+			put_counter(text, &len, &sum);
+			continue;
+		}
+		sum = (struct counter_step){ c->steps[i].key, 0 };
+		if (more && old.key == sum.key) {
+			sum.by = old.by;
+			more = next_counter(&at, end, &old);
+		}
+		for (; i < c->step_count && c->steps[i].key == sum.key; i++)
+			sum.by += c->steps[i].by;
+		put_counter(text, &len, &sum);
+	}
+	if (len)
+		text[len++] = '}';
+	c->text = len ? bytes_of(text, len) : (struct bytes){ NULL, 0 };
+	c->steps = NULL;
+	c->step_count = c->step_room = 0;
+}
+
+void sum_finish(struct state *s, struct row *row)
+{
+	const struct plan_rows *rows = &s->plan->rows[plan_index(s->plan, row->of)];
+
+	for (int i = 0; i < rows->sum_count; i++) {
+		const struct column *c = &row->of->columns[rows->sums[i]];
+		struct counters *counters = (struct counters *)(void *)((char *)row + c->offset);
+
+		if (c->kind == COLUMN_JSON && counters->step_count)
+			write_counters(&s->halves[s->young].arena, counters);
+	}
+}

@@ -10,7 +10,7 @@ struct tenant {
 	struct bytes subscription_tier, subscription_status;
 	int64_t trial_ends_at;
 	struct bytes settings, feature_flags, branding, localization, limits, security_policy;
-	struct bytes usage;
+	struct bytes usage, reporting_time_zone;
 	int8_t is_active;
 	int64_t created_at, updated_at;
 };
@@ -20,6 +20,27 @@ struct bytes tenant_setting(struct fold *f, const char *name)
 	const struct tenant *t = fold_find(f, &tenants, &f->event->tenant_id);
 
 	return t ? fold_object_get(t->settings, bytes_text(name)) : (struct bytes){ NULL, 0 };
+}
+
+struct bytes tenant_time_zone(struct fold *f)
+{
+	const struct tenant *t = fold_find(f, &tenants, &f->event->tenant_id);
+
+	return t ? t->reporting_time_zone : BYTES("UTC");
+}
+
+/* settings.reporting_time_zone, else localization.timezone, as far as they name one that is known; else UTC. */
+static int derive_time_zone(struct fold *f, const struct event *e)
+{
+	struct tenant *t = f->row;
+	struct bytes names[] = { json_string(fold_object_get(t->settings, BYTES("reporting_time_zone")), f->arena),
+				 json_string(fold_object_get(t->localization, BYTES("timezone")), f->arena) };
+
+	t->reporting_time_zone = BYTES("UTC");
+	for (int i = 1; i >= 0; i--)
+		if (names[i].data && f->state->zones.find(f->state->zones.data, names[i]))
+			t->reporting_time_zone = names[i];
+	return 0;
 }
 
 static int on_plan_changed(struct fold *f, const struct event *e)
@@ -74,14 +95,16 @@ static const struct column columns[] = {
 	COLUMN(tenant, limits, JSON, .required = true, .fallback = "{}"),
 	COLUMN(tenant, security_policy, JSON, .required = true, .fallback = "{}"),
 	COLUMN(tenant, usage, JSON, .required = true, .fallback = "{}", .about = "what was used, by month and counter"),
+	COLUMN(tenant, reporting_time_zone, TEXT, .required = true, .fallback = "UTC",
+	       .about = "whose days reports count by: settings.reporting_time_zone, else localization.timezone, else UTC"),
 	COLUMN(tenant, is_active, BOOL, .required = true, .fallback = "true"),
 	COLUMN(tenant, created_at, TIME, .required = true),
 	COLUMN(tenant, updated_at, TIME, .required = true),
 };
 
 static const struct fold_entry folds[] = {
-	ON(TENANT_CREATED, CREATE),
-	ON(TENANT_UPDATED, CHANGES),
+	ON(TENANT_CREATED, CREATE, .then = derive_time_zone),
+	ON(TENANT_UPDATED, CHANGES, .then = derive_time_zone),
 	ON(TENANT_PLAN_CHANGED, COPY, .then = on_plan_changed),
 	ON(TENANT_ACTIVATED, COPY, .then = on_activated),
 	ON(TENANT_DEACTIVATED, COPY, .then = on_activated),
@@ -90,7 +113,7 @@ static const struct fold_entry folds[] = {
 };
 
 const struct projection tenants = {
-	.schema = "core", .name = "tenants", .version = 1,
+	.schema = "core", .name = "tenants", .version = 2,
 	.about = "Organisations that use the system: the boundary of everything else.",
 	.entity = ENTITY_TENANT, COLUMNS(tenant, columns), FOLDS(folds), .fillfactor = 90,
 };

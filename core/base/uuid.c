@@ -1,6 +1,8 @@
 /* uuid - see uuid.h. */
 #include "base/uuid.h"
 
+#include <xxhash.h>
+
 static int digit(char c)
 {
 	/* One more than the digit's value, by character; 0 for what is none. */
@@ -62,6 +64,14 @@ void uuid_v4(struct uuid *out, const uint8_t random[16])
 {
 	memcpy(out->b, random, 16);
 	stamp(out, 4);
+}
+
+void uuid_digest(struct uuid *out, const void *data, size_t len)
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
+	uuid_v8(out, canonical.digest);
 }
 
 void uuid_v8(struct uuid *out, const uint8_t hash[16])

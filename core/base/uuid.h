@@ -60,6 +60,9 @@ void uuid_v7(struct uuid *out, int64_t time_ms, const uint8_t random[10]);
 /* Version 4 from 16 bytes of randomness. */
 void uuid_v4(struct uuid *out, const uint8_t random[16]);
 
+/* Version 8 from XXH3 of some bytes: quick, and no proof against somebody who looks for two that give the same. */
+void uuid_digest(struct uuid *out, const void *data, size_t len);
+
 /* Version 8 from the first 16 bytes of a hash. */
 void uuid_v8(struct uuid *out, const uint8_t hash[16]);
 

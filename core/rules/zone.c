@@ -81,6 +81,13 @@ int64_t zone_first(const struct zone *z, int64_t local)
 	return time_later(begin(z, span), local - east_of(z, span));
 }
 
+int64_t zone_day(const struct zone *z, int64_t at)
+{
+	int64_t local = at + zone_span(z, at).east, day = local / TIME_DAY - (local % TIME_DAY < 0);
+
+	return zone_first(z, day * TIME_DAY);
+}
+
 int64_t zone_last(const struct zone *z, int64_t local)
 {
 	int span = span_at(z, local + ZONE_EAST_MAX * TIME_SECOND);

@@ -55,6 +55,9 @@ struct zone_span zone_span(const struct zone *z, int64_t at);
 /* The first instant at which local time is not before `local` (microseconds since 1970-01-01 00:00 by the wall clock). */
 int64_t zone_first(const struct zone *z, int64_t local);
 
+/* The instant at which the local day that holds `at` began. */
+int64_t zone_day(const struct zone *z, int64_t at);
+
 /* The last instant until which local time was not after `local`. */
 int64_t zone_last(const struct zone *z, int64_t local);
 

@@ -12,7 +12,8 @@
  *     resolutions       status, and what was refused       -> resolution_updates, swarms
  *     customer_updates  what the customer was told         -> resolution_updates
  *     tenants           settings                           -> knowledge_base_articles
- *     sla_clocks        what changed in which clock        -> sla_clock_history
+ *     sla_clocks        what changed in which clock        -> sla_clock_history, conversation_facts
+ *     conversation_facts    what a conversation counts     -> (adds to) rollup_15m, rollup_day
  *
  * The clocks come after all that starts, stops and pauses them; they fill the SLA columns of conversations and
  * resolutions.
@@ -24,9 +25,10 @@
 /* Those that most events touch stand first: a read model is found by its place. */
 static const struct projection *const core_projections[] = {
 	&customers, &messages, &ai_annotations, &internal_notes, &conversations, &conversation_transitions, &assignments,
+	&rollup_15m, &rollup_day,
 	&users, &tenants, &teams, &channels, &slas, &sla_policy_versions, &automation_rules, &attachments, &resolutions,
-	&customer_updates, &sla_policy_choices, &sla_clocks, &sla_clock_history, &resolution_updates, &swarms,
-	&knowledge_base_categories, &knowledge_base_articles, &unique_values, &anomalies,
+	&customer_updates, &sla_policy_choices, &sla_clocks, &sla_clock_history, &conversation_facts,
+	&resolution_updates, &swarms, &knowledge_base_categories, &knowledge_base_articles, &unique_values, &anomalies,
 };
 
 static const struct group core_group = {

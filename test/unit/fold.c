@@ -222,7 +222,7 @@ static void wants(void)
 	arena_init(&scratch, 4096);
 	state_init(&s, fold_group("core"), 1 << 20);
 	state_wants(&s, twice, 2, &scratch, &keys);
-	is_int(keys.count, 2, "a message needs its own row and its conversation's, once; not its parent's or its sender's");
+	is_int(keys.count, 4, "a message needs its own row, its conversation's with the facts beside it, and the tenant's, once; not its parent's or its sender's");
 	for (int i = 0; i < keys.count; i++)
 		state_put(&s, &keys.keys[i], NULL);
 	keys.count = 0;

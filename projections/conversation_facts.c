@@ -261,7 +261,7 @@ static void note_moves(struct fold *f, const struct event *e, const struct conve
 
 	if (resolved && !by_merge)
 		note_resolution(f, e, c, k);
-	if (resolved)
+	if (resolved && e->type->kind != EV_CONVERSATION_MERGED_INTO)
 		k->waiting_since = TIME_NONE;
 	k->reopen_count = c->reopen_count;
 	if (c->transfer_count > k->transfer_count)
@@ -391,7 +391,7 @@ static struct record *begin(struct fold *f, const struct event *e, const struct 
 	k->time_zone = tenant_time_zone(f);
 	k->imported = e->silent;
 	k->ai_handled = c->ai_handled == 1;
-	mark_set(&k->marks[MARK_CREATED], c->created_at, c->created_at, &k->values.agent_id, &k->values.agent_id);
+	mark_clear(&k->marks[MARK_CREATED]); /* so that it is a difference, too */
 	return k;
 }
 
@@ -418,6 +418,7 @@ static void follow(struct fold *f, const struct event *e, const struct conversat
 	memcpy(&before, k, sizeof(before));
 	memcpy(&after, k, sizeof(after));
 	set_values(&after, c);
+	after.marks[MARK_CREATED].at = c->created_at;
 	note_moves(f, e, c, &before, &after);
 	note_responses(f, c, m, &after);
 	settled = hear(f, c, m, &after);

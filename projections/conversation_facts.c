@@ -14,8 +14,9 @@
  *   - of an event: a message, a reopening, a transfer, a move of the backlog.  They stay under the values that held then.
  *     The latest reply still follows the conversation, and is put right by what comes late.
  *
- * Exchanges.  waiting_since is the oldest message of the customer that nobody has answered.  A public message of an
- * agent (not of automation) answers it, and that is one reply; so does an AI's, which is none.  A hand-off by an AI
+ * Exchanges.  waiting_since is the oldest message of the customer that nobody has answered.  An answer of an agent (as
+ * sla_answers.c counts them: not of automation, and not one that failed) ends the wait, and that is one reply; so does an
+ * AI's, which is none.  A hand-off by an AI
  * begins a wait, resolving ends it.  Late messages are put where they belong within the latest exchange: a customer's
  * message before the reply makes the wait longer, an agent's after the question shorter, and a question that comes to
  * light after its answer makes an exchange of the two.  Older exchanges are settled.
@@ -29,6 +30,8 @@
 #include "projections/conversations.h"
 #include "projections/messages.h"
 #include "projections/registry.h"
+#include "projections/sla_answers.h"
+#include "projections/sla_clocks.h"
 #include "projections/tenants.h"
 
 /* Something that happens once to a conversation, when, after how long, and who did it. */
@@ -60,6 +63,24 @@ const struct rollup_values *facts_values(struct fold *f, const struct uuid *conv
 		return NULL;
 	*time_zone = k->time_zone;
 	return &k->values;
+}
+
+void facts_answered_by(struct fold *f, const struct uuid *conversation_id, int64_t at, struct rollup_values *values)
+{
+	const struct record *k = fold_find(f, &conversation_facts, conversation_id);
+
+	for (int kind = 0; k && kind < MARKS; kind++) {
+		if ((kind != MARK_FIRST_RESPONSE && kind != MARK_REPLY && kind != MARK_FULL_RESOLUTION) || k->marks[kind].at != at)
+			continue;
+		values->agent_id = k->marks[kind].agent_id;
+		values->team_id = k->marks[kind].team_id;
+	}
+}
+
+/* The message that the event brought, or tells of. */
+static const struct message *message_of(const struct fold *f)
+{
+	return (const struct message *)(const void *)(f->facts.answer ? f->facts.answer : f->facts.message);
 }
 
 /* ---- what a row adds ---- */
@@ -217,15 +238,21 @@ static struct uuid speaker(struct fold *f, const struct conversation *c, const s
 	return m && !uuid_is_nil(&m->sender_id) ? m->sender_id : !uuid_is_nil(&author) ? author : c->assigned_agent_id;
 }
 
+/* An answer proved void: who gave the one that is the first now. */
+static const struct message *first_answer(struct fold *f, const struct conversation *c, const struct message *m)
+{
+	return f->facts.answer && f->facts.answer_void ? answer_since(f, c, SLA_BY_HUMAN, TIME_MIN) : m;
+}
+
 static void note_responses(struct fold *f, const struct conversation *c, const struct message *m, struct record *k)
 {
 	struct mark *first = &k->marks[MARK_FIRST_RESPONSE], *ai = &k->marks[MARK_AI_FIRST_RESPONSE];
 	const struct mark *handed_off = &k->marks[MARK_HANDED_OFF];
-	struct uuid nobody = { { 0 } }, agent;
+	struct uuid none = { { 0 } }, agent;
 
-	if (c->first_response_at != first->at) {
-		agent = speaker(f, c, m);
-		mark_set(first, c->first_response_at, c->created_at, &agent, &c->assigned_team_id);
+	if (c->first_human_response_at != first->at) {
+		agent = speaker(f, c, first_answer(f, c, m));
+		mark_set(first, c->first_human_response_at, c->created_at, &agent, &c->assigned_team_id);
 	}
 	if (first->at != TIME_NONE) {
 		bool from_ai = c->ai_handled == 1 && handed_off->at != TIME_NONE && handed_off->at <= first->at;
@@ -234,7 +261,29 @@ static void note_responses(struct fold *f, const struct conversation *c, const s
 		first->took = first->at > since ? first->at - since : 0;
 	}
 	if (c->first_ai_response_at != ai->at)
-		mark_set(ai, c->first_ai_response_at, c->created_at, &nobody, &nobody);
+		mark_set(ai, c->first_ai_response_at, c->created_at, &none, &none);
+}
+
+/* Business time, where a clock has measured just this. */
+static void note_clocks(struct fold *f, const struct conversation *c, struct record *k)
+{
+	static const enum mark_kind marks[][2] = {
+		[SLA_FIRST_RESPONSE] = { MARK_FIRST_RESPONSE, MARK_FIRST_RESPONSE }, [SLA_NEXT_RESPONSE] = { MARK_REPLY, MARK_REPLY },
+		[SLA_UPDATE] = { MARKS, MARKS }, [SLA_RESOLUTION] = { MARK_FIRST_RESOLUTION, MARK_FULL_RESOLUTION },
+	};
+
+	for (int i = 0; i < f->facts.clock_count; i++) {
+		const struct clock *row = (const struct clock *)(const void *)f->facts.clocks[i];
+
+		if (!uuid_is_nil(&row->resolution_id) || !uuid_equal(&row->conversation_id, &c->row.id) || row->state != SLA_FULFILLED)
+			continue;
+		for (int n = 0; n < 2; n++) {
+			enum mark_kind kind = marks[row->clock][n];
+
+			if (kind != MARKS && k->marks[kind].at == row->fulfilled_at)
+				k->marks[kind].business = row->elapsed;
+		}
+	}
 }
 
 static void note_resolution(struct fold *f, const struct event *e, const struct conversation *c, struct record *k)
@@ -329,20 +378,47 @@ static bool hear_agent(struct record *k, int64_t at, const struct uuid *agent)
 	return settled;
 }
 
-static bool hear(struct fold *f, const struct conversation *c, const struct message *m, struct record *k)
+/* The latest reply proved void: another answered instead, or the customer waits again. */
+static void unhear_agent(struct fold *f, const struct conversation *c, struct record *k, int64_t at)
 {
-	int64_t at = f->event->occurred_at;
+	struct mark *reply = &k->marks[MARK_REPLY];
+	int64_t from = reply->at - reply->took;
+	const struct message *other;
 	struct uuid agent;
 
-	if (!m || !message_is_public(m) || m->auto_reply == 1)
+	if (reply->at != at) {
+		if (k->last_reply_at == at)
+			k->last_reply_at = reply->at;
+		return;
+	}
+	other = answer_since(f, c, SLA_BY_HUMAN, from);
+	if (k->last_reply_at == at)
+		k->last_reply_at = other ? other->answer_at : k->exchange_after;
+	if (other) {
+		agent = speaker(f, c, other);
+		exchange(k, from, other->answer_at, &agent, &reply->team_id);
+		return;
+	}
+	mark_clear(reply);
+	if (c->state != CONVERSATION_RESOLVED)
+		k->waiting_since = time_earlier(k->waiting_since, from);
+}
+
+static bool hear(struct fold *f, const struct conversation *c, const struct message *m, struct record *k)
+{
+	int64_t at = f->facts.answer_at;
+	struct uuid agent;
+
+	if (f->facts.message_added && f->event->type->kind == EV_MESSAGE_RECEIVED)
+		return m->sender_type == SENDER_CUSTOMER && m->auto_reply != 1 && message_is_public(m) &&
+		       hear_customer(k, f->event->occurred_at);
+	if (!f->facts.answer)
 		return false;
-	if (f->event->type->kind == EV_MESSAGE_RECEIVED)
-		return f->facts.message_added && m->sender_type == SENDER_CUSTOMER && hear_customer(k, at);
-	if (!f->facts.message_sent)
-		return false;
-	if (m->sender_type == SENDER_AI && k->waiting_since != TIME_NONE && at >= k->waiting_since)
+	if (m->sender_type == SENDER_AI && !f->facts.answer_void && k->waiting_since != TIME_NONE && at >= k->waiting_since)
 		k->waiting_since = TIME_NONE;
-	if (m->sender_type != SENDER_AGENT || !uuid_is_nil(&m->automation_rule_id))
+	if (m->sender_type == SENDER_AGENT && f->facts.answer_void)
+		unhear_agent(f, c, k, at);
+	if (m->sender_type != SENDER_AGENT || f->facts.answer_void)
 		return false;
 	agent = speaker(f, c, m);
 	return hear_agent(k, at, &agent);
@@ -411,7 +487,7 @@ static void settle(struct fold *f, const struct record *before, const struct rec
 /* Brings the row up to what the conversation is now. */
 static void follow(struct fold *f, const struct event *e, const struct conversation *c, struct record *k)
 {
-	const struct message *m = (const struct message *)(const void *)f->facts.message;
+	const struct message *m = message_of(f);
 	struct record before, after;
 	bool settled;
 
@@ -422,6 +498,7 @@ static void follow(struct fold *f, const struct event *e, const struct conversat
 	note_moves(f, e, c, &before, &after);
 	note_responses(f, c, m, &after);
 	settled = hear(f, c, m, &after);
+	note_clocks(f, c, &after);
 	if (e->type->kind == EV_CONVERSATION_MERGED_INTO && after.merged == 1)
 		pass_wait_on(f, c, &after);
 	if (memcmp(&before, &after, sizeof(before)) == 0)
@@ -435,7 +512,7 @@ static void follow(struct fold *f, const struct event *e, const struct conversat
 /* The conversation that the event may have changed, as the conversations' fold looked it up. */
 static const struct conversation *subject(struct fold *f, const struct event *e)
 {
-	const struct message *m = (const struct message *)(const void *)f->facts.message;
+	const struct message *m = message_of(f);
 
 	if (e->type->entity == ENTITY_CONVERSATION)
 		return fold_find(f, &conversations, &e->entity_id);
@@ -456,6 +533,12 @@ static int on_event(struct fold *f, const struct event *e)
 	if (k)
 		follow(f, e, c, k);
 	return 0;
+}
+
+/* What becomes of a message on its way matters when it counts as an answer since, or does no more. */
+static int on_report(struct fold *f, const struct event *e)
+{
+	return f->facts.answer ? on_event(f, e) : 0;
 }
 
 /* ---- tables ---- */
@@ -541,6 +624,9 @@ static const struct fold_entry folds[] = {
 	ON(MESSAGE_RECEIVED, CALL, .then = on_event, .refs = ENTITY_TENANT),
 	ON(MESSAGE_QUEUED, CALL, .then = on_event, .refs = ENTITY_TENANT),
 	ON(MESSAGE_SENT, CALL, .then = on_event, .refs = ENTITY_TENANT),
+	ON(MESSAGE_DELIVERED, CALL, .then = on_report),
+	ON(MESSAGE_READ, CALL, .then = on_report),
+	ON(MESSAGE_FAILED, CALL, .then = on_report),
 	ON(AI_ANNOTATED, CALL, .then = on_event),
 	ON(AI_ANNOTATION_CORRECTED, CALL, .then = on_event),
 	{ .kind = EV_UNKNOWN },

@@ -12,8 +12,8 @@
  *     resolutions       status, and what was refused       -> resolution_updates, swarms
  *     customer_updates  what the customer was told         -> resolution_updates
  *     tenants           settings                           -> knowledge_base_articles
- *     sla_clocks        what changed in which clock        -> sla_clock_history, conversation_facts
- *     conversation_facts    what a conversation counts     -> (adds to) rollup_15m, rollup_day
+ *     sla_clocks        what changed in which clock        -> sla_clock_history, conversation_facts, sla_outcomes
+ *     conversation_facts    what it is counted by          -> sla_outcomes; both add to rollup_15m, rollup_day
  *
  * The clocks come after all that starts, stops and pauses them; they fill the SLA columns of conversations and
  * resolutions.
@@ -27,7 +27,7 @@ static const struct projection *const core_projections[] = {
 	&customers, &messages, &ai_annotations, &internal_notes, &conversations, &conversation_transitions, &assignments,
 	&rollup_15m, &rollup_day,
 	&users, &tenants, &teams, &channels, &slas, &sla_policy_versions, &automation_rules, &attachments, &resolutions,
-	&customer_updates, &sla_policy_choices, &sla_clocks, &sla_clock_history, &conversation_facts,
+	&customer_updates, &sla_policy_choices, &sla_clocks, &sla_clock_history, &conversation_facts, &sla_outcomes,
 	&resolution_updates, &swarms, &knowledge_base_categories, &knowledge_base_articles, &unique_values, &anomalies,
 };
 

@@ -54,7 +54,9 @@
 	X(sla_update_breached, "update clocks that were not, counted when breached") \
 	X(sla_resolution_met, "resolution clocks of conversations that were fulfilled in time, counted when fulfilled. " \
 	  "Attainment = met / (met + breached), of each clock alike; cancelled clocks are in neither") \
-	X(sla_resolution_breached, "resolution clocks of conversations that were not, counted when breached")
+	X(sla_resolution_breached, "resolution clocks of conversations that were not, counted when breached") \
+	X(sla_issue_met, "clocks of resolutions (issues) that were fulfilled in time; by severity (their priority) alone") \
+	X(sla_issue_breached, "clocks of resolutions (issues) that were not, counted when breached; by severity alone")
 
 /* Durations: how many, their sum in seconds, their histogram, definition. */
 #define ROLLUP_TIMES(X) \

@@ -544,9 +544,15 @@ static void message_in_talk(struct talk *t, struct message *m, enum answer_chang
 int sla_on_message(struct fold *f, const struct event *e)
 {
 	struct message *m = fold_find(f, &messages, &e->entity_id);
+	int64_t counted_at = m ? m->answer_at : TIME_NONE;
 	enum answer_change change = m && e->type->kind != EV_MESSAGE_RECEIVED ? answer_weigh(f, m) : ANSWER_SAME;
 	struct talk t;
 
+	if (change != ANSWER_SAME) {
+		f->facts.answer = &m->row;
+		f->facts.answer_void = change == ANSWER_VOID;
+		f->facts.answer_at = change == ANSWER_VOID ? counted_at : m->answer_at;
+	}
 	if (!m || (change == ANSWER_SAME && !f->facts.transition && !f->facts.message_added))
 		return 0;
 	if (talk_about(&t, f, e, conversation_find(f, &m->conversation_id)))

@@ -132,6 +132,7 @@ static const char *const rollup_counts[] = {
 	"conversations_escalated", "conversations_handed_off", "messages_in", "messages_by_agents", "messages_by_ai",
 	"messages_by_system", "sla_first_response_met", "sla_first_response_breached", "sla_next_response_met",
 	"sla_next_response_breached", "sla_update_met", "sla_update_breached", "sla_resolution_met", "sla_resolution_breached",
+	"sla_issue_met", "sla_issue_breached",
 };
 
 static void row_lines(const struct row *row, const char *table, bool replies, struct rollup_lines *out)
@@ -302,6 +303,30 @@ static void message_lines(const struct row *m, int64_t east, struct rollup_lines
 		  "messages_by_ai" : "messages_by_system", 1);
 }
 
+/* Kept or broken, says the clock; by which values, its outcome's row. */
+static void clock_lines(struct memory_db *database, const struct row *clock, int64_t east, struct rollup_lines *out)
+{
+	struct memory_key key = { clock->tenant_id, clock->id };
+	const struct row *o = map_find(&database->rows[memory_db_index(database, memory_db_projection(database, "sla_outcomes"))], &key);
+	int64_t breached_at = cell_number(clock, "breached_at"), fulfilled_at = cell_number(clock, "fulfilled_at");
+	bool own = strcmp(cell(clock, "resolution_id"), "null") == 0;
+	char text[6][80], what[60];
+	struct rollup_thing t = { breached_at == TIME_NONE ? fulfilled_at : breached_at, east, text[0], text[1], text[2], text[3],
+				  text[4], text[5] };
+
+	if (t.at == TIME_NONE || (breached_at == TIME_NONE && strcmp(cell(clock, "state"), "fulfilled") != 0))
+		return;
+	assert(o);
+	snprintf(text[0], 80, "%s", cell(o, "channel"));
+	snprintf(text[1], 80, "%s", cell(o, "team_id"));
+	snprintf(text[2], 80, "%s", cell(o, "agent_id"));
+	snprintf(text[3], 80, "%s", cell(o, "tier"));
+	snprintf(text[4], 80, "%s", cell(o, "severity"));
+	snprintf(text[5], 80, "%s", cell(o, "intent"));
+	snprintf(what, sizeof(what), "sla_%s_%s", own ? cell(clock, "clock") : "issue", breached_at == TIME_NONE ? "met" : "breached");
+	thing_add(out, &t, what, 1);
+}
+
 __attribute__((unused)) static void rollup_expected(struct memory_db *database, int64_t east, struct rollup_lines *out)
 {
 	struct row *row;
@@ -310,6 +335,8 @@ __attribute__((unused)) static void rollup_expected(struct memory_db *database, 
 		conversation_lines(row, east, out);
 	EACH_ROW(database, "messages", row)
 		message_lines(row, east, out);
+	EACH_ROW(database, "sla_clocks", row)
+		clock_lines(database, row, east, out);
 	lines_sum(out);
 }
 

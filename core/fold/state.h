@@ -58,6 +58,9 @@ struct facts {
 	int16_t resolution_from, resolution_to; /* of values_resolution_status, when it moved */
 	struct row *told;              /* a customer update that has left for the customer */
 	struct row *unmerged;          /* the customer that got its own life back */
+	struct row *answer;            /* a message that counts as an answer to the customer since this event, */
+	bool answer_void;              /* or does no more */
+	int64_t answer_at;             /* from when on it does, or did */
 	struct row **clocks;           /* the sla_clocks that changed, each once */
 	int clock_count, clock_capacity;
 	struct clock_happening *happenings; /* what happened to them, in order (projections/sla_clocks.h) */
@@ -226,6 +229,9 @@ void *fold_add(struct fold *f);
 
 /* The same under an id that follows from other rows so that it must be new (a count that goes on). */
 void *fold_add_as(struct fold *f, const struct uuid *id);
+
+/* The row if it is in memory, else NULL: of the running projection, where it cannot be in the database only. */
+void *fold_peek(struct fold *f, const struct uuid *id);
 
 /*
  * What the event does to a row in this state; *state has moved when it is to.  What does not fit is an anomaly

@@ -278,7 +278,7 @@ static int events_differ(struct memory_db *db)
 static int facts_differ(struct memory_db *db)
 {
 	static const char *const same[][2] = {
-		{ "created_at", "created_at" }, { "first_response_at", "first_response_at" },
+		{ "created_at", "created_at" }, { "first_response_at", "first_human_response_at" },
 		{ "ai_first_response_at", "first_ai_response_at" }, { "first_assigned_at", "first_assigned_at" },
 		{ "channel", "initial_channel" }, { "team_id", "assigned_team_id" }, { "agent_id", "assigned_agent_id" },
 		{ "tier", "sla_tier" }, { "severity", "severity" }, { "intent", "intent" }, { "reopen_count", "reopen_count" },

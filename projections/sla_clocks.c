@@ -20,6 +20,8 @@
 #include "projections/sla_terms.h"
 #include "projections/sla_work.h"
 
+const char *const sla_outcome_names[] = { "met", "breached", NULL };
+
 struct uuid clock_id(const struct uuid *tenant_id, const struct uuid *conversation_id, const struct uuid *resolution_id,
 		     enum sla_kind kind, int64_t cycle)
 {
@@ -426,6 +428,9 @@ static const struct column columns[] = {
 	COLUMN(clock, message_id, UUID, .hidden = true),
 	COLUMN(clock, answer_id, UUID, .hidden = true),
 	COLUMN(clock, channel, TEXT, .hidden = true),
+	COLUMN(clock, has_outcome, BOOL, .hidden = true),
+	COLUMN(clock, counted, ENUM, .sql = "varchar(10)", .hidden = true, .values = sla_outcome_names),
+	COLUMN(clock, counted_at, TIME, .hidden = true),
 	COLUMN(clock, after_cycle, INT4, .hidden = true),
 };
 

@@ -44,10 +44,17 @@ struct clock {
 	struct uuid message_id; /* the message that began it: the one that waits for an answer, or the update before */
 	struct uuid answer_id;  /* the message that fulfilled it */
 	struct bytes channel;   /* what channel_overrides are asked for */
+	int8_t has_outcome;     /* a row of sla_outcomes */
+	int16_t counted;        /* what it says: met, breached, -1 neither; and since when */
+	int64_t counted_at;
 	int64_t after_cycle;    /* of update: the cycle that ended as this one began; 0: none */
 
 	int64_t noted; /* no column: the position of the latest event that has it among its facts */
 };
+
+/* Of counted. */
+enum sla_outcome { SLA_OUTCOME_MET, SLA_OUTCOME_BREACHED };
+extern const char *const sla_outcome_names[];
 
 /* One thing that happened to a clock, with what it left; facts.happenings has those of an event in order. */
 struct clock_happening {

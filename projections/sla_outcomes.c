@@ -1,7 +1,7 @@
 /*
  * sla_outcomes - which promises were kept and which were broken, each under the values it is counted by.
  *
- * A row stands beside its clock (sla_clocks) from the moment that the clock's promise is kept or broken:
+ * A row has the id of its clock (sla_clocks) and is there from the moment that the promise was kept or broken:
  *
  *     met        fulfilled in time; counted when it was fulfilled
  *     breached   its due time passed; counted at that due time, whatever came after
@@ -10,6 +10,8 @@
  * evidence retracts becomes a promise kept.  So an outcome may change or go: the row says what was counted last, and the
  * difference goes to the roll-ups.  The values are the conversation's at the time; the agent of a met response is who
  * answered, otherwise it is who has the conversation.
+ *
+ * The clock knows what was counted of it, so that this row is looked at only when that changes, which is rare.
  *
  * The own clock of a resolution is counted by the resolution's priority alone (as severity), as sla_issue_met, ...
  */
@@ -21,14 +23,10 @@
 #include "projections/sla_clocks.h"
 #include "projections/tenants.h"
 
-enum outcome_kind { OUTCOME_MET, OUTCOME_BREACHED };
-
-static const char *const outcomes[] = { "met", "breached", NULL };
-
 struct outcome {
 	struct row row;
 	struct uuid conversation_id, resolution_id;
-	int16_t clock, outcome; /* enum sla_kind; enum outcome_kind or -1 */
+	int16_t clock, outcome; /* enum sla_kind; enum sla_outcome or -1 */
 	int64_t cycle, at;
 	struct bytes time_zone;
 	struct rollup_values values;
@@ -39,8 +37,8 @@ static int16_t outcome_of(const struct clock *row)
 	struct sla_clock clock = clock_of_row(row);
 
 	if (clock.breached_at != TIME_NONE)
-		return OUTCOME_BREACHED;
-	return clock.state == SLA_FULFILLED && sla_clock_is_met(&clock) ? OUTCOME_MET : -1;
+		return SLA_OUTCOME_BREACHED;
+	return clock.state == SLA_FULFILLED && sla_clock_is_met(&clock) ? SLA_OUTCOME_MET : -1;
 }
 
 static void contribute(const struct outcome *o, struct contribution *out)
@@ -74,30 +72,34 @@ static void set_values(struct fold *f, const struct clock *row, struct outcome *
 	if (!values)
 		return;
 	o->values = *values;
-	if (o->outcome == OUTCOME_MET)
+	if (o->outcome == SLA_OUTCOME_MET)
 		facts_answered_by(f, &row->conversation_id, o->at, &o->values);
 }
 
-static void follow(struct fold *f, const struct clock *row)
+static void follow(struct fold *f, struct clock *row)
 {
 	int16_t outcome = outcome_of(row);
-	int64_t at = outcome == OUTCOME_MET ? row->fulfilled_at : row->breached_at;
+	int64_t at = outcome < 0 ? TIME_NONE : outcome == SLA_OUTCOME_MET ? row->fulfilled_at : row->breached_at;
 	struct contribution before, after;
-	struct outcome *o = row->row.fresh ? fold_peek(f, &row->row.id) : fold_self(f, &row->row.id);
+	struct outcome *o;
 
-	if (o ? o->outcome == outcome && (outcome < 0 || o->at == at) : outcome < 0)
+	if (row->counted == outcome && row->counted_at == at)
 		return;
-	if (o)
-		fold_change(f, o);
-	else
-		o = row->row.fresh ? fold_add_as(f, &row->row.id) : fold_create(f, &row->row.id);
+	o = row->has_outcome == 1 ? fold_self(f, &row->row.id) : fold_add_as(f, &row->row.id);
+	if (!o)
+		return; /* to be loaded: it is folded once more */
+	fold_change(f, o);
+	fold_change(f, row);
+	row->has_outcome = true;
+	row->counted = outcome;
+	row->counted_at = at;
 	contribute(o, &before);
 	o->conversation_id = row->conversation_id;
 	o->resolution_id = row->resolution_id;
 	o->clock = row->clock;
 	o->cycle = row->cycle;
 	o->outcome = outcome;
-	o->at = outcome < 0 ? TIME_NONE : at;
+	o->at = at;
 	if (outcome >= 0)
 		set_values(f, row, o);
 	contribute(o, &after);
@@ -107,7 +109,7 @@ static void follow(struct fold *f, const struct clock *row)
 static int on_event(struct fold *f, const struct event *e)
 {
 	for (int i = 0; i < f->facts.clock_count; i++)
-		follow(f, (const struct clock *)(const void *)f->facts.clocks[i]);
+		follow(f, (struct clock *)(void *)f->facts.clocks[i]);
 	return 0;
 }
 
@@ -140,7 +142,7 @@ static const struct column columns[] = {
 	COLUMN(outcome, resolution_id, UUID, .about = "null: the clock is the conversation's own"),
 	COLUMN(outcome, clock, ENUM, .sql = "varchar(20)", .required = true, .values = values_sla_clock),
 	COLUMN(outcome, cycle, INT4, .sql = "integer", .required = true),
-	COLUMN(outcome, outcome, ENUM, .sql = "varchar(10)", .values = outcomes, .about = "null: neither any more"),
+	COLUMN(outcome, outcome, ENUM, .sql = "varchar(10)", .values = sla_outcome_names, .about = "null: neither any more"),
 	COLUMN(outcome, at, TIME, .about = "when it counts: fulfilled, or the due time that passed"),
 	COLUMN(outcome, time_zone, TEXT, .sql = "varchar(50)", .required = true, .fallback = "UTC"),
 	VALUE("channel", TEXT, channel, .sql = "varchar(30)"),
@@ -195,6 +197,6 @@ static const char *const indexes[] = { "(tenant_id, at) WHERE outcome = 'breache
 const struct projection sla_outcomes = {
 	.schema = "analytics", .name = "sla_outcomes", .version = 1,
 	.about = "Which SLA clocks were met and which were breached, when, and what they are counted by.",
-	.beside = ENTITY_SLA_CLOCK, COLUMNS(outcome, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
+	COLUMNS(outcome, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
 	.foresee = foresee,
 };

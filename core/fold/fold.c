@@ -64,13 +64,6 @@ void *fold_find(struct fold *f, const struct projection *p, const struct uuid *i
 	return row->exists ? row : NULL;
 }
 
-void *fold_peek(struct fold *f, const struct uuid *id)
-{
-	struct row *row = memory_find(f->state, f->step->index, &f->event->tenant_id, id);
-
-	return row && row->exists ? row : NULL;
-}
-
 void *fold_self(struct fold *f, const struct uuid *id)
 {
 	return fold_find(f, f->projection, id);

@@ -230,9 +230,6 @@ void *fold_add(struct fold *f);
 /* The same under an id that follows from other rows so that it must be new (a count that goes on). */
 void *fold_add_as(struct fold *f, const struct uuid *id);
 
-/* The row if it is in memory, else NULL: of the running projection, where it cannot be in the database only. */
-void *fold_peek(struct fold *f, const struct uuid *id);
-
 /*
  * What the event does to a row in this state; *state has moved when it is to.  What does not fit is an anomaly
  * `transition`.  VERDICT_RULE is for the caller to decide.

@@ -14,8 +14,10 @@
  * Whatever is counted can be taken back: a `contribution` says what, when and under which values, and the difference
  * of two of them is all that the rows see.
  *
- * Cost.  A contribution touches at most 9 rows of each table, two of them ("all" and "channel") for an inbound message.
- * Folding the 79,812 events of the support-chat history touches ROWS_PER_EVENT rows an event.
+ * Cost.  A contribution touches at most 9 rows of each table, an inbound message's two ("all" and "channel").  What a
+ * batch writes is counted in rows that are left: of generated traffic 0.34 rows of quarters and 0.26 of days an event in
+ * batches of 2,000; of a history of fourteen years, whose events hardly ever share a bucket, 0.35 and 0.14 in batches of
+ * 1,000.  A row a metric in place of a row with all metrics would be three to five times as many.
  */
 #ifndef VERBATIM_PROJECTIONS_ROLLUPS_H
 #define VERBATIM_PROJECTIONS_ROLLUPS_H

@@ -6,6 +6,7 @@
  */
 #include "fold_story.h"
 #include "rollup_support.h"
+#include "projections/sla_clocks.h"
 #include "rules/histogram.h"
 
 #define SECOND TIME_SECOND
@@ -289,6 +290,131 @@ static void test_silent_and_deleted(void)
 	finish(0, 0);
 }
 
+#define POLICY \
+	"{\"name\":\"P\",\"tier\":\"premium\",\"is_default\":true,\"first_response_time_minutes\":2,\"next_response_time_minutes\":1," \
+	"\"resolution_time_minutes\":60,\"update_interval_minutes\":30,\"business_hours\":{\"friday\":{\"start\":\"00:01\",\"end\":\"24:00\"}}}"
+
+/* A conversation c2 under a promise: first response in 2 minutes of business time, which begins at second 60. */
+static void promised(const char *name)
+{
+	begin(name);
+	at(2, "sla_policy.created", test_id(0x51a, 1), "", POLICY);
+	at(10, "conversation.created", c2, "", "{\"customer_id\":\"" ID_K1 "\",\"initial_channel\":\"sms\",\"assigned_team_id\":\"" ID_T1 "\"}");
+}
+
+static struct uuid clock_of(enum sla_kind kind, int64_t cycle)
+{
+	struct uuid none = { { 0 } };
+
+	return clock_id(&tenant, &c2, &none, kind, cycle);
+}
+
+#define BREACHED(clock, second) \
+	"{\"clock\":\"" clock "\",\"cycle\":1,\"breached_at\":\"2024-10-04T" second "Z\",\"due_at\":\"2024-10-04T" second "Z\"}"
+
+static void test_clocks(void)
+{
+	struct uuid answer;
+
+	promised("clocks: met when they are fulfilled, for who answered; business time is the clock's");
+	at(20, "conversation.assigned", c2, "", ASSIGN(ID_U2));
+	say(30, "message.received", IN_C2, QUESTION);
+	say(90, "message.sent", IN_C2, ANSWER);
+	ALL(sla_first_response_met, 1);
+	ALL(sla_first_response_breached, 0);
+	IN("agent", "agent_id", ID_U1, sla_first_response_met, 1);
+	IN("team", "team_id", ID_T1, sla_first_response_met, 1);
+	SECONDS(first_response_seconds, 80);
+	SECONDS(first_response_business_seconds, 30);
+	ALL(first_responses_in_business_time, 1);
+	say(100, "message.received", IN_C2, QUESTION);
+	say(150, "message.sent", IN_C2, ANSWER);
+	ALL(sla_next_response_met, 1);
+	ALL(sla_update_met, 1);
+	ALL(replies, 2);
+	ALL(replies_in_business_time, 1);
+	SECONDS(reply_business_seconds, 50);
+	at(160, "conversation.resolved", c2, "", "{\"by\":\"agent\"}");
+	ALL(sla_resolution_met, 1);
+	SECONDS(full_resolution_seconds, 150);
+	SECONDS(first_resolution_business_seconds, 80); /* it stood still while the customer was awaited: 90 to 100, 150 to 160 */
+	IN("agent", "agent_id", ID_U2, sla_resolution_met, 1);
+	finish(0, 0);
+
+	promised("clocks: an answer that came too late, another conversation's that never came");
+	at(11, "conversation.classified", c2, "", "{\"severity\":\"P1\",\"source\":\"user\"}");
+	say(300, "message.sent", IN_C2, ANSWER);
+	ALL(sla_first_response_met, 0);
+	ALL(sla_first_response_breached, 1);
+	IN("severity", "severity", "P1", sla_first_response_breached, 1);
+	HAS("sla_outcomes", ((struct uuid[]){ clock_of(SLA_FIRST_RESPONSE, 1) })[0], "at", "2024-10-04T00:03:00.000000Z");
+	note("the answer that was in time comes to light");
+	say(180, "message.sent", IN_C2, ANSWER);
+	ALL(sla_first_response_met, 1);
+	ALL(sla_first_response_breached, 0);
+	SECONDS(first_response_seconds, 170);
+	finish(0, 0);
+
+	promised("clocks: a journaled breach counts at its due time, and is taken back when it is waived");
+	at(181, "sla.breached", clock_of(SLA_FIRST_RESPONSE, 1), IN_C2, BREACHED("first_response", "00:03:00"));
+	ALL(sla_first_response_breached, 1);
+	at(200, "sla.breach_retracted", clock_of(SLA_FIRST_RESPONSE, 1), IN_C2,
+	   "{\"breach_event_id\":\"" ID_M1 "\",\"cause\":\"waiver\"}");
+	ALL(sla_first_response_breached, 0);
+	ALL(sla_first_response_met, 0);
+	finish(0, 0);
+
+	promised("clocks: an answer that failed is none; the response, the reply and the promise kept go with it");
+	say(20, "message.received", IN_C2, QUESTION);
+	answer = say(100, "message.sent", IN_C2, ANSWER);
+	ALL(first_responses, 1);
+	ALL(replies, 1);
+	ALL(sla_first_response_met, 1);
+	at(110, "message.failed", answer, IN_C2, "{\"error_message\":\"bounced\"}");
+	ALL(first_responses, 0);
+	ALL(replies, 0);
+	ALL(first_responses_in_business_time, 0);
+	ALL(sla_first_response_met, 0);
+	FACT(c2, "waiting_since", "2024-10-04T00:00:20.000000Z");
+	ALL(messages_by_agents, 1);
+	say(170, "message.sent", IN_C2, MESSAGE("outbound", "agent", BY(ID_U2)));
+	ALL(first_responses, 1);
+	SECONDS(first_response_seconds, 160);
+	IN("agent", "agent_id", ID_U2, first_responses, 1);
+	ALL(sla_first_response_met, 1);
+	SECONDS(reply_seconds, 150);
+	note("and when another has answered already, that one counts");
+	say(175, "message.sent", IN_C2, MESSAGE("outbound", "agent", BY(ID_U1)));
+	at(178, "message.failed", test_id(0xd0, 100 + said - 2), IN_C2, "{\"error_message\":\"bounced\"}");
+	ALL(first_responses, 1);
+	SECONDS(first_response_seconds, 165);
+	SECONDS(reply_seconds, 155);
+	IN("agent", "agent_id", ID_U1, replies, 1);
+	IN("agent", "agent_id", ID_U2, replies, 0);
+	finish(0, 0);
+
+	promised("clocks: of a resolution, by its priority alone");
+	at(70, "resolution.created", test_id(0x4e, 1), IN_C2, "{\"conversation_id\":\"" ID_C2 "\",\"issue_type\":\"ops\",\"owning_team\":\"infra\",\"priority\":\"P1\"}");
+	at(600, "resolution.status_changed", test_id(0x4e, 1), IN_C2, "{\"previous_status\":\"investigating\",\"new_status\":\"resolved\"}");
+	ALL(sla_issue_met, 1);
+	IN("severity", "severity", "P1", sla_issue_met, 1);
+	ALL(sla_resolution_met, 0);
+	finish(0, 0);
+
+	promised("clocks: what is cancelled is neither kept nor broken, unless it was broken before");
+	say(20, "message.sent", IN_C2, ANSWER);
+	say(100, "message.received", IN_C2, QUESTION);
+	at(110, "conversation.resolved", c2, "", "{\"by\":\"agent\"}");
+	ALL(sla_next_response_met, 0);
+	ALL(sla_next_response_breached, 0);
+	say(200, "message.received", IN_C2, QUESTION);
+	at(261, "sla.breached", clock_of(SLA_NEXT_RESPONSE, 2), IN_C2,
+	   "{\"clock\":\"next_response\",\"cycle\":2,\"breached_at\":\"2024-10-04T00:04:20Z\",\"due_at\":\"2024-10-04T00:04:20Z\"}");
+	at(270, "conversation.resolved", c2, "", "{\"by\":\"agent\"}");
+	ALL(sla_next_response_breached, 1);
+	finish(0, 0);
+}
+
 /* The rows of a set in a table, by their bucket. */
 static void test_days(void)
 {
@@ -392,6 +518,7 @@ int main(void)
 	test_attribution();
 	test_merge();
 	test_silent_and_deleted();
+	test_clocks();
 	test_days();
 	test_partial_rows();
 	zones_free(zones);

@@ -9,12 +9,14 @@ The data is no part of the project; without it the test is skipped.
 """
 import collections
 import gzip
+import math
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import *
 from lib import promises
+from lib.rollups import DAY, QUARTER, Rollups, stored
 
 DATA = os.path.join(os.path.dirname(ROOT), "shared", "data", "support-chat.ndjson.gz")
 if not os.path.exists(DATA):
@@ -214,9 +216,17 @@ with tempfile.NamedTemporaryFile("w", suffix=".ndjson", encoding="utf-8") as fil
 same(json.loads(result.stdout.strip().splitlines()[-1])["stored"], len(office), "the same talks, in an office")
 EVENTS += office
 
-fold = Fold()
-for e in EVENTS:
+fold, rollups = Fold(), Rollups()
+
+
+def take(e):
+    rollups.look(fold, e)
     fold.take(e)
+    rollups.take(fold, e)
+
+
+for e in EVENTS:
+    take(e)
 reopened = sum(c.reopen_count for c in fold.conversations.values())
 ok(reopened and fold.post_resolve, "the file has %d reopenings and %d answers after the end" % (reopened, len(fold.post_resolve)))
 
@@ -230,7 +240,7 @@ def add(key, kind, payload, at, entity=None):
     e = by_hand.event(kind, entity or key[1], payload, tenant_id=key[0], conversation_id=key[1], occurred_at=at)
     client.wait(client.append([e]))
     added.append(e)
-    fold.take(e)
+    take(e)
 
 
 said = {"channel": "web_chat", "direction": "inbound", "sender_type": "customer", "content": "late"}
@@ -332,5 +342,29 @@ for table, kind in (("tenants", "tenant.created"), ("teams", "team.created"), ("
     same(engine.one("select count(*) from core.%s" % table), str(len({(e["tenant_id"], e["entity_id"]) for e in EVENTS
                                                                       if e["event_type"] == kind})),
          "every %s.created has its row in %s" % (kind.split(".")[0], table))
+
+# ---- the roll-ups ----
+
+for table, width in (("rollup_15m", QUARTER), ("rollup_day", DAY)):
+    got, want = stored(engine, table), rollups.numbers(width)
+    differ = [k for k in set(got) | set(want) if got.get(k) != want.get(k)]
+    if not ok(not differ, "%d rows of %s say what the other hand's do" % (len(want), table)):
+        for k in sorted(differ)[:3]:
+            note("%r\n got  %r\n want %r (%d differ)" % (k, got.get(k), want.get(k), len(differ)))
+for metric, micros in sorted(rollups.durations().items()):
+    name = {"first_responses": "first_response", "replies": "reply", "full_resolutions": "full_resolution"}[metric]
+    fractions = (0.01, 0.25, 0.5, 0.9, 0.99)
+    row = engine.sql("select %s from (select analytics.histogram_sum(%s_histogram) h from analytics.rollup_day where dimensions = 'all') x"
+                     % (", ".join("analytics.percentile(h, %g)" % f for f in fractions), name))[0]
+    micros.sort()
+    exact = [micros[max(1, math.ceil(f * len(micros))) - 1] / 1e6 for f in fractions]
+    ok(all(abs(float(g) - x) <= 0.01 * x + 1e-6 for g, x in zip(row, exact)),
+       "percentiles of %d %s are within 1 %% of the exact ones" % (len(micros), metric))
+for clock in ("first_response", "next_response", "update", "resolution"):
+    same(engine.sql("select coalesce(sum(sla_%s_met), 0), coalesce(sum(sla_%s_breached), 0) from analytics.rollup_15m where dimensions = 'all'"
+                    % (clock, clock)),
+         engine.sql("select count(*) filter (where breached_at is null and state = 'fulfilled'), count(*) filter (where breached_at is not null)"
+                    " from core.sla_clocks where clock = '%s' and resolution_id is null" % clock),
+         "promises kept and broken are those of the %s clocks" % clock)
 same(engine.stop(), 0, "the engine ends in good order")
 done()

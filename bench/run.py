@@ -317,6 +317,40 @@ def folds(table):
                           f">= {need:,}" if need else "", rate >= need if need else None, f"{p['cpu_us_per_event']:.2f}")
 
 
+DASHBOARDS = (
+    ("a year by day: created, mean first response", 10,
+     "SELECT bucket_at, conversations_created, first_response_seconds / nullif(first_responses, 0) FROM analytics.rollup_day"
+     " WHERE dimensions = 'all' AND bucket_at >= '2025-01-01Z' AND bucket_at < '2026-01-01Z'"),
+    ("a year by month and channel: messages, attainment", 10,
+     "SELECT date_trunc('month', bucket_at), channel, sum(messages_in), sum(sla_resolution_met), sum(sla_resolution_breached)"
+     " FROM analytics.rollup_day WHERE dimensions = 'channel' AND bucket_at >= '2025-01-01Z' AND bucket_at < '2026-01-01Z' GROUP BY 1, 2"),
+    ("a year's agents: replies, mean time", 25,
+     "SELECT agent_id, sum(replies), sum(reply_seconds) / sum(replies) FROM analytics.rollup_day WHERE dimensions = 'agent'"
+     " AND bucket_at >= '2025-01-01Z' AND bucket_at < '2026-01-01Z' GROUP BY 1"),
+    ("a year's 90th percentile", 100,
+     "SELECT analytics.percentile(analytics.histogram_sum(first_response_histogram), 0.9) FROM analytics.rollup_day"
+     " WHERE dimensions = 'all' AND bucket_at >= '2025-01-01Z' AND bucket_at < '2026-01-01Z'"),
+    ("a year's backlog by day", 10, "SELECT bucket_at, backlog FROM analytics.backlog_day WHERE dimensions = 'all'"),
+    ("a week by hour out of quarters", 10,
+     "SELECT date_trunc('hour', bucket_at), sum(messages_in), sum(conversations_created) FROM analytics.rollup_15m"
+     " WHERE dimensions = 'all' AND bucket_at >= '2025-06-01Z' AND bucket_at < '2025-06-08Z' GROUP BY 1"),
+)
+
+
+def dashboards(engine, table):
+    """What a tenant's dashboard asks, as its login, over a year that is made up; plan and run, in the server."""
+    say("roll-ups of a year")
+    with open(os.path.join(HERE, "rollups.sql"), encoding="utf-8") as f:
+        engine.sql(f.read())
+    for name, most, query in DASHBOARDS:
+        text = engine.sql("SET SESSION AUTHORIZATION bench_reader; SET app.tenant_id = '0b000000-0000-4000-8000-00000000000b'; SET jit = off;"
+                          + f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {query};" * (ROUNDS + 1))
+        plans = [json.loads("[" + part)[0] for part in text.split("\n[\n")[1:]][1:]
+        values = [plan["Planning Time"] + plan["Execution Time"] for plan in plans]
+        keep("dashboard", {"query": name, "ms": values})
+        table.add(f"dashboard: {name}", values, "ms", "", None, f"<= {most} ms", statistics.median(values) <= most)
+
+
 def main():
     global ndjson
     ndjson = open(os.path.join(BUILD, "bench.ndjson"), "a", encoding="utf-8")
@@ -340,6 +374,7 @@ def main():
         appends(engine, table, "idle")
         engine.projections(True)
         memory(engine, table)
+        dashboards(engine, table)
     finally:
         engine.stop()
     show(table, began)

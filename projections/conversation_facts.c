@@ -471,15 +471,38 @@ static struct record *begin(struct fold *f, const struct event *e, const struct 
 	return k;
 }
 
+/* Whether what all marks are counted by is the same. */
+static bool same_ground(const struct record *a, const struct record *b)
+{
+	return a->values.tier == b->values.tier && a->values.severity == b->values.severity &&
+	       bytes_equal(a->values.intent, b->values.intent) && bytes_equal(a->values.channel, b->values.channel) &&
+	       a->merged == b->merged && !a->reopen_count == !b->reopen_count;
+}
+
+/* Most events change one mark, or two at one time by one agent: those are put in together, so that each row is touched once. */
 static void settle(struct fold *f, const struct record *before, const struct record *after, bool new_exchange)
 {
-	struct contribution old, new;
+	bool same = same_ground(before, after);
+	struct contribution old, new, all = { .count = 0 };
 
 	for (int kind = 0; kind < MARKS; kind++) {
-		mark_contribution(before, (enum mark_kind)kind, &old);
+		const struct mark *was = &before->marks[kind], *is = &after->marks[kind];
+		bool same_team = kind != MARK_CREATED || uuid_equal(&before->values.team_id, &after->values.team_id);
+
+		if (same && same_team && memcmp(was, is, sizeof(*is)) == 0)
+			continue;
 		mark_contribution(after, (enum mark_kind)kind, &new);
-		rollups_move(f, kind == MARK_REPLY && new_exchange ? NULL : &old, &new);
+		if (was->at == TIME_NONE || (kind == MARK_REPLY && new_exchange)) {
+			if (!contribution_join(&all, &new)) {
+				rollups_move(f, NULL, &all);
+				all = new;
+			}
+		} else {
+			mark_contribution(before, (enum mark_kind)kind, &old);
+			rollups_move(f, &old, &new);
+		}
 	}
+	rollups_move(f, NULL, &all);
 	move_backlog(f, before, after);
 	count_events(f, before, after);
 }

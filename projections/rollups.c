@@ -98,7 +98,7 @@ const struct projection rollup_day = {
 
 void contribution_begin(struct contribution *c, int64_t at, struct bytes time_zone, const struct rollup_values *values)
 {
-	memset(c, 0, sizeof(*c));
+	c->count = 0;
 	c->at = at;
 	c->time_zone = time_zone;
 	c->values = *values;
@@ -131,6 +131,28 @@ static bool same_entries(const struct contribution *a, const struct contribution
 		if (a->entries[i].timed != b->entries[i].timed || a->entries[i].metric != b->entries[i].metric ||
 		    a->entries[i].amount != b->entries[i].amount)
 			return false;
+	return true;
+}
+
+static bool same_values(const struct rollup_values *a, const struct rollup_values *b)
+{
+	return a->tier == b->tier && a->severity == b->severity && uuid_equal(&a->team_id, &b->team_id) &&
+	       uuid_equal(&a->agent_id, &b->agent_id) && bytes_equal(a->channel, b->channel) && bytes_equal(a->intent, b->intent);
+}
+
+bool contribution_join(struct contribution *c, const struct contribution *more)
+{
+	if (more->count == 0)
+		return true;
+	if (c->count == 0) {
+		*c = *more;
+		return true;
+	}
+	if (c->at != more->at || c->count + more->count > ROLLUP_ENTRIES_MAX || !bytes_equal(c->time_zone, more->time_zone) ||
+	    !same_values(&c->values, &more->values))
+		return false;
+	memcpy(c->entries + c->count, more->entries, (size_t)more->count * sizeof(more->entries[0]));
+	c->count += more->count;
 	return true;
 }
 
@@ -174,19 +196,18 @@ static bool values_of(enum rollup_set set, const struct rollup_values *all, stru
 	return false;
 }
 
-static bool same_values(const struct rollup_values *a, const struct rollup_values *b)
+static size_t put(char *to, size_t len, const void *data, size_t bytes)
 {
-	return a->tier == b->tier && a->severity == b->severity && uuid_equal(&a->team_id, &b->team_id) &&
-	       uuid_equal(&a->agent_id, &b->agent_id) && bytes_equal(a->channel, b->channel) && bytes_equal(a->intent, b->intent);
+	memcpy(to + len, data, bytes);
+	return len + bytes;
 }
 
-static size_t put(char *to, size_t len, struct bytes text)
+/* Of each value how long it is comes first, so that no two lists of values read the same. */
+static size_t put_text(char *to, size_t len, struct bytes text)
 {
 	assert(text.len < 256); /* columns of at most 50 characters */
 	to[len++] = (char)text.len;
-	if (text.len)
-		memcpy(to + len, text.data, text.len);
-	return len + text.len;
+	return text.len ? put(to, len, text.data, text.len) : len;
 }
 
 static void make_id(struct uuid *id, int64_t bucket_at, struct bytes time_zone, enum rollup_set set,
@@ -194,21 +215,21 @@ static void make_id(struct uuid *id, int64_t bucket_at, struct bytes time_zone, 
 {
 	char key[3 * 256 + 64];
 	size_t len = 0;
-	int64_t ms = bucket_at / 1000;
+	uint64_t ms = (uint64_t)(bucket_at / 1000);
 
 	key[len++] = (char)set;
 	key[len++] = (char)v->tier;
 	key[len++] = (char)v->severity;
-	memcpy(key + len, &v->team_id, sizeof(v->team_id));
-	len += sizeof(v->team_id);
-	memcpy(key + len, &v->agent_id, sizeof(v->agent_id));
-	len += sizeof(v->agent_id);
-	len = put(key, len, v->channel);
-	len = put(key, len, v->intent);
-	len = put(key, len, time_zone);
+	if (!uuid_is_nil(&v->team_id))
+		len = put(key, len, &v->team_id, sizeof(v->team_id));
+	if (!uuid_is_nil(&v->agent_id))
+		len = put(key, len, &v->agent_id, sizeof(v->agent_id));
+	len = put_text(key, len, v->channel);
+	len = put_text(key, len, v->intent);
+	len = put_text(key, len, time_zone);
 	uuid_digest(id, key, len);
 	for (int i = 0; i < 6; i++)
-		id->b[i] = (uint8_t)((uint64_t)ms >> (40 - 8 * i));
+		id->b[i] = (uint8_t)(ms >> (40 - 8 * i));
 }
 
 static void add(struct fold *f, const struct projection *p, int64_t bucket_at, struct bytes time_zone, enum rollup_set set,

@@ -103,7 +103,7 @@ enum rollup_set {
 	ROLLUP_CHANNEL_TEAM, ROLLUP_TEAM_AGENT, ROLLUP_SETS,
 };
 
-enum { ROLLUP_ENTRIES_MAX = 4 };
+enum { ROLLUP_ENTRIES_MAX = 8 };
 
 struct contribution {
 	int64_t at;
@@ -123,6 +123,9 @@ void contribution_count(struct contribution *c, enum rollup_metric metric, int64
 
 /* Negative durations count as 0, those over a hundred years as a hundred; TIME_NONE adds nothing. */
 void contribution_time(struct contribution *c, enum rollup_time metric, int64_t micros);
+
+/* Puts `more` into `c`, if it goes to the same rows and there is room (into one of nothing, always). */
+bool contribution_join(struct contribution *c, const struct contribution *more);
 
 /* Takes `before` out of the rows and puts `after` in; either may be NULL.  What is the same in both touches nothing. */
 void rollups_move(struct fold *f, const struct contribution *before, const struct contribution *after);

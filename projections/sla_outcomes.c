@@ -11,7 +11,7 @@
  * difference goes to the roll-ups.  The values are the conversation's at the time; the agent of a met response is who
  * answered, otherwise it is who has the conversation.
  *
- * The clock knows what was counted of it, so that this row is looked at only when that changes, which is rare.
+ * The clock knows what was counted of it, so that this row is looked at only when that changes.
  *
  * The own clock of a resolution is counted by the resolution's priority alone (as severity), as sla_issue_met, ...
  */
@@ -155,8 +155,8 @@ static const struct column columns[] = {
 
 /* All that may change a clock (projections/sla_clocks.c). */
 static const struct fold_entry folds[] = {
-	ON(SLA_BREACHED, CALL, .then = on_event),
-	ON(SLA_BREACH_RETRACTED, CALL, .then = on_event),
+	ON(SLA_BREACHED, CALL, .then = on_event, .refs = ENTITY_TENANT),
+	ON(SLA_BREACH_RETRACTED, CALL, .then = on_event, .refs = ENTITY_TENANT),
 	ON(SLA_POLICY_REAPPLY, CALL, .then = on_event, .refs = ENTITY_TENANT),
 	ON(CONVERSATION_CREATED, CALL, .then = on_event),
 	ON(CONVERSATION_CLASSIFIED, CALL, .then = on_event),
@@ -197,6 +197,6 @@ static const char *const indexes[] = { "(tenant_id, at) WHERE outcome = 'breache
 const struct projection sla_outcomes = {
 	.schema = "analytics", .name = "sla_outcomes", .version = 1,
 	.about = "Which SLA clocks were met and which were breached, when, and what they are counted by.",
-	COLUMNS(outcome, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
+	.beside = ENTITY_SLA_CLOCK, .beside_if = "has_outcome", COLUMNS(outcome, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
 	.foresee = foresee,
 };

@@ -321,6 +321,17 @@ static void compile_kind(struct plan *plan, const struct event_type *type)
 		compile_wants(plan, kind, type);
 }
 
+/* Rows of projection `index` stand beside those of `entity`. */
+static void compile_beside(struct plan *plan, int index, int entity)
+{
+	const char *name = plan->group->projections[index]->beside_if;
+	const struct column *says = name ? projection_column(plan->group->projections[entity], name) : NULL;
+
+	assert(!name || (says && says->kind == COLUMN_BOOL));
+	plan->rows[entity].beside |= UINT64_C(1) << index;
+	plan->rows[index].beside_if = says ? says->offset : 0;
+}
+
 static struct plan *compile(const struct group *group)
 {
 	struct plan *plan = mem_zalloc(sizeof(*plan));
@@ -349,7 +360,7 @@ static struct plan *compile(const struct group *group)
 
 		compile_rows(plan, i);
 		if (beside != ENTITY_NONE && plan->by_entity[beside] >= 0)
-			plan->rows[plan->by_entity[beside]].beside |= UINT64_C(1) << i;
+			compile_beside(plan, i, plan->by_entity[beside]);
 	}
 	for (int kind = EV_UNKNOWN + 1; kind < EV_COUNT; kind++)
 		compile_kind(plan, catalog_get((enum event_kind)kind));

@@ -75,6 +75,7 @@ struct plan_rows {
 	const int16_t *sums;       /* columns that add up */
 	int sum_count;
 	uint64_t beside;           /* bit by projection: whose rows stand beside these */
+	size_t beside_if;          /* of rows that stand beside others: where those say so, 0: they need not */
 	size_t created_at, updated_at; /* offsets, 0: no such column */
 };
 

@@ -134,6 +134,7 @@ struct projection {
 	const char *about;   /* the table's COMMENT */
 	enum entity entity;  /* its ids are the rows' ids; ENTITY_NONE when rows are only added */
 	enum entity beside;  /* the rows have the ids of this entity, whose read model is another one */
+	const char *beside_if; /* the BOOL column there that says whether there is such a row; NULL: there always is */
 	size_t row_bytes;
 	const struct column *columns;
 	int column_count;

@@ -214,6 +214,20 @@ static void keys_add(struct wish *w, int index, const struct uuid *tenant_id, co
 		w->open->missing[w->open->count - 1] = number_of(*slot);
 }
 
+/* The rows beside one, which may not be in memory yet; those that it has to say something about wait for it. */
+static void want_beside(struct wish *w, uint64_t beside, const struct row *row, const struct uuid *tenant_id, const struct uuid *id)
+{
+	for (; beside; beside &= beside - 1) {
+		int other = __builtin_ctzll(beside);
+		size_t says = w->state->plan->rows[other].beside_if;
+
+		if (says && (!row || !row->exists || *((const int8_t *)row + says) != 1))
+			continue;
+		if (!memory_find(w->state, other, tenant_id, id))
+			keys_add(w, other, tenant_id, id);
+	}
+}
+
 /* The row when it is in memory and exists. */
 static struct row *want(struct wish *w, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
@@ -223,13 +237,9 @@ static struct row *want(struct wish *w, int index, const struct uuid *tenant_id,
 
 	if (uuid_is_nil(id))
 		return NULL;
-	for (uint64_t beside = rows->beside & w->folded; beside; beside &= beside - 1) {
-		int other = __builtin_ctzll(beside);
-
-		if (!memory_find(s, other, tenant_id, id))
-			keys_add(w, other, tenant_id, id);
-	}
 	row = memory_find(s, index, tenant_id, id);
+	if (rows->beside & w->folded)
+		want_beside(w, rows->beside & w->folded, row, tenant_id, id);
 	if (!row) {
 		keys_add(w, index, tenant_id, id);
 		return NULL;

@@ -27,7 +27,7 @@ BEGIN
         WHERE p.pronamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname = ANY (schemas))
           AND (r.rolname = 'verbatim_owner' OR r.rolsuper);
     IF functions IS NOT NULL THEN
-        EXECUTE 'DROP FUNCTION ' || functions;
+        EXECUTE 'DROP ROUTINE ' || functions;
     END IF;
     SELECT string_agg(c.oid::regclass::text, ', ') INTO tables
         FROM pg_class c

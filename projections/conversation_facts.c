@@ -576,13 +576,13 @@ static int on_report(struct fold *f, const struct event *e)
 	{ .name = column, .kind = COLUMN_##kind_, .offset = offsetof(struct record, values.member), __VA_ARGS__ }
 
 static const struct column columns[] = {
-	VALUE("channel", TEXT, channel, .sql = "varchar(30)", .about = "over which it began"),
+	VALUE("channel", TEXT, channel, .sql = "varchar(30)", .open = true, .about = "over which it began"),
 	VALUE("team_id", UUID, team_id, .about = "who has it now, or had it last"),
 	VALUE("agent_id", UUID, agent_id),
 	VALUE("tier", ENUM, tier, .sql = "varchar(20)", .values = values_sla_tier),
 	VALUE("severity", ENUM, severity, .sql = "varchar(10)", .values = values_severity),
-	VALUE("intent", TEXT, intent, .sql = "varchar(50)"),
-	COLUMN(record, time_zone, TEXT, .sql = "varchar(50)", .required = true, .fallback = "UTC",
+	VALUE("intent", TEXT, intent, .sql = "varchar(50)", .open = true),
+	COLUMN(record, time_zone, TEXT, .sql = "varchar(50)", .required = true, .open = true, .fallback = "UTC",
 	       .about = "whose days its numbers are counted by"),
 	COLUMN(record, imported, BOOL, .required = true, .fallback = "false", .about = "it came as silent history: no conversation created"),
 	COLUMN(record, ai_handled, BOOL, .required = true, .fallback = "false"),

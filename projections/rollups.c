@@ -48,19 +48,19 @@ static const char *const set_names[] = {
 	  .sql = "numeric(24,6)", .scale = 6, .required = true, .adds = true, .fallback = "0", \
 	  .about = "sum; divided by " #counted " the mean. " definition }, \
 	{ .name = #hist, .kind = COLUMN_JSON, \
-	  .offset = offsetof(struct rollup, times[ROLLUP_##counted].histogram.text), .adds = true, \
+	  .offset = offsetof(struct rollup, times[ROLLUP_##counted].histogram.text), .adds = true, .open = true, \
 	  .about = "for analytics.percentile(analytics.histogram_sum(" #hist "), 0.9). " definition },
 #define VALUE_COLUMN(name_, kind_, member, ...) \
 	{ .name = name_, .kind = COLUMN_##kind_, .offset = offsetof(struct rollup, values.member), __VA_ARGS__ },
 #define PLACE_COLUMNS \
 	COLUMN(rollup, dimensions, ENUM, .sql = "varchar(20)", .required = true, .values = set_names, \
 	       .about = "by what the row is counted: all, or the columns that it names; always ask for one of them"), \
-	VALUE_COLUMN("channel", TEXT, channel, .sql = "varchar(30)", .about = "the conversation began over; of a message: its own") \
+	VALUE_COLUMN("channel", TEXT, channel, .sql = "varchar(30)", .open = true, .about = "the conversation began over; of a message: its own") \
 	VALUE_COLUMN("team_id", UUID, team_id) \
 	VALUE_COLUMN("agent_id", UUID, agent_id) \
 	VALUE_COLUMN("tier", ENUM, tier, .sql = "varchar(20)", .values = values_sla_tier) \
 	VALUE_COLUMN("severity", ENUM, severity, .sql = "varchar(10)", .values = values_severity) \
-	VALUE_COLUMN("intent", TEXT, intent, .sql = "varchar(50)") \
+	VALUE_COLUMN("intent", TEXT, intent, .sql = "varchar(50)", .open = true) \
 	ROLLUP_COUNTS(COUNT_COLUMN) \
 	ROLLUP_TIMES(TIME_COLUMNS)
 
@@ -71,7 +71,7 @@ static const struct column quarter_columns[] = {
 
 static const struct column day_columns[] = {
 	COLUMN(rollup, bucket_at, TIME, .required = true, .about = "the day begins in its time zone"),
-	COLUMN(rollup, time_zone, TEXT, .sql = "varchar(50)", .required = true,
+	COLUMN(rollup, time_zone, TEXT, .sql = "varchar(50)", .required = true, .open = true,
 	       .about = "whose day it is: the tenant's reporting time zone when the conversation began"),
 	PLACE_COLUMNS
 };

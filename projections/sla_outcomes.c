@@ -144,13 +144,13 @@ static const struct column columns[] = {
 	COLUMN(outcome, cycle, INT4, .sql = "integer", .required = true),
 	COLUMN(outcome, outcome, ENUM, .sql = "varchar(10)", .values = sla_outcome_names, .about = "null: neither any more"),
 	COLUMN(outcome, at, TIME, .about = "when it counts: fulfilled, or the due time that passed"),
-	COLUMN(outcome, time_zone, TEXT, .sql = "varchar(50)", .required = true, .fallback = "UTC"),
-	VALUE("channel", TEXT, channel, .sql = "varchar(30)"),
+	COLUMN(outcome, time_zone, TEXT, .sql = "varchar(50)", .required = true, .open = true, .fallback = "UTC"),
+	VALUE("channel", TEXT, channel, .sql = "varchar(30)", .open = true),
 	VALUE("team_id", UUID, team_id),
 	VALUE("agent_id", UUID, agent_id),
 	VALUE("tier", ENUM, tier, .sql = "varchar(20)", .values = values_sla_tier),
 	VALUE("severity", ENUM, severity, .sql = "varchar(10)", .values = values_severity),
-	VALUE("intent", TEXT, intent, .sql = "varchar(50)"),
+	VALUE("intent", TEXT, intent, .sql = "varchar(50)", .open = true),
 };
 
 /* All that may change a clock (projections/sla_clocks.c). */

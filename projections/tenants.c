@@ -95,7 +95,7 @@ static const struct column columns[] = {
 	COLUMN(tenant, limits, JSON, .required = true, .fallback = "{}"),
 	COLUMN(tenant, security_policy, JSON, .required = true, .fallback = "{}"),
 	COLUMN(tenant, usage, JSON, .required = true, .fallback = "{}", .about = "what was used, by month and counter"),
-	COLUMN(tenant, reporting_time_zone, TEXT, .required = true, .fallback = "UTC",
+	COLUMN(tenant, reporting_time_zone, TEXT, .required = true, .open = true, .fallback = "UTC",
 	       .about = "whose days reports count by: settings.reporting_time_zone, else localization.timezone, else UTC"),
 	COLUMN(tenant, is_active, BOOL, .required = true, .fallback = "true"),
 	COLUMN(tenant, created_at, TIME, .required = true),

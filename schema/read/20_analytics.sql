@@ -60,7 +60,7 @@ REVOKE ALL ON FUNCTION analytics.histogram_total(jsonb[]), analytics.histogram_s
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION analytics.histogram_total(jsonb[]), analytics.histogram_sum(jsonb), analytics.histogram_merge(jsonb, jsonb),
     analytics.histogram_subtract(jsonb, jsonb), analytics.histogram_count(jsonb), analytics.percentile(jsonb, double precision)
-    TO verbatim_reader, verbatim_engine, verbatim_admin, verbatim_auditor;
+    TO verbatim_reader, verbatim_analyst, verbatim_engine, verbatim_admin, verbatim_auditor;
 
 -- ---- hours ----
 
@@ -290,6 +290,10 @@ WHERE m.amount <> 0;
 COMMENT ON VIEW analytics.metrics_day IS
 	'rollup_day with a row for each metric that is not zero: how many, and of durations their sum and histogram.';
 
+-- Numbers hold no content and no personal data: analysts read them here, as well as in schema analyst.
+GRANT SELECT ON analytics.rollup_15m, analytics.rollup_day, analytics.conversation_facts, analytics.sla_outcomes
+    TO verbatim_analyst;
+
 -- What a column counts is said where it is kept; here it is said again.
 DO $$
 DECLARE
@@ -298,7 +302,8 @@ DECLARE
 BEGIN
     FOREACH v IN ARRAY ARRAY['rollup_hour', 'backlog_15m', 'backlog_day', 'report_day', 'metrics_15m', 'metrics_day'] LOOP
         EXECUTE format('REVOKE ALL ON analytics.%I FROM PUBLIC', v);
-        EXECUTE format('GRANT SELECT ON analytics.%I TO verbatim_reader, verbatim_engine, verbatim_admin, verbatim_auditor', v);
+        EXECUTE format('GRANT SELECT ON analytics.%I TO verbatim_reader, verbatim_analyst, verbatim_engine, verbatim_admin,'
+                       ' verbatim_auditor', v);
         FOR c IN SELECT a.attname, col_description(b.attrelid, b.attnum) AS about
                  FROM pg_attribute a JOIN pg_attribute b USING (attname)
                  WHERE a.attrelid = ('analytics.' || v)::regclass AND b.attrelid = 'analytics.rollup_day'::regclass AND a.attnum > 0 LOOP

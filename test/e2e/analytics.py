@@ -118,6 +118,14 @@ metrics = engine.sql("select distinct attname from pg_attribute where attrelid =
 text = engine.one("select pg_get_viewdef('analytics.metrics_day'::regclass)")
 same([m for (m,) in metrics if "'%s'" % m not in text], [], "and the long form names all that are counted")
 
+engine.sql("create role ann login in role verbatim_analyst; insert into verbatim.role_tenants values ('ann', '%s')" % A.tenant)
+views = [r[0] for r in engine.sql("select relname from pg_class where relnamespace = 'analytics'::regnamespace and relkind = 'v' order by 1")]
+same(engine.sql("set app.tenant_id = '%s'; " % A.tenant + " union all ".join(
+    "select '%s', count(distinct tenant_id) from (select * from analytics.%s) x" % (v, v) for v in views) + " order by 1", user="ann"),
+     [[v, "0" if v == "sla_outcomes" else "1"] for v in views], "an analyst reads all of it, of its tenant")
+same(engine.sql("set app.tenant_id = '%s'; select sum(first_responses), analytics.percentile(analytics.histogram_sum(first_response_histogram), 0.5) > 0"
+                " from analyst.rollup_day where dimensions = 'all'" % A.tenant, user="ann"), [[str(TALKS), "t"]], "in its own schema, too")
+
 # ---- a year ----
 
 TABLE = engine.one("select 'generations.' || table_name from verbatim.generation where projection = 'analytics.rollup_day' and active")

@@ -132,33 +132,43 @@ static char *put_counter(char *to, bool first, const struct counter_step *c)
 	return put_number(to, c->by < 0 ? -(uint32_t)c->by : (uint32_t)c->by);
 }
 
-/* Old entries and sorted steps, both rising, into one. */
+/* Entries as they stand. */
+static char *put_old(char *to, bool first, const char *from, const char *end)
+{
+	*to++ = first ? '{' : ',';
+	memcpy(to, from, (size_t)(end - from));
+	return to + (end - from);
+}
+
+/* Old entries and sorted steps, both rising, into one.  `from` is where the entry `old` begins, `at` where it ends. */
 static void write_counters(struct arena *arena, struct counters *c)
 {
-	const char *at = c->text.data, *end = at ? at + c->text.len : NULL;
+	const char *at = c->text.data, *end = at ? at + c->text.len : NULL, *from = at ? at + 1 : NULL;
 	char *text = arena_alloc(arena, c->text.len + (size_t)c->step_count * COUNTER_TEXT + 2 * COUNTER_TEXT);
 	char *to = text;
 	struct counter_step old;
 	bool more = at && next_counter(&at, end, &old);
 
 	qsort(c->steps, (size_t)c->step_count, sizeof(*c->steps), by_key);
-	for (int32_t i = 0; i < c->step_count || more;) {
-		struct counter_step sum = old;
+	for (int32_t i = 0; i < c->step_count;) {
+		struct counter_step sum = { c->steps[i].key, 0 };
 
-		if (i == c->step_count || (more && old.key < c->steps[i].key)) {
+		if (more && old.key <= sum.key) {
+			if (old.key < sum.key)
+				to = put_old(to, to == text, from, at);
+			else
+				sum.by = old.by;
+			from = at + 1;
 			more = next_counter(&at, end, &old);
-			to = put_counter(to, to == text, &sum);
-			continue;
-		}
-		sum = (struct counter_step){ c->steps[i].key, 0 };
-		if (more && old.key == sum.key) {
-			sum.by = old.by;
-			more = next_counter(&at, end, &old);
+			if (sum.by == 0)
+				continue;
 		}
 		for (; i < c->step_count && c->steps[i].key == sum.key; i++)
 			sum.by += c->steps[i].by;
 		to = put_counter(to, to == text, &sum);
 	}
+	if (more)
+		to = put_old(to, to == text, from, end - 1);
 	if (to > text)
 		*to++ = '}';
 	c->text = to > text ? bytes_of(text, (size_t)(to - text)) : (struct bytes){ NULL, 0 };

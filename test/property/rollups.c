@@ -376,7 +376,7 @@ static bool fold_all(struct memory_db *db, const struct event *const *events, in
 	state_release(&s);
 	if (db->refused)
 		printf("# %s\n", db->refusal);
-	return fine && db->faults == 0 && db->refused == 0;
+	return fine && again <= count / 20 && db->faults == 0 && db->refused == 0; /* hardly ever folded twice */
 }
 
 static void run(uint64_t seed, bool in_order)
@@ -408,7 +408,7 @@ static void run(uint64_t seed, bool in_order)
 	memory_db_release(&db);
 	for (int round = 0; round < 2; round++) {
 		other = (struct rollup_lines){ 0 };
-		fold_all(&db, events, EVENTS, &r);
+		ok(fold_all(&db, events, EVENTS, &r), "it folds in random batches");
 		rollup_lines(&db, true, &other);
 		is_int(lines_differ(&got, &other, "event by event", "in batches"), 0, "random batches with restarts give the same");
 		free(other.lines);

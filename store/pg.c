@@ -19,6 +19,7 @@ static const struct store_ops ops = {
 	.checkpoint = pg_checkpoint,
 	.load = pg_load,
 	.project = pg_project,
+	.due = pg_due,
 	.lease = pg_lease,
 	.maintain = pg_maintain,
 	.generations = pg_generations,

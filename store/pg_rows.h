@@ -3,7 +3,7 @@
  * column tables.
  *
  * A physical table is generations.<schema>_<name>_v<version>_g<generation>.  Which generation a session's rows
- * belong to it learns from `checkpoint`, which therefore comes before `load` and `project`.
+ * belong to it learns from `checkpoint`, which therefore comes before `load`, `project` and `due`.
  */
 #ifndef VERBATIM_STORE_PG_ROWS_H
 #define VERBATIM_STORE_PG_ROWS_H
@@ -19,6 +19,7 @@ struct pg_table {
 	int generation;
 	char name[PG_NAME_MAX + 1]; /* within schema generations */
 	struct pg_statement load;
+	struct pg_statement due; /* pg_due.c; without text until it is asked for */
 };
 
 /* A write: which projections of the group have rows to insert (bit 2i) and to update (bit 2i + 1). */

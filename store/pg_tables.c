@@ -51,8 +51,10 @@ static void free_shapes(struct pg_tables *t)
 
 void pg_tables_free(struct pg_tables *t)
 {
-	for (int i = 0; i < t->count; i++)
+	for (int i = 0; i < t->count; i++) {
 		free((char *)t->tables[i].load.sql);
+		free((char *)t->tables[i].due.sql);
+	}
 	free_shapes(t);
 	free(t->tables);
 	free(t->rows);
@@ -64,7 +66,7 @@ void pg_tables_free(struct pg_tables *t)
 void pg_tables_reconnect(struct pg_tables *t)
 {
 	for (int i = 0; i < t->count; i++)
-		t->tables[i].load.ready = false;
+		t->tables[i].load.ready = t->tables[i].due.ready = false;
 	free_shapes(t);
 }
 
@@ -126,7 +128,11 @@ void pg_tables_set(struct pg_tables *t, const struct group *group, int generatio
 		free((char *)table->load.sql);
 		table->load.sql = load_sql(p, table->name);
 		table->load.ready = false;
-		snprintf(table->load.name, sizeof(table->load.name), "l%d", t->loads++);
+		snprintf(table->load.name, sizeof(table->load.name), "l%d", t->loads);
+		free((char *)table->due.sql);
+		table->due.sql = NULL;
+		table->due.ready = false;
+		snprintf(table->due.name, sizeof(table->due.name), "d%d", t->loads++);
 	}
 }
 

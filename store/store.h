@@ -211,6 +211,43 @@ struct store_project {
 	 */
 };
 
+/* A clock of which time has something to decide: a warning, or the breach. */
+struct due_clock {
+	struct uuid tenant_id, id;
+	struct uuid conversation_id, resolution_id; /* whose clock it is; at least one */
+	struct uuid started_by;   /* the event that set it going */
+	struct bytes clock;       /* "first_response", ... */
+	int32_t cycle, target_version, run;
+	int nth;                  /* of the policy's thresholds; -1: the breach */
+	int64_t threshold;        /* times 10^DUE_THRESHOLD_SCALE; of a warning */
+	int64_t due_at, next_at;  /* when the promise ends; when this is to be decided */
+};
+
+enum { DUE_THRESHOLD_SCALE = 4 };
+
+/*
+ * The clocks of a shard whose next_at has passed, the earliest first, with what the caller must know to decide on
+ * them; all of it as it stood at one moment.  `checkpoint` comes before, which tells the generation.
+ */
+struct store_due {
+	struct store_request request;
+	const struct group *group;
+	const struct projection *clocks; /* the read model, with columns named as in core.sla_clocks */
+	int32_t generation;
+	int16_t shard;
+	int64_t now;          /* the engine's clock */
+	int64_t from;         /* only clocks with next_at at or after it */
+	int limit;
+	struct arena *arena;  /* for due and its texts */
+
+	int64_t horizon;      /* the earlier of `now` and the database's clock: due is what lies before it */
+	int64_t position;     /* of the group's checkpoint */
+	int64_t head;         /* of the shard */
+	int64_t next;         /* the first instant at or after the horizon; TIME_NONE: none */
+	struct due_clock *due;
+	int count;
+};
+
 /* A lease in a row, on the database's clock. */
 struct store_lease {
 	struct store_request request;
@@ -271,6 +308,7 @@ struct store_ops {
 	void (*checkpoint)(struct store *s, struct store_checkpoint *r);
 	void (*load)(struct store *s, struct store_load *r);
 	void (*project)(struct store *s, struct store_project *r);
+	void (*due)(struct store *s, struct store_due *r);
 	void (*lease)(struct store *s, struct store_lease *r);
 	void (*maintain)(struct store *s, struct store_maintain *r);
 	void (*generations)(struct store *s, struct store_generations *r);

@@ -65,6 +65,7 @@ void worker_open(struct worker *w, const struct group *group, int16_t shard, str
 	w->limits = *limits;
 	w->owner = *owner;
 	w->most = limits->events;
+	w->view.alarm = INT64_MAX;
 	pthread_mutex_init(&w->view.lock, NULL);
 	random_seed(&w->random, seed + (uint64_t)shard);
 	arena_init(&w->read_arena, ARENA_BLOCK);
@@ -83,6 +84,7 @@ static void set_state(struct worker *w, enum worker_state state)
 	if (state != WORKER_FOLDED && state != WORKER_WRITING)
 		gate_leave(w->gate, &w->pass);
 	atomic_store(&w->view.state, (int)state);
+	atomic_store(&w->view.owner, w->renewing || (state >= WORKER_IDLE && state <= WORKER_WRITING));
 }
 
 static void set_trouble(struct worker *w, const struct error *e)
@@ -292,6 +294,7 @@ static void checkpoint_take(struct worker *w)
 	set_trouble(w, &none);
 	w->failures = 0;
 	set_state(w, WORKER_IDLE);
+	tell(w); /* it is the owner now */
 }
 
 /* Another engine holds the lease: follow its checkpoint, and ask for the lease now and then. */
@@ -458,6 +461,31 @@ static int fold_all(struct worker *w, struct error *error)
 	return 0;
 }
 
+static int64_t earliest_alarm(const struct worker *w)
+{
+	int64_t earliest = INT64_MAX;
+
+	for (const struct row *r = w->alarms.of ? w->rows.changed : NULL; r; r = r->next_changed) {
+		int64_t at;
+
+		if (r->of != w->alarms.of)
+			continue;
+		memcpy(&at, (const char *)r + w->alarms.offset, sizeof(at));
+		if (at != TIME_NONE && at < earliest)
+			earliest = at;
+	}
+	return earliest;
+}
+
+/* What was written is there for others to see. */
+static void ring(struct worker *w)
+{
+	int64_t known = atomic_load(&w->view.alarm);
+
+	while (w->alarm < known && !atomic_compare_exchange_weak(&w->view.alarm, &known, w->alarm))
+		;
+}
+
 static void write_send(struct worker *w)
 {
 	struct store_project *c = &w->call.project;
@@ -472,6 +500,7 @@ static void write_send(struct worker *w)
 	c->new_position = last->position;
 	memcpy(c->leaf, last->leaf_hash, LEAF_BYTES);
 	c->changed = w->rows.changed;
+	w->alarm = earliest_alarm(w);
 	set_state(w, WORKER_WRITING);
 	ask(w);
 	fault_point("project.before");
@@ -553,6 +582,7 @@ static void write_take(struct worker *w)
 	fault_point("project.committed");
 	w->refusing = false;
 	atomic_store(&w->view.answers, w->call.project.answers);
+	ring(w);
 	set_position(w, w->position + w->width);
 	state_done(&w->rows);
 	atomic_fetch_add(&w->view.events, w->width);

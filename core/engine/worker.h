@@ -71,8 +71,16 @@ struct worker_view {
 	_Atomic int64_t events;
 	_Atomic int64_t batches;
 	_Atomic bool watched;   /* somebody waits for its position: a stand-by looks at the checkpoint often */
+	_Atomic bool owner;     /* it folds this shard, as far as it knows */
+	_Atomic int64_t alarm;  /* the earliest instant it wrote into `alarms` since somebody took it; INT64_MAX: none */
 	pthread_mutex_t lock;   /* of trouble */
 	struct error trouble;
+};
+
+/* A column of instants that somebody waits for: alarms. */
+struct worker_alarms {
+	const struct projection *of; /* NULL: none */
+	size_t offset;               /* of the column, a TIME */
 };
 
 struct worker {
@@ -83,6 +91,8 @@ struct worker {
 	struct feed *feed;
 	struct worker_limits limits;
 	struct uuid owner;       /* of the lease: this engine */
+	struct worker_alarms alarms;
+	int64_t alarm;           /* the earliest in the rows being written */
 	struct worker_view view;
 
 	enum worker_state state;

@@ -126,6 +126,10 @@ static enum fit request_fits(struct batch *b, struct request *r)
 	}
 	if (fresh == 0)
 		return FINISHED;
+	if (r->recorded_after && b->recorded_at <= r->recorded_after) {
+		r->status = error_set(&r->error, E_CLOCK, "its instant is not over by the clock that it would be recorded with");
+		return FINISHED;
+	}
 	if (known >= 0 && r->expect_count) {
 		r->status = error_set(&r->error, E_CONFLICT,
 				      "some of the request's events stand in the log and some do not; with 'expect' it must be all or none");
@@ -183,7 +187,6 @@ static void mark_old(struct batch *b, const struct batch_place *place)
 static void seal(struct batch *b, const struct batch_place *place)
 {
 	b->head = place->head;
-	b->recorded_at = time_later(place->now, place->head_recorded_at);
 	merkle_copy(&b->tree, place->tree);
 	for (int i = 0; i < b->count; i++) {
 		struct event *e = b->events[i];
@@ -291,6 +294,7 @@ int batch_form(struct batch *b, struct request_list *queue, const struct batch_p
 	b->count = 0;
 	b->tiles = NULL;
 	b->unsettled = false;
+	b->recorded_at = time_later(place->now, place->head_recorded_at);
 	while (queue->first) {
 		struct request *r = queue->first;
 		enum fit fit;

@@ -42,6 +42,35 @@ static void form(struct request *r)
 	merkle_release(&tree);
 }
 
+/* A new event that must not be recorded at or before `after`, in a batch of the instant `now` on a log that was last written at `last`. */
+static int recorded(int64_t after, int64_t now, int64_t last)
+{
+	struct event e = { .type = catalog_get(EV_SLA_BREACHED), .event_id = { { 7 } }, .payload = BYTES("{}") };
+	struct request_event fresh = { .same_as = -1 };
+	struct request r = { .events = &e, .states = &fresh, .count = 1, .recorded_after = after };
+	struct batch_limits limits = { .events = 100, .bytes = 1 << 20 };
+	struct request_list queue, finished;
+	struct uuid log_id = { { 1 } };
+	struct merkle tree;
+	struct batch b;
+	int status;
+
+	merkle_init(&tree);
+	struct batch_place place = { .log_id = &log_id, .shard = 1, .epoch = 1, .head_recorded_at = last, .first_month = TIME_NONE,
+				     .now = now, .tree = &tree };
+	e.type_name = bytes_text(e.type->name);
+	e.entity_type = bytes_text("sla_clock");
+	batch_init(&b);
+	request_list_init(&queue);
+	request_list_init(&finished);
+	request_list_add(&queue, &r);
+	status = batch_form(&b, &queue, &place, &limits, &finished) ? 0 : r.status;
+	request_list_init(&b.requests);
+	batch_release(&b);
+	merkle_release(&tree);
+	return status;
+}
+
 int main(void)
 {
 	struct request r;
@@ -61,5 +90,11 @@ int main(void)
 	ok(states[0].duplicate_at == 11 && states[1].duplicate_at == 5 && states[2].duplicate_at == 20,
 	   "what others stored meanwhile, here and there, is a duplicate like any other");
 	ok(r.first == 5 && r.last == 20, "at the positions where it stands");
+
+	catalog_init();
+	is_int(recorded(1000, 1001, TIME_NONE), 0, "what was due before the watermark is recorded");
+	is_int(recorded(1000, 1000, TIME_NONE), E_CLOCK, "what is due at this very instant has to wait");
+	is_int(recorded(1000, 900, TIME_NONE), E_CLOCK, "and so has it when the clock was set back meanwhile");
+	is_int(recorded(1000, 900, 1001), 0, "unless the log itself is past it already");
 	return tap_done();
 }

@@ -2,8 +2,9 @@
  * engine - what the server's parts share: one struct, owned by the loop's thread.
  *
  *   sessions --requests--> appenders --commits--> feeds --> workers (threads of their own)
- *      ^  |                    |                               |
- *      |  +--reads--> reader   +--wake--> reader's tails       +--moved--> waits
+ *      ^  |                 ^  |                               |
+ *      |  +--reads--> reader|  +--wake--> reader's tails       +--moved--> waits
+ *      |                    +----decisions---- timers <--moved--+            |
  *      +------------------------------------- answers ---------------------+
  *
  * Memory.  Four things grow with what clients do, and each has a bound, all parts of --memory: bytes of requests
@@ -24,6 +25,7 @@
 #include "engine/server.h"
 #include "engine/switcher.h"
 #include "engine/threads.h"
+#include "engine/timers.h"
 #include "engine/waits.h"
 #include "engine/zones.h"
 
@@ -44,6 +46,8 @@ struct engine {
 	struct gate gate;           /* of the appenders */
 	struct feed *feeds;         /* by group * (shards + 1) + shard */
 	struct threads threads;
+	struct timers_model clocks; /* of which group the timers watch */
+	struct timers *timers;      /* by shard, from 1; NULL when this binary has no read model of clocks */
 	struct zones *zones;        /* for the folds */
 	struct switcher switcher;
 	struct reader reader;

@@ -1,8 +1,8 @@
 /*
  * server - starts the engine's parts in order, and ends them in the other.
  *
- *   start:  control session (which log, months) --> appenders, reader, workers --> sockets --> ready
- *   stop:   no new calls --> appenders end their batches --> reader, waits --> threads --> sockets --> loop ends
+ *   start:  control session (which log, months) --> appenders, reader, workers, timers --> sockets --> ready
+ *   stop:   no new calls, no timers --> appenders end their batches --> reader, waits --> threads --> sockets --> loop ends
  *
  * Until the database answers, nothing listens: a client that can connect finds an engine that knows its log.
  */
@@ -36,6 +36,12 @@ enum {
 	LEASE_MS = 10000,
 	PACE_MS = 50,
 	POLL_MS = 200,
+	CLOCKS_AT_ONCE = 500,     /* decisions under way in a shard; less when there are many shards */
+	CLOCKS_MOST = 4000,       /* and in all */
+	CLOCK_LOOK_MS = 20,
+	CLOCK_POLL_MS = 1000,
+	CLOCK_FULL_MS = 15000,
+	CLOCK_LAG_EVENTS = 100000,
 	EXPECTS_MOST = 100,
 	APPENDS_AT_ONCE = 2,      /* shards with a commit under way; the others gather meanwhile */
 	SMALL_AT_ONCE = 1,        /* of these, with few events in it */
@@ -108,6 +114,8 @@ static void on_moved(uv_async_t *handle)
 	struct engine *e = handle->data;
 
 	waits_look(&e->waits, e->env.env.monotonic(&e->env.env));
+	for (int i = 1; e->timers && !e->stopping && i <= e->shards; i++)
+		timers_moved(&e->timers[i]);
 }
 
 static void worker_moved(void *data, struct worker *w)
@@ -262,6 +270,24 @@ static size_t worker_share(const struct engine *e, int64_t share, size_t most)
 	return part < most ? part : most;
 }
 
+static void start_timers(struct engine *e, uint64_t seed)
+{
+	int most = CLOCKS_MOST / (e->shards + 1) + 1;
+	struct timers_limits limits = { most < CLOCKS_AT_ONCE ? most : CLOCKS_AT_ONCE, CLOCK_LOOK_MS, CLOCK_POLL_MS, CLOCK_FULL_MS, CLOCK_LAG_EVENTS };
+
+	if (!e->clocks.clocks)
+		return;
+	e->timers = mem_zalloc(sizeof(*e->timers) * (size_t)(e->shards + 1));
+	for (int i = 1; i <= e->shards; i++) { /* the system tenant has no clocks */
+		char name[64];
+
+		snprintf(name, sizeof(name), "verbatim timers %d", i);
+		timers_open(&e->timers[i], (int16_t)i, &e->clocks, &e->env.env, e->factory->open(e->factory, name),
+			    &threads_worker(&e->threads, e->clocks.group, i)->view, &e->appenders[i], &e->pool, &limits, seed);
+		timers_start(&e->timers[i]);
+	}
+}
+
 static void start_parts(struct engine *e)
 {
 	const struct server_options *o = e->options;
@@ -280,6 +306,9 @@ static void start_parts(struct engine *e)
 
 	e->zones = zones_new();
 	t.zones = zones_source(e->zones);
+	for (int g = 0; g < group_count && !e->clocks.clocks; g++)
+		e->clocks = timers_model_of(groups[g]);
+	t.alarms = e->clocks.alarms;
 
 	random_system(&seed, sizeof(seed));
 	e->request_limits = (struct request_limits){
@@ -319,6 +348,7 @@ static void start_parts(struct engine *e)
 	reader_start(&e->reader);
 	switcher_open(&e->switcher, &e->env.env, e->factory->open(e->factory, "verbatim switcher"), seed);
 	switcher_start(&e->switcher);
+	start_timers(e, seed);
 }
 
 /* What was not taken for now comes again, like any producer's. */
@@ -581,6 +611,8 @@ static void begin_stop(struct engine *e)
 		end_loop(e);
 		return;
 	}
+	for (int i = 1; e->timers && i <= e->shards; i++)
+		timers_close(&e->timers[i]);
 	for (int i = 0; i <= e->shards; i++)
 		appender_close(&e->appenders[i]);
 }
@@ -602,6 +634,7 @@ static void release(struct engine *e)
 		feed_release(&e->feeds[i]);
 	free(e->feeds);
 	free(e->appenders);
+	free(e->timers);
 	threads_release(&e->threads);
 	zones_free(e->zones);
 	request_pool_release(&e->pool);

@@ -79,6 +79,7 @@ void threads_start(struct threads *t, const struct threads_options *o)
 		worker_open(w, groups[i / o->shards], (int16_t)(i % o->shards), &th->env.env,
 			    th->factory->open(th->factory, name), &o->feeds[i], &o->limits, &o->owner, seed + (uint64_t)i);
 		w->rows.zones = o->zones;
+		w->alarms = o->alarms; /* in another group no row is of that read model */
 		w->gate = &th->gate;
 		w->moved = o->moved;
 		w->closed = on_worker_closed;
@@ -90,6 +91,16 @@ void threads_start(struct threads *t, const struct threads_options *o)
 	}
 	for (int i = 0; i < t->count; i++)
 		uv_thread_create(&t->threads[i].id, run, &t->threads[i]);
+}
+
+struct worker *threads_worker(struct threads *t, const struct group *group, int shard)
+{
+	int shards = t->worker_count / group_count;
+
+	for (int g = 0; g < group_count; g++)
+		if (groups[g] == group)
+			return &t->workers[g * shards + shard];
+	return NULL;
 }
 
 void threads_stop(struct threads *t)

@@ -38,12 +38,15 @@ struct threads_options {
 	struct worker_limits limits;
 	struct uuid owner;
 	struct zone_source zones;
+	struct worker_alarms alarms; /* for the workers of that read model's group */
 	void (*moved)(void *data, struct worker *w); /* on a worker's thread */
 	void *data;
 };
 
 /* Makes the workers and starts the threads. */
 void threads_start(struct threads *t, const struct threads_options *options);
+
+struct worker *threads_worker(struct threads *t, const struct group *group, int shard);
 
 /* Asks all workers to end, waits for the threads, frees everything but the views (threads_release). */
 void threads_stop(struct threads *t);

@@ -40,7 +40,7 @@ SRC  := $(sort $(shell find core store projections -name '*.c'))
 OBJ  := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/schema.o
 LIB_OBJ := $(filter-out $(OUT)/obj/core/cmd/main.o,$(OBJ))
 SQL  := $(sort $(shell find schema -name '*.sql'))
-TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c) test/simulation/simulate.c)
+TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c) test/simulation/simulate.c test/simulation/timers.c)
 TEST_BIN := $(TEST_SRC:test/%.c=$(OUT)/test/%)
 E2E_BIN  := $(patsubst test/%.c,$(OUT)/test/%,$(wildcard test/e2e/*.c)) # run by a script that gives them a database
 BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(filter-out bench/common.c,$(wildcard bench/*.c)))
@@ -80,8 +80,10 @@ $(OUT)/test/%: test/%.c $(OUT)/libverbatim.a
 	$(if $(V),,@echo '  test $@')
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) -MMD -MP -MT $@ -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
 
-# The simulation is one program of several files.
-$(OUT)/test/simulation/simulate: $(wildcard test/simulation/*.c test/simulation/*.h) $(OUT)/libverbatim.a
+# The simulations are programs of several files.
+SIMULATED := test/simulation/world.c test/simulation/fake_store.c test/simulation/engine_sim.c
+$(OUT)/test/simulation/simulate: test/simulation/clients.c test/simulation/checks.c
+$(OUT)/test/simulation/%: test/simulation/%.c $(SIMULATED) $(wildcard test/simulation/*.h) $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  test $@')
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)

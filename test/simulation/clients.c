@@ -133,19 +133,10 @@ static void send_request(struct client *c, int index)
 	struct world *w = &s->world;
 	struct sent *x = &c->sent[index];
 	struct engine_sim *e = &s->engines[c->engine];
-	struct request_limits limits = { { 1 << 18, 16 }, 100, 10, WORLD_SHARDS };
 	struct request *r = request_new(&c->pool);
-	struct buffer packed = { 0 };
 	struct error error;
-	msgpack_zone zone;
-	msgpack_object events;
-	size_t at = 0;
 
-	msgpack_zone_init(&zone, 4096);
-	error_clear(&error);
-	if (json_to_msgpack(bytes_text(x->lines), &packed, &error) ||
-	    msgpack_unpack(packed.data, packed.len, &at, &zone, &events) != MSGPACK_UNPACK_SUCCESS ||
-	    request_decode(r, &events, NULL, w->now, &limits, &error)) {
+	if (engine_sim_decode(r, x->lines, w->now, &error)) {
 		simulation_failed(s, "bad request", "%s: %s", error.field, error.message);
 		request_free(&c->pool, r);
 	} else {
@@ -167,8 +158,6 @@ static void send_request(struct client *c, int index)
 		x->attempts++;
 		appender_submit(&e->appenders[r->shard], r);
 	}
-	msgpack_zone_destroy(&zone);
-	buffer_release(&packed);
 }
 
 void client_next(void *data)

@@ -11,7 +11,7 @@
 #include "world.h"
 
 enum call_kind { CALL_CONNECT, CALL_APPEND, CALL_HEAD, CALL_TREE, CALL_READ, CALL_HEADS, CALL_CHECKPOINT, CALL_LOAD,
-		 CALL_PROJECT, CALL_LEASE, CALL_MAINTAIN };
+		 CALL_PROJECT, CALL_DUE, CALL_LEASE, CALL_MAINTAIN };
 
 struct fake_factory;
 
@@ -362,6 +362,78 @@ static void load_now(struct world *w, struct store_load *c)
 	}
 }
 
+static const void *value_of(const struct row *row, const char *column)
+{
+	const struct column *c = projection_column(row->of, column);
+
+	assert(c);
+	return (const char *)row + c->offset;
+}
+
+static int64_t int_of(const struct row *row, const char *column)
+{
+	return *(const int64_t *)value_of(row, column);
+}
+
+static struct due_clock clock_of(const struct row *row)
+{
+	const struct column *clock = projection_column(row->of, "clock");
+
+	return (struct due_clock){
+		.tenant_id = row->tenant_id,
+		.id = row->id,
+		.conversation_id = *(const struct uuid *)value_of(row, "conversation_id"),
+		.resolution_id = *(const struct uuid *)value_of(row, "resolution_id"),
+		.started_by = *(const struct uuid *)value_of(row, "started_by"),
+		.clock = bytes_text(clock->values[*(const int16_t *)value_of(row, "clock")]),
+		.cycle = (int32_t)int_of(row, "cycle"),
+		.target_version = (int32_t)int_of(row, "target_version"),
+		.run = (int32_t)int_of(row, "run"),
+		.nth = (int)int_of(row, "next_nth"),
+		.threshold = int_of(row, "next_threshold"),
+		.due_at = int_of(row, "due_at"),
+		.next_at = int_of(row, "next_at"),
+	};
+}
+
+static int by_instant(const void *a, const void *b)
+{
+	const struct due_clock *x = a, *y = b;
+
+	return x->next_at < y->next_at ? -1 : x->next_at > y->next_at;
+}
+
+static void due_now(struct world *w, struct store_due *c)
+{
+	struct world_shard *s = &w->shards[c->shard];
+	struct due_clock *all;
+	const struct row *row;
+	size_t at = 0;
+	int n = 0;
+
+	c->horizon = c->now < w->now ? c->now : w->now;
+	c->position = w->mutation == MUTATION_TORN_LOOK ? s->count : s->checkpoint;
+	c->head = s->count;
+	c->next = TIME_NONE;
+	all = arena_alloc(c->arena, (w->rows.count + 1) * sizeof(*all));
+	while ((row = map_next(&w->rows, &at, NULL))) {
+		int64_t next_at;
+
+		if (row->of != c->clocks || int_of(row, "shard") != c->shard || int_of(row, "next_at") == TIME_NONE)
+			continue;
+		if (w->mutation == MUTATION_LOSE_CLOCK && row->id.b[0] % 4 == 0)
+			continue;
+		next_at = int_of(row, "next_at");
+		if (next_at >= c->horizon)
+			c->next = time_earlier(c->next, next_at);
+		else if (next_at >= c->from)
+			all[n++] = clock_of(row);
+	}
+	qsort(all, (size_t)n, sizeof(*all), by_instant);
+	c->due = all;
+	c->count = n < c->limit ? n : c->limit;
+}
+
 static void lease_now(struct world *w, struct store_lease *c)
 {
 	struct world_shard *s = &w->shards[c->shard];
@@ -423,6 +495,9 @@ static int effect(struct fake *f)
 		return 0;
 	case CALL_PROJECT:
 		return project_now(w, (void *)f->out);
+	case CALL_DUE:
+		due_now(w, (void *)f->out);
+		return 0;
 	case CALL_LEASE:
 		lease_now(w, (void *)f->out);
 		return 0;
@@ -560,6 +635,7 @@ CALL(heads, CALL_HEADS)
 CALL(checkpoint, CALL_CHECKPOINT)
 CALL(load, CALL_LOAD)
 CALL(project, CALL_PROJECT)
+CALL(due, CALL_DUE)
 CALL(lease, CALL_LEASE)
 CALL(maintain, CALL_MAINTAIN)
 
@@ -594,7 +670,7 @@ static void fake_close(struct store *s, void (*closed)(void *data), void *data)
 
 static const struct store_ops ops = {
 	fake_connect, fake_append, fake_head, fake_tree, fake_read, fake_heads,
-	fake_checkpoint, fake_load, fake_project, fake_lease, fake_maintain, NULL, NULL, fake_close,
+	fake_checkpoint, fake_load, fake_project, fake_due, fake_lease, fake_maintain, NULL, NULL, fake_close,
 };
 
 static struct store *fake_open(struct store_factory *factory, const char *name)

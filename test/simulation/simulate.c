@@ -142,9 +142,7 @@ static bool history(uint64_t seed, int mutation, bool verbose)
 		random_fill(&w->random, &s->conversations[i], 16);
 	random_fill(&w->random, &s->customer, 16);
 	for (int i = 0; i < ENGINES; i++) {
-		s->engines[i].world = w;
-		s->engines[i].sim = s;
-		engine_sim_up(&s->engines[i]);
+		engine_sim_init(&s->engines[i], w, groups[0], &s->ending);
 	}
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client *c = &s->clients[i];
@@ -217,8 +215,8 @@ int main(int argc, char **argv)
 		else if (c == 'f')
 			from = strtoull(optarg, NULL, 10);
 		else if (c == 'm')
-			for (int m = 1; m < MUTATION_COUNT; m++)
-				only = strcmp(mutations[m].name, optarg) == 0 ? m : only;
+			for (size_t m = 1; m < sizeof(mutations) / sizeof(*mutations); m++)
+				only = strcmp(mutations[m].name, optarg) == 0 ? (int)m : only;
 		else
 			verbose = true;
 	}
@@ -237,11 +235,11 @@ int main(int argc, char **argv)
 	ok(passed == seeds, "%d histories from seed %llu: acknowledged is in the log, once, in order; rows are its fold", seeds,
 	   (unsigned long long)from);
 	ok(refused_for_cut > 0 || seeds < 30, "requests to a shard whose end was cut off are refused until it is back");
-	for (int m = 1; m < MUTATION_COUNT; m++) {
+	for (size_t m = 1; m < sizeof(mutations) / sizeof(*mutations); m++) {
 		int caught = 0;
 
 		for (int i = 0; i < 40 && caught < 3; i++)
-			caught += !history(from + 1000 + (uint64_t)i, m, false);
+			caught += !history(from + 1000 + (uint64_t)i, (int)m, false);
 		ok(caught > 0, "a store where %s is caught", mutations[m].about);
 	}
 	return tap_done();

@@ -1,34 +1,16 @@
 /*
- * simulate - what the files of the simulation share: its engines, its clients and what they were told.
+ * simulate - what the files of the simulation share: its clients and what they were told.
  *
  *   simulate.c   a history from beginning to end, its faults, the mutations
- *   engines.c    engines of real appenders and workers, which crash and start again
  *   clients.c    producers that repeat what was not answered and write down every answer
  *   checks.c     the history against the log, the rows against a fold of the log
  */
 #ifndef VERBATIM_TEST_SIMULATE_H
 #define VERBATIM_TEST_SIMULATE_H
 
-#include "engine/worker.h"
-#include "world.h"
+#include "engine_sim.h"
 
 enum { ENGINES = 2, CLIENTS = 5, EVENTS_MOST = 5, STEPS_MOST = 200000, TENANTS = 3, CONVERSATIONS = 3 };
-
-struct engine_sim {
-	struct world *world;
-	struct world_env env;
-	struct store_factory *factory;
-	struct appender_log log;
-	struct appender appenders[WORLD_SHARDS + 1];
-	struct gate appends, writes;
-	struct worker workers[WORLD_SHARDS + 1];
-	struct feed feeds[WORLD_SHARDS + 1];
-	struct worker *wakes[WORLD_SHARDS + 1];
-	int open;
-	bool up, crashing;
-	struct uuid owner;
-	struct simulation *sim;
-};
 
 /* What a client has sent and what it was told. */
 struct sent {
@@ -78,10 +60,6 @@ struct simulation {
 /* Notes the first thing that did not hold; the history ends with it. */
 void simulation_failed(struct simulation *s, const char *what, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* engines.c */
-void engine_sim_up(void *data);              /* a struct engine_sim; does nothing once the history is ending */
-void engine_sim_down(struct engine_sim *e);  /* as by a kill; it comes up again by itself */
 
 /* clients.c */
 void client_next(void *data);                /* a struct client: its next request, when it waits for no answer */

@@ -86,7 +86,8 @@ enum mutation {
 	MUTATION_SKIP_READ,         /* read leaves out an event now and then */
 	MUTATION_IGNORE_EXPECT,     /* append does not judge expectations */
 	MUTATION_BLIND_HEAD,        /* head does not compare the checkpoints */
-	MUTATION_COUNT,
+	MUTATION_TORN_LOOK,         /* due gives rows of one moment and the checkpoint of a later one */
+	MUTATION_LOSE_CLOCK,        /* due never shows some clocks */
 };
 
 void world_init(struct world *w, uint64_t seed);

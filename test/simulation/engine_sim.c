@@ -1,8 +1,11 @@
-/* engines - see simulate.h. */
-#include "simulate.h"
+/* engine_sim - see engine_sim.h. */
+#include "engine_sim.h"
 
 static const struct worker_limits worker_limits = { 50, 1 << 16, 20000, 3000, 20, 100 };
 static const struct batch_limits batch_limits = { 8, 1 << 16, 0 };
+static const struct timers_limits timers_limits = { 6, 20, 500, 3000, 40 };
+
+static void engine_up(void *data);
 
 static void wake_later(void *data)
 {
@@ -22,12 +25,17 @@ static void part_closed(struct engine_sim *e)
 {
 	if (--e->open)
 		return;
-	for (int i = 0; i <= WORLD_SHARDS; i++)
+	for (int i = 0; i <= WORLD_SHARDS; i++) {
 		feed_release(&e->feeds[i]);
+		e->warnings += e->timers[i].warnings;
+		e->breaches += e->timers[i].breaches;
+	}
+	memset(e->timers, 0, sizeof(e->timers));
+	request_pool_release(&e->pool);
 	world_factory_free(e->factory);
 	e->crashing = false;
-	if (!e->sim->ending)
-		world_after(e->world, 1000 + (int64_t)random_below(&e->world->random, 3000000), engine_sim_up, e);
+	if (!*e->ending)
+		world_after(e->world, 1000 + (int64_t)random_below(&e->world->random, 3000000), engine_up, e);
 }
 
 static void appender_closed(void *data, struct appender *a)
@@ -39,6 +47,12 @@ static void appender_closed(void *data, struct appender *a)
 static void worker_closed(void *data, struct worker *w)
 {
 	world_forget(((struct engine_sim *)data)->world, w);
+	part_closed(data);
+}
+
+static void timers_closed(void *data, struct timers *t)
+{
+	world_forget(((struct engine_sim *)data)->world, t);
 	part_closed(data);
 }
 
@@ -63,12 +77,37 @@ static void sweep(void *data)
 	world_after(w, TIME_SECOND, sweep, e);
 }
 
-void engine_sim_up(void *data)
+static void moved_later(void *data)
+{
+	timers_moved(data);
+}
+
+/* Word comes from another thread: later, and once for several. */
+static void worker_moved(void *data, struct worker *w)
+{
+	struct engine_sim *e = data;
+
+	if (!e->up || !e->clocks.clocks || w->shard == 0)
+		return;
+	world_forget(e->world, &e->timers[w->shard]);
+	world_after(e->world, 10, moved_later, &e->timers[w->shard]);
+}
+
+static void open_timers(struct engine_sim *e, int i, uint64_t seed)
+{
+	timers_open(&e->timers[i], (int16_t)i, &e->clocks, &e->env.env, e->factory->open(e->factory, "t"), &e->workers[i].view,
+		    &e->appenders[i], &e->pool, &timers_limits, seed);
+	e->timers[i].closed = timers_closed;
+	e->timers[i].data = e;
+	e->open++;
+}
+
+static void engine_up(void *data)
 {
 	struct engine_sim *e = data;
 	struct world *w = e->world;
 
-	if (e->sim->ending)
+	if (*e->ending)
 		return;
 	world_env_init(&e->env, w, (int64_t)random_below(&w->random, 2 * TIME_SECOND) - TIME_SECOND);
 	e->factory = world_factory_new(w);
@@ -91,12 +130,16 @@ void engine_sim_up(void *data)
 		e->appenders[i].committed = committed;
 		e->appenders[i].closed = appender_closed;
 		e->appenders[i].data = e;
-		worker_open(&e->workers[i], groups[0], (int16_t)i, &e->env.env, e->factory->open(e->factory, "w"),
+		worker_open(&e->workers[i], e->group, (int16_t)i, &e->env.env, e->factory->open(e->factory, "w"),
 			    &e->feeds[i], &worker_limits, &e->owner, seed);
 		e->workers[i].gate = &e->writes;
+		e->workers[i].alarms = e->clocks.alarms;
+		e->workers[i].moved = worker_moved;
 		e->workers[i].closed = worker_closed;
 		e->workers[i].data = e;
 		e->open += 2;
+		if (i > 0 && e->clocks.clocks)
+			open_timers(e, i, seed);
 	}
 	e->up = true;
 	world_forget(w, e);
@@ -104,7 +147,19 @@ void engine_sim_up(void *data)
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
 		appender_start(&e->appenders[i]);
 		worker_start(&e->workers[i]);
+		if (i > 0 && e->clocks.clocks)
+			timers_start(&e->timers[i]);
 	}
+}
+
+void engine_sim_init(struct engine_sim *e, struct world *w, const struct group *group, const bool *ending)
+{
+	memset(e, 0, sizeof(*e));
+	e->world = w;
+	e->group = group;
+	e->ending = ending;
+	e->clocks = timers_model_of(group);
+	engine_up(e);
 }
 
 void engine_sim_down(struct engine_sim *e)
@@ -115,7 +170,30 @@ void engine_sim_down(struct engine_sim *e)
 	e->crashing = true; /* answers that still come are never sent */
 	world_factory_crash(e->factory);
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
+		if (i > 0 && e->clocks.clocks)
+			timers_close(&e->timers[i]);
 		appender_close(&e->appenders[i]);
 		worker_close(&e->workers[i]);
 	}
+}
+
+int engine_sim_decode(struct request *r, const char *events, int64_t now, struct error *error)
+{
+	static const struct request_limits limits = { { 1 << 18, 16 }, 100, 10, WORLD_SHARDS };
+	struct buffer packed = { 0 };
+	msgpack_zone zone;
+	msgpack_object list;
+	size_t at = 0;
+	int status;
+
+	msgpack_zone_init(&zone, 4096);
+	error_clear(error);
+	status = json_to_msgpack(bytes_text(events), &packed, error);
+	if (!status && msgpack_unpack(packed.data, packed.len, &at, &zone, &list) != MSGPACK_UNPACK_SUCCESS)
+		status = error_set(error, E_INTERNAL, "the events cannot be unpacked");
+	if (!status)
+		status = request_decode(r, &list, NULL, now, &limits, error);
+	msgpack_zone_destroy(&zone);
+	buffer_release(&packed);
+	return status;
 }

@@ -1,0 +1,41 @@
+/*
+ * engine_sim - an engine of a simulation: the real appenders, workers and timers of every shard, on the world's store.
+ *
+ * It crashes when it is told to (engine_sim_down) and comes up again by itself after a while, with another clock, until
+ * `ending` is true.
+ */
+#ifndef VERBATIM_TEST_ENGINE_SIM_H
+#define VERBATIM_TEST_ENGINE_SIM_H
+
+#include "engine/timers.h"
+#include "world.h"
+
+struct engine_sim {
+	struct world *world;
+	const struct group *group;
+	const bool *ending;
+	struct world_env env;
+	struct store_factory *factory;
+	struct appender_log log;
+	struct appender appenders[WORLD_SHARDS + 1];
+	struct gate appends, writes;
+	struct worker workers[WORLD_SHARDS + 1];
+	struct feed feeds[WORLD_SHARDS + 1];
+	struct worker *wakes[WORLD_SHARDS + 1];
+	struct timers_model clocks;
+	struct timers timers[WORLD_SHARDS + 1]; /* when the group has clocks */
+	struct request_pool pool;               /* of the timers */
+	int64_t warnings, breaches;             /* of the timers that have gone */
+	int open;
+	bool up, crashing;
+	struct uuid owner;
+};
+
+/* Comes up at once. */
+void engine_sim_init(struct engine_sim *e, struct world *w, const struct group *group, const bool *ending);
+void engine_sim_down(struct engine_sim *e);
+
+/* What a session does with a client's events, given as a JSON array. */
+int engine_sim_decode(struct request *r, const char *events, int64_t now, struct error *error) must_check;
+
+#endif

@@ -1,0 +1,614 @@
+/*
+ * timers - whole histories of clocks on a fake store, one for each seed: what time decides is in the log, once, and
+ * was right where it stands.
+ *
+ * Two engines share a log.  Producers open conversations, some with a due time that has passed, answer them in time,
+ * too late, or in time but told late, resolve them, and give more time (sla_policy.reapply), all around the instants
+ * at which the clocks are due.  Engines crash, sessions are lost before and after their commits, commits come late
+ * behind everybody's back, wall clocks jump.  Then the faults end and the last due instant passes.
+ *
+ * The read model of clocks is one of this file's own, small enough to be seen through: two clocks a conversation (the
+ * first answer, the resolution), each with one warning at three quarters of its time.
+ *
+ * What must hold: folding the log from its beginning, each sla.warning and sla.breached finds the row of its clock
+ * asking for just this decision (so none is there twice, and none after the answer or the further time that stands
+ * before it), after its instant was over; and no row asks for anything that is past at the end.
+ *
+ *     timers [--seeds N] [--from SEED] [--mutation NAME] [--verbose]
+ */
+#include <assert.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "engine/decision.h"
+#include "engine_sim.h"
+#include "projections/registry.h"
+#include "tap.h"
+
+enum { ENGINES = 2, PRODUCERS = 4, TENANTS = 3, CONVERSATIONS = 40, STEPS_MOST = 400000, THRESHOLD = 7500 };
+
+/* ---- the read model ---- */
+
+struct clock {
+	struct row row;
+	struct uuid conversation_id, resolution_id, started_by;
+	int16_t clock;
+	int64_t cycle, target_version, run, shard, target, due_at, next_at, next_threshold, next_nth;
+	int64_t fulfilled_at, breached_at, warned, logged;
+};
+
+enum { FIRST_RESPONSE, RESOLUTION };
+static const char *const clock_names[] = { "first_response", "resolution", NULL };
+
+/* The conversation's second clock has an id of its own, which follows from the first's. */
+static struct uuid clock_id(const struct uuid *conversation, int clock)
+{
+	struct uuid id = *conversation;
+
+	id.b[15] ^= (uint8_t)clock;
+	return id;
+}
+
+static void set_next(struct clock *c)
+{
+	bool warns = c->breached_at == TIME_NONE && !c->warned;
+
+	c->next_at = c->breached_at != TIME_NONE     ? (c->logged ? TIME_NONE : c->breached_at)
+		     : c->fulfilled_at != TIME_NONE ? TIME_NONE
+		     : warns			      ? c->due_at - c->target / 4
+						      : c->due_at;
+	c->next_nth = warns ? 0 : -1;
+	c->next_threshold = warns ? THRESHOLD : INT_NONE;
+}
+
+static struct clock *clock_of(struct fold *f, const struct uuid *conversation, int clock)
+{
+	struct uuid id = clock_id(conversation, clock);
+	struct clock *c = fold_self(f, &id);
+
+	if (c)
+		fold_change(f, c);
+	return c;
+}
+
+static int on_created(struct fold *f, const struct event *e)
+{
+	for (int k = FIRST_RESPONSE; k <= RESOLUTION; k++) {
+		struct uuid id = clock_id(&e->entity_id, k);
+		struct clock *c = fold_self(f, &id);
+
+		if (c)
+			continue;
+		c = fold_create(f, &id);
+		c->conversation_id = e->entity_id;
+		c->started_by = e->event_id;
+		c->clock = (int16_t)k;
+		c->cycle = c->target_version = c->run = 1;
+		c->shard = e->shard;
+		c->target = (1 + id.b[3 + k] % 6) * TIME_SECOND + id.b[7];
+		c->due_at = e->occurred_at + c->target;
+		c->warned = c->logged = 0;
+		set_next(c);
+	}
+	return 0;
+}
+
+static void fulfil(struct clock *c, int64_t at)
+{
+	if (!c || c->fulfilled_at != TIME_NONE)
+		return;
+	c->fulfilled_at = at;
+	if (at > c->due_at && c->breached_at == TIME_NONE)
+		c->breached_at = c->due_at; /* the log is still owed its event */
+	else if (c->breached_at != TIME_NONE && at <= c->breached_at)
+		c->breached_at = TIME_NONE;
+	set_next(c);
+}
+
+static int on_sent(struct fold *f, const struct event *e)
+{
+	fulfil(clock_of(f, &e->conversation_id, FIRST_RESPONSE), e->occurred_at);
+	return 0;
+}
+
+static int on_resolved(struct fold *f, const struct event *e)
+{
+	fulfil(clock_of(f, &e->conversation_id, RESOLUTION), e->occurred_at);
+	return 0;
+}
+
+static int on_reapply(struct fold *f, const struct event *e)
+{
+	struct bytes list = field_raw(&f->fields, "conversation_ids"), key, value;
+	size_t at = 0;
+
+	(void)e;
+	while (list.data && json_next(list, &at, &key, &value)) {
+		struct bytes text = json_string(value, f->arena);
+		struct uuid id;
+		struct clock *c = uuid_parse(text.data, text.len, &id) ? clock_of(f, &id, FIRST_RESPONSE) : NULL;
+
+		if (!c || c->fulfilled_at != TIME_NONE || c->breached_at != TIME_NONE)
+			continue;
+		c->target_version++;
+		c->target += 2 * TIME_SECOND;
+		c->due_at += 2 * TIME_SECOND;
+		c->warned = 0;
+		set_next(c);
+	}
+	return 0;
+}
+
+static int on_warning(struct fold *f, const struct event *e)
+{
+	struct clock *c = fold_self(f, &e->entity_id);
+
+	if (!c || field_time(&f->fields, "due_at") != c->due_at)
+		return 0;
+	fold_change(f, c);
+	c->warned = 1;
+	set_next(c);
+	return 0;
+}
+
+static int on_breached(struct fold *f, const struct event *e)
+{
+	struct clock *c = fold_self(f, &e->entity_id);
+	int64_t at = field_time(&f->fields, "breached_at");
+
+	if (!c || (c->breached_at != TIME_NONE ? c->breached_at : c->due_at) != at ||
+	    (c->breached_at == TIME_NONE && c->fulfilled_at != TIME_NONE))
+		return 0;
+	fold_change(f, c);
+	c->breached_at = at;
+	c->logged = 1;
+	set_next(c);
+	return 0;
+}
+
+static const struct column columns[] = {
+	COLUMN(clock, conversation_id, UUID), COLUMN(clock, resolution_id, UUID), COLUMN(clock, started_by, UUID),
+	COLUMN(clock, clock, ENUM, .values = clock_names), COLUMN(clock, cycle, INT4), COLUMN(clock, target_version, INT4),
+	COLUMN(clock, run, INT4), COLUMN(clock, shard, INT2), COLUMN(clock, target, INT8), COLUMN(clock, due_at, TIME),
+	COLUMN(clock, next_at, TIME), COLUMN(clock, next_threshold, DECIMAL, .scale = DUE_THRESHOLD_SCALE),
+	COLUMN(clock, next_nth, INT2), COLUMN(clock, fulfilled_at, TIME), COLUMN(clock, breached_at, TIME),
+	COLUMN(clock, warned, INT4), COLUMN(clock, logged, INT4),
+};
+
+static const struct fold_entry folds[] = {
+	ON(CONVERSATION_CREATED, CALL, .then = on_created), ON(MESSAGE_SENT, CALL, .then = on_sent),
+	ON(CONVERSATION_RESOLVED, CALL, .then = on_resolved), ON(SLA_POLICY_REAPPLY, CALL, .then = on_reapply),
+	ON(SLA_WARNING, CALL, .then = on_warning), ON(SLA_BREACHED, CALL, .then = on_breached), { .kind = EV_UNKNOWN },
+};
+
+static const struct projection clocks = {
+	.schema = "core", .name = "sla_clocks", .version = 1, .entity = ENTITY_CONVERSATION,
+	COLUMNS(clock, columns), FOLDS(folds),
+};
+
+static const struct projection *const projections[] = { &clocks, &anomalies };
+static const struct group group = { .name = "core", .projections = projections, .count = 2 };
+
+/* ---- producers ---- */
+
+struct simulation;
+
+struct producer {
+	struct simulation *sim;
+	char *lines;       /* the request under way, or to be sent again; NULL: none */
+	bool out;
+	int engine, left;
+	struct request_pool pool;
+};
+
+struct simulation {
+	struct world world;
+	struct engine_sim engines[ENGINES];
+	struct producer producers[PRODUCERS];
+	struct uuid tenants[TENANTS];
+	struct uuid conversations[CONVERSATIONS];
+	int made;          /* conversations so far */
+	bool ending;
+	int crashes, jumps;
+	int64_t decided;
+	const char *failure;
+	char detail[256];
+};
+
+static void failed(struct simulation *s, const char *what, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static void failed(struct simulation *s, const char *what, const char *format, ...)
+{
+	va_list args;
+
+	if (s->failure)
+		return;
+	s->failure = what;
+	va_start(args, format);
+	vsnprintf(s->detail, sizeof(s->detail), format, args);
+	va_end(args);
+}
+
+static int64_t ago(struct world *w, int64_t most_us)
+{
+	return w->now - (int64_t)random_below(&w->random, (uint64_t)most_us);
+}
+
+/* The next thing to happen: to a new conversation, or to one of the latest, whose clocks still run. */
+static char *next_event(struct simulation *s)
+{
+	static const char sent[] = "{\"channel\":\"email\",\"direction\":\"outbound\",\"sender_type\":\"agent\",\"content\":\"hello\"}";
+	static const char received[] = "{\"channel\":\"email\",\"direction\":\"inbound\",\"sender_type\":\"customer\",\"content\":\"help\"}";
+	struct world *w = &s->world;
+	int kind = (int)random_below(&w->random, 10);
+	int which = s->made - 1 - (int)random_below(&w->random, 8);
+	bool fresh = s->made == 0 || (kind < 3 && s->made < CONVERSATIONS);
+	const struct uuid *conversation = &s->conversations[fresh ? s->made++ : which < 0 ? 0 : which];
+	const struct uuid *tenant = &s->tenants[conversation->b[0] % TENANTS];
+	char id[UUID_TEXT], tenant_text[UUID_TEXT], talk[UUID_TEXT], entity[UUID_TEXT], when[TIME_TEXT], payload[160];
+	const char *type = "message.received", *body = received;
+	struct uuid event_id, entity_id;
+	struct buffer b = { 0 };
+	int64_t at = w->now;
+
+	random_fill(&w->random, &entity_id, 16);
+	random_fill(&w->random, &event_id, 16);
+	uuid_v4(&event_id, event_id.b);
+	uuid_format(conversation, talk);
+	if (fresh) {
+		type = "conversation.created";
+		entity_id = *conversation;
+		body = "{\"customer_id\":\"000000c1-0000-8000-8000-000000000001\",\"initial_channel\":\"email\"}";
+		at = ago(w, world_chance(w, 200) ? 8 * TIME_SECOND : 50000); /* some are overdue as soon as they are known */
+	} else if (kind < 6) {
+		type = "message.sent";
+		body = sent;
+		at = ago(w, world_chance(w, 300) ? 4 * TIME_SECOND : 50000); /* some are told late */
+	} else if (kind == 6) {
+		type = "conversation.resolved";
+		entity_id = *conversation;
+		body = "{\"by\":\"agent\"}";
+		at = ago(w, 2 * TIME_SECOND);
+	} else if (kind == 7) {
+		type = "sla_policy.reapply";
+		snprintf(payload, sizeof(payload), "{\"conversation_ids\":[\"%s\"]}", talk);
+		body = payload;
+	}
+	buffer_printf(&b,
+		      "[{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\",%s%s%s"
+		      "\"actor_type\":\"api\",\"occurred_at\":\"%s\",\"payload\":%s}]",
+		      uuid_format(&event_id, id), type, uuid_format(tenant, tenant_text), uuid_format(&entity_id, entity),
+		      body == payload ? "" : "\"conversation_id\":\"", body == payload ? "" : talk, body == payload ? "" : "\",",
+		      time_format(at, when), body);
+	buffer_text(&b);
+	return b.data;
+}
+
+static void produce(void *data);
+
+static void on_answer(struct request *r)
+{
+	struct producer *p = r->ticket.owner;
+	struct world *w = &p->sim->world;
+
+	p->out = false;
+	if (!r->status) {
+		free(p->lines);
+		p->lines = NULL;
+	} else if (error_get(r->status)->class != CLASS_RETRY) {
+		failed(p->sim, "refused", "%s: %s", error_name(r->status), r->error.message);
+	}
+	request_free(&p->pool, r);
+	world_after(w, 1000 + (int64_t)random_below(&w->random, 400000), produce, p);
+}
+
+static void produce(void *data)
+{
+	struct producer *p = data;
+	struct simulation *s = p->sim;
+	struct world *w = &s->world;
+	struct request *r;
+	struct error error;
+
+	if (s->ending || (!p->lines && p->left == 0))
+		return;
+	p->engine = (int)random_below(&w->random, ENGINES);
+	if (!s->engines[p->engine].up) {
+		world_after(w, 20000, produce, p);
+		return;
+	}
+	if (!p->lines) {
+		p->lines = next_event(s);
+		p->left--;
+	}
+	r = request_new(&p->pool);
+	if (engine_sim_decode(r, p->lines, w->now, &error)) {
+		failed(s, "bad request", "%s: %s", error.field, error.message);
+		request_free(&p->pool, r);
+		return;
+	}
+	r->answer = on_answer;
+	r->ticket.owner = p;
+	r->bytes = 1000;
+	p->out = true;
+	appender_submit(&s->engines[p->engine].appenders[r->shard], r);
+}
+
+/* ---- faults ---- */
+
+static void crash_some(void *data)
+{
+	struct simulation *s = data;
+	struct world *w = &s->world;
+
+	if (!w->faults)
+		return;
+	engine_sim_down(&s->engines[random_below(&w->random, ENGINES)]);
+	s->crashes++;
+	world_after(w, 500000 + (int64_t)random_below(&w->random, 8000000), crash_some, s);
+}
+
+/* An engine's clock is set: mostly within what appending allows, now and then far off. */
+static void jump_some(void *data)
+{
+	struct simulation *s = data;
+	struct world *w = &s->world;
+	int64_t most = (world_chance(w, 100) ? 60 : 4) * TIME_SECOND;
+
+	s->engines[random_below(&w->random, ENGINES)].env.skew = w->faults ? (int64_t)random_below(&w->random, (uint64_t)(2 * most)) - most : 0;
+	s->jumps++;
+	if (w->faults)
+		world_after(w, 300000 + (int64_t)random_below(&w->random, 3000000), jump_some, s);
+}
+
+static void faults_end(void *data)
+{
+	struct simulation *s = data;
+
+	s->world.faults = false;
+	for (int i = 0; i < ENGINES; i++)
+		s->engines[i].env.skew = 0;
+}
+
+/* ---- the end ---- */
+
+struct row_place {
+	const struct projection *of;
+	struct uuid tenant_id, id;
+};
+
+static struct row_place place_of(const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct row_place place;
+
+	memset(&place, 0, sizeof(place));
+	place = (struct row_place){ &clocks, *tenant_id, *id };
+	return place;
+}
+
+static void check_decision(struct simulation *s, const struct map *rows, const struct event *e)
+{
+	struct row_place place = place_of(&e->tenant_id, &e->entity_id);
+	const struct clock *c = map_find(rows, &place);
+	struct due_clock d;
+	struct uuid id;
+
+	s->decided++;
+	if (!c) {
+		failed(s, "stranger", "%s at %d/%lld is of no clock", e->type->name, e->shard, (long long)e->position);
+		return;
+	}
+	d = (struct due_clock){
+		.tenant_id = e->tenant_id, .id = c->row.id, .conversation_id = c->conversation_id, .started_by = c->started_by,
+		.clock = bytes_text(clock_names[c->clock]), .cycle = (int32_t)c->cycle, .target_version = (int32_t)c->target_version,
+		.run = (int32_t)c->run, .nth = (int)c->next_nth, .threshold = c->next_threshold, .due_at = c->due_at, .next_at = c->next_at,
+	};
+	if (c->next_at != e->occurred_at || (c->next_nth < 0) != (e->type->kind == EV_SLA_BREACHED)) {
+		failed(s, "not asked for", "%s at %d/%lld: the clock, as it stood there, did not ask for it", e->type->name, e->shard,
+		       (long long)e->position);
+		return;
+	}
+	id = decision_id(&d);
+	if (!uuid_equal(&id, &e->event_id) || !uuid_equal(&e->causation_id, &c->started_by) ||
+	    !uuid_equal(&e->conversation_id, &c->conversation_id) || e->actor_type != ACTOR_SYSTEM)
+		failed(s, "other words", "%s at %d/%lld is not the event that its row makes", e->type->name, e->shard, (long long)e->position);
+	if (e->recorded_at <= e->occurred_at)
+		failed(s, "too early", "%s at %d/%lld was recorded before its instant was over", e->type->name, e->shard,
+		       (long long)e->position);
+}
+
+/* Folds a shard's log from its beginning, holding each decision against the row it was made for. */
+static void check_shard(struct simulation *s, const struct world_shard *shard, struct map *rows, struct arena *arena)
+{
+	struct state state;
+	struct error error;
+
+	state_init(&state, &group, 1 << 30);
+	for (int64_t i = 0; i < shard->count && !s->failure; i++) {
+		const struct event *e = &shard->events[i].event;
+		int status;
+
+		if (e->type->kind == EV_SLA_WARNING || e->type->kind == EV_SLA_BREACHED)
+			check_decision(s, rows, e);
+		do {
+			struct row_keys keys = { 0 };
+
+			for (state_wants(&state, &e, 1, arena, &keys); keys.count; state_wants(&state, &e, 1, arena, &keys)) {
+				for (int k = 0; k < keys.count; k++) {
+					struct row_place place = place_of(&keys.keys[k].tenant_id, &keys.keys[k].id);
+
+					state_put(&state, &keys.keys[k], keys.keys[k].projection == &clocks ? map_find(rows, &place) : NULL);
+				}
+				memset(&keys, 0, sizeof(keys));
+			}
+			status = state_fold(&state, e, &error);
+			if (status == E_CANCELLED)
+				state_drop(&state);
+		} while (status == E_CANCELLED);
+		if (status)
+			failed(s, "fold", "%s", error_name(status));
+		for (struct row *r = state.changed; r; r = r->next_changed) {
+			struct row_place place = place_of(&r->tenant_id, &r->id);
+
+			if (r->of == &clocks)
+				*map_put(rows, &place) = row_copy(r, arena);
+		}
+		state_done(&state);
+	}
+	state_release(&state);
+}
+
+static void check(struct simulation *s)
+{
+	struct world *w = &s->world;
+	struct arena arena;
+	struct map rows;
+	const struct clock *c;
+	size_t at = 0;
+
+	arena_init(&arena, 1 << 16);
+	map_init(&rows, sizeof(struct row_place));
+	for (int n = 1; n <= WORLD_SHARDS; n++)
+		check_shard(s, &w->shards[n], &rows, &arena);
+	while (!s->failure && (c = map_next(&rows, &at, NULL)))
+		if (c->next_at != TIME_NONE)
+			failed(s, "missing", "a %s that was due %.1f s before the end was not journaled",
+			       c->next_nth < 0 ? "breach" : "warning", (double)(w->now - c->next_at) / 1e6);
+	map_release(&rows);
+	arena_release(&arena);
+}
+
+static bool produced(const struct simulation *s)
+{
+	for (int i = 0; i < PRODUCERS; i++)
+		if (s->producers[i].left || s->producers[i].lines)
+			return false;
+	return true;
+}
+
+/* Nothing is on its way, and no stored row asks for anything more. */
+static bool settled(struct simulation *s)
+{
+	struct world *w = &s->world;
+	const struct row *row;
+	size_t at = 0;
+
+	if (w->faults || !produced(s))
+		return false;
+	for (int n = 0; n <= WORLD_SHARDS; n++)
+		if (w->shards[n].checkpoint != w->shards[n].count || w->shards[n].late)
+			return false;
+	while ((row = map_next(&w->rows, &at, NULL)))
+		if (row->of == &clocks && ((const struct clock *)(const void *)row)->next_at != TIME_NONE)
+			return false;
+	return true;
+}
+
+/* One history.  False when something did not hold. */
+static bool history(uint64_t seed, int mutation, bool verbose, int64_t *decided)
+{
+	struct simulation *s = mem_zalloc(sizeof(*s));
+	struct world *w = &s->world;
+	int64_t end;
+	bool pass;
+
+	world_init(w, seed);
+	w->mutation = mutation;
+	w->faults = true;
+	for (int i = 0; i < TENANTS; i++)
+		random_fill(&w->random, &s->tenants[i], 16);
+	for (int i = 0; i < CONVERSATIONS; i++) {
+		random_fill(&w->random, &s->conversations[i], 16);
+		s->conversations[i].b[15] &= 0xfe; /* room for the second clock's id */
+	}
+	for (int i = 0; i < ENGINES; i++)
+		engine_sim_init(&s->engines[i], w, &group, &s->ending);
+	for (int i = 0; i < PRODUCERS; i++) {
+		s->producers[i].sim = s;
+		s->producers[i].left = 20 + (int)random_below(&w->random, 20);
+		world_after(w, 1000, produce, &s->producers[i]);
+	}
+	world_after(w, 2000000, crash_some, s);
+	world_after(w, 3000000, jump_some, s);
+	world_after(w, 10 * TIME_SECOND + (int64_t)random_below(&w->random, 20 * TIME_SECOND), faults_end, s);
+	end = w->now + 90 * TIME_SECOND;
+	while (w->steps < STEPS_MOST && !s->failure && w->now < end && !settled(s))
+		if (!world_step(w))
+			break;
+	if (w->steps >= STEPS_MOST)
+		failed(s, "stuck", "not settled after %d steps", STEPS_MOST);
+	if (!s->failure)
+		check(s);
+	pass = !s->failure;
+	*decided += s->decided;
+	if (!pass && mutation == 0)
+		note("seed %llu: %s: %s", (unsigned long long)seed, s->failure, s->detail);
+	else if (verbose)
+		note("seed %llu: %lld decisions, %d crashes, %d jumps, %llu steps%s%s", (unsigned long long)seed, (long long)s->decided,
+		     s->crashes, s->jumps, (unsigned long long)w->steps, pass ? "" : ": caught: ", pass ? "" : s->failure);
+	s->ending = true;
+	w->faults = false;
+	for (int i = 0; i < ENGINES; i++)
+		engine_sim_down(&s->engines[i]);
+	while (world_step(w) && w->steps < 2 * STEPS_MOST)
+		;
+	for (int i = 0; i < PRODUCERS; i++) {
+		free(s->producers[i].lines);
+		request_pool_release(&s->producers[i].pool);
+	}
+	world_release(w);
+	free(s);
+	return pass;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct { int mutation; const char *name, *about; } mutations[] = {
+		{ MUTATION_IGNORE_EXPECT, "ignore-expect", "append does not judge expectations" },
+		{ MUTATION_TORN_LOOK, "torn-look", "clocks and checkpoint are not of one moment" },
+		{ MUTATION_LOSE_CLOCK, "lose-clock", "some clocks are never shown" },
+	};
+	enum { MUTATIONS = sizeof(mutations) / sizeof(*mutations) };
+	static const struct option longs[] = { { "seeds", 1, 0, 's' }, { "from", 1, 0, 'f' }, { "mutation", 1, 0, 'm' },
+					       { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 } };
+	int seeds = 300, passed = 0, only = 0, c;
+	int64_t decided = 0, ignored = 0;
+	uint64_t from = 1;
+	bool verbose = false;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 's')
+			seeds = atoi(optarg);
+		else if (c == 'f')
+			from = strtoull(optarg, NULL, 10);
+		else if (c == 'm')
+			for (int m = 0; m < MUTATIONS; m++)
+				only = strcmp(mutations[m].name, optarg) == 0 ? mutations[m].mutation : only;
+		else
+			verbose = true;
+	}
+	log_set_level(LOG_SILENT);
+	catalog_init();
+	for (int i = 0; i < seeds; i++) {
+		if (history(from + (uint64_t)i, only, verbose, &decided))
+			passed++;
+		else if (!only)
+			note("repeat it: %s --from %llu --seeds 1 --verbose", argv[0], (unsigned long long)from + (uint64_t)i);
+	}
+	if (only) {
+		note("%d of %d histories were caught", seeds - passed, seeds);
+		return 0;
+	}
+	ok(passed == seeds, "%d histories from seed %llu: what time decides is journaled once, rightly, and all of it", seeds,
+	   (unsigned long long)from);
+	ok(decided > 20 * seeds, "%lld decisions were made in them", (long long)decided);
+	for (int m = 0; m < MUTATIONS; m++) {
+		int caught = 0;
+
+		for (int i = 0; i < 60 && caught < 2; i++)
+			caught += !history(from + 1000 + (uint64_t)i, mutations[m].mutation, false, &ignored);
+		ok(caught > 0, "a store where %s is caught", mutations[m].about);
+	}
+	return tap_done();
+}

@@ -124,6 +124,34 @@ static void print_generations(const msgpack_object *map, struct buffer *out, int
 	table_release(&t);
 }
 
+static void print_timers(const msgpack_object *map, struct buffer *out, int width, bool colour)
+{
+	uint32_t count;
+	const msgpack_object *timers = list_of(map, "timers", &count);
+	struct table t;
+	char text[HUMAN_TEXT];
+
+	if (!count)
+		return;
+	table_init(&t, 7, (const char *const[]){ "clocks of shard", "state", "next", ">warnings", ">breaches", ">last was late", "error" });
+	for (uint32_t i = 0; i < count; i++) {
+		struct bytes state = client_text(&timers[i], "state"), next = client_text(&timers[i], "next");
+		struct bytes error = client_text(&timers[i], "error");
+		int64_t warnings = client_int(&timers[i], "warnings", 0), breaches = client_int(&timers[i], "breaches", 0);
+
+		table_cell(&t, "%lld", (long long)client_int(&timers[i], "shard", 0));
+		table_cell(&t, "%.*s", (int)state.len, state.data ? state.data : "");
+		table_cell(&t, "%.*s", (int)next.len, next.data ? next.data : "");
+		table_cell(&t, "%s", human_count(warnings, text));
+		table_cell(&t, "%s", human_count(breaches, text));
+		table_cell(&t, "%s", warnings + breaches ? human_duration(client_int(&timers[i], "late_ms", 0) * 1000, text) : "");
+		table_cell_style(&t, STYLE_RED, "%.*s", (int)error.len, error.data ? error.data : "");
+	}
+	buffer_add_byte(out, '\n');
+	table_print(&t, out, width, colour);
+	table_release(&t);
+}
+
 static void print_status(const msgpack_object *map, const char *address, struct buffer *out)
 {
 	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
@@ -151,6 +179,7 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	print_shards(map, out, width, colour);
 	print_groups(map, out, width, colour);
 	print_generations(map, out, width, colour);
+	print_timers(map, out, width, colour);
 }
 
 static int run(const struct arguments *args, struct error *error)
@@ -205,8 +234,8 @@ const struct command status_command = {
 	.name = "status",
 	.usage = "status [OPTION]...",
 	.brief = "show how an engine is",
-	.help = "Asks the running engine over its own protocol: shards and their events, read models and how far they are behind, connections, "
-		"memory. Events, duplicates, refusals and anomalies are counted since the engine's start; core.anomalies has them all. The exit "
+	.help = "Asks the running engine over its own protocol: shards and their events, read models and how far they are behind, the SLA clocks' "
+		"next instants, connections, memory. Events, duplicates, refusals and anomalies are counted since the engine's start; core.anomalies has them all. The exit "
 		"status is 0 only when the engine is ready.\n"
 		"\n"
 		"  verbatim status\n"

@@ -146,6 +146,23 @@ static void pack_generation(const struct engine *e, const struct generation *g, 
 		msgpack_pack_nil(p);
 }
 
+static void pack_timers(const struct timers *t, msgpack_packer *p)
+{
+	bool owner = atomic_load(&t->fold->owner);
+	char next[TIME_TEXT];
+
+	msgpack_pack_map(p, 8);
+	pack_key_int(p, "shard", t->shard);
+	pack_text(p, "owner");
+	pack_bool(p, owner);
+	pack_key_text(p, "state", timers_state_name(t->state));
+	pack_key_text(p, "next", owner && t->next != INT64_MAX ? time_format(t->next, next) : "");
+	pack_key_int(p, "warnings", t->warnings);
+	pack_key_int(p, "breaches", t->breaches);
+	pack_key_int(p, "late_ms", t->late / 1000);
+	pack_key_text(p, "error", t->trouble.code ? t->trouble.message : "");
+}
+
 void status_pack(struct engine *e, msgpack_packer *p)
 {
 	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused, head = 0;
@@ -162,7 +179,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 21);
+	msgpack_pack_map(p, 22);
 	pack_text(p, "ready");
 	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
@@ -194,4 +211,8 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	msgpack_pack_array(p, (size_t)e->switcher.seen.count);
 	for (int i = 0; i < e->switcher.seen.count; i++)
 		pack_generation(e, &e->switcher.seen.list[i], head, p);
+	pack_text(p, "timers");
+	msgpack_pack_array(p, e->timers ? (size_t)e->shards : 0);
+	for (int i = 1; e->timers && i <= e->shards; i++)
+		pack_timers(&e->timers[i], p);
 }

@@ -77,6 +77,10 @@ holds("types: none of them does", scope("conversation", c1, 0, ["message.sent", 
 stale("types: an empty list means all", p["resolution"], scope("conversation", c1, p["received"], []))
 stale("types: of the whole tenant", p["last"], scope("tenant", after=p["received"], types=["message.received"]))
 holds("types: of the whole tenant, none", scope("tenant", after=p["last"], types=["message.received"]))
+many = [scope("tenant", after=p["last"] - i % 2, types=["sla_policy.reapply"] if i % 3 else ["team.created", "message.sent"]) for i in range(20)]
+holds("types: twenty of the whole tenant at once, none", *many)
+stale("types: twenty of the whole tenant, and one that does", p["last"], *many, scope("tenant", after=p["received"], types=["team.updated", "message.received"]))
+holds("types: after the last that does", *many, scope("tenant", after=p["last"], types=["team.updated", "message.received"]))
 same(count(), stored[0], "what was stale was not stored")
 
 # ---- duplicates ----

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""store - test/e2e/store.c and rows.c, each on an empty database of a real server: the store's functions one by one."""
+"""store - test/e2e/store.c, rows.c and due.c, each on an empty database of a real server: the store's functions one by one."""
 import os
 import subprocess
 import sys
@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import *
 
 server = Engine()
-for program in ("store", "rows"):
+for program in ("store", "rows", "due"):
     server.sql("create database test_" + program)
     result = subprocess.run([os.path.join(ROOT, BUILD, "test", "e2e", program)], stdout=subprocess.PIPE, text=True,
                             env=dict(os.environ, VERBATIM_TEST_DB=server.conninfo().replace("dbname=verbatim", "dbname=test_" + program)))

@@ -36,7 +36,7 @@ enum {
 	LEASE_MS = 10000,
 	PACE_MS = 50,
 	POLL_MS = 200,
-	CLOCKS_AT_ONCE = 500,     /* decisions under way in a shard; less when there are many shards */
+	CLOCKS_AT_ONCE = 250,     /* decisions under way in a shard; less when there are many shards */
 	CLOCKS_MOST = 4000,       /* and in all */
 	CLOCK_LOOK_MS = 20,
 	CLOCK_POLL_MS = 1000,

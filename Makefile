@@ -155,8 +155,9 @@ headers:
 
 SEEDS ?= 1000
 FROM ?= 1
-simulate: $(OUT)/test/simulation/simulate
+simulate: $(OUT)/test/simulation/simulate $(OUT)/test/simulation/timers
 	$(OUT)/test/simulation/simulate --seeds $(SEEDS) --from $(FROM)
+	$(OUT)/test/simulation/timers --seeds $(SEEDS) --from $(FROM)
 
 bench: $(OUT)/verbatim $(BENCH_BIN)
 	@BUILD=$(OUT) sh bench/run.sh

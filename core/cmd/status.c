@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/term.h"
+#include "base/time.h"
 #include "client/client.h"
 #include "client/client_json.h"
 #include "cmd/command.h"
@@ -133,15 +134,16 @@ static void print_timers(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 7, (const char *const[]){ "clocks of shard", "state", "next", ">warnings", ">breaches", ">last was late", "error" });
+	table_init(&t, 7, (const char *const[]){ "shard", "SLA clocks", ">next due in", ">warnings", ">breaches", ">last late by", "error" });
 	for (uint32_t i = 0; i < count; i++) {
 		struct bytes state = client_text(&timers[i], "state"), next = client_text(&timers[i], "next");
 		struct bytes error = client_text(&timers[i], "error");
+		int64_t at = TIME_NONE, left = next.len && time_parse(next.data, next.len, &at) ? at - time_wall() : 0;
 		int64_t warnings = client_int(&timers[i], "warnings", 0), breaches = client_int(&timers[i], "breaches", 0);
 
 		table_cell(&t, "%lld", (long long)client_int(&timers[i], "shard", 0));
 		table_cell(&t, "%.*s", (int)state.len, state.data ? state.data : "");
-		table_cell(&t, "%.*s", (int)next.len, next.data ? next.data : "");
+		table_cell(&t, "%s", next.len ? human_duration(left > 0 ? left : 0, text) : "");
 		table_cell(&t, "%s", human_count(warnings, text));
 		table_cell(&t, "%s", human_count(breaches, text));
 		table_cell(&t, "%s", warnings + breaches ? human_duration(client_int(&timers[i], "late_ms", 0) * 1000, text) : "");

@@ -133,7 +133,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    now_here := verbatim.log_now();
+    -- As it was when the statement came: one that goes along may have waited for another's lock since.
+    now_here := verbatim.log_now() - (clock_timestamp() - statement_timestamp());
     IF abs(extract(epoch FROM p_now - now_here)) > 5 OR p_recorded_at > now_here + interval '5 s' THEN
         answer.outcome := 'clock';
         answer.recorded_at := now_here;

@@ -3,9 +3,11 @@
  *
  * A row's id is made of what it is about, so that a fold knows it without looking:
  *
- *     | 6 bytes: begin of the bucket, ms | version 8 UUID of XXH3(set, values, time zone), 74 bits |
+ *     | 6 bytes: begin of the bucket, ms | version 8 UUID of XXH3(tenant, set, values, zone), 74 bits |
  *
- * The time stands first, so that rows which are written together stand together in the key's index.
+ * The time stands first, so that rows which are written together stand together in the key's index.  The tenant is in
+ * it because rows are found by their id, and only then compared with the tenant: one id of all tenants would be read
+ * from one end to the other each time.
  */
 #include "projections/rollups.h"
 
@@ -210,11 +212,11 @@ static size_t put_text(char *to, size_t len, struct bytes text)
 	return text.len ? put(to, len, text.data, text.len) : len;
 }
 
-static void make_id(struct uuid *id, int64_t bucket_at, struct bytes time_zone, enum rollup_set set,
-		    const struct rollup_values *v)
+static void make_id(struct uuid *id, const struct uuid *tenant_id, int64_t bucket_at, struct bytes time_zone,
+		    enum rollup_set set, const struct rollup_values *v)
 {
 	char key[3 * 256 + 64];
-	size_t len = 0;
+	size_t len = put(key, 0, tenant_id, sizeof(*tenant_id));
 	uint64_t ms = (uint64_t)(bucket_at / 1000);
 
 	key[len++] = (char)set;
@@ -239,7 +241,7 @@ static void add(struct fold *f, const struct projection *p, int64_t bucket_at, s
 	struct uuid id;
 	bool begun;
 
-	make_id(&id, bucket_at, time_zone, set, values);
+	make_id(&id, &f->event->tenant_id, bucket_at, time_zone, set, values);
 	r = fold_sum(f, p, &id, &begun);
 	if (begun) {
 		r->bucket_at = bucket_at;

@@ -339,6 +339,8 @@ static int on_breached(struct fold *f, const struct event *e)
 
 	if (!row)
 		return 0;
+	if (e->occurred_at < field_time(&f->fields, "breached_at"))
+		return fold_anomaly(f, "stale_write", "the breach was told before its instant");
 	clock = clock_of_row(row);
 	clock.breach_logged = false;
 	did = sla_clock_breach(&clock, field_time(&f->fields, "breached_at"));

@@ -162,8 +162,10 @@ int sla_clock_retarget(struct sla_clock *c, const struct calendar *k, const stru
 
 int sla_clock_fulfil(struct sla_clock *c, const struct calendar *k, int64_t at)
 {
-	int did = notice(c, at);
+	int did;
 
+	at = at < c->started_at ? c->started_at : at;
+	did = notice(c, at);
 	if (!step(c, SLA_INPUT_FULFIL) || (c->fulfilled_at != TIME_NONE && at >= c->fulfilled_at))
 		return did;
 	if (c->breached_at != TIME_NONE && at <= c->breached_at) {

@@ -97,7 +97,7 @@ int sla_clock_retarget(struct sla_clock *c, const struct calendar *k, const stru
 
 /*
  * Evidence that it was met, at or before due_at, or too late.  It may come after the breach was noticed and retract
- * it, or after other, later evidence and take its place.
+ * it, or after other, later evidence and take its place.  What is told to have been before the start counts as at it.
  */
 int sla_clock_fulfil(struct sla_clock *c, const struct calendar *k, int64_t at);
 

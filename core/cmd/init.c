@@ -26,7 +26,7 @@ struct init_options {
 
 static const struct option options[] = {
 	{ .name = "shards", .kind = OPTION_INT, .offset = offsetof(struct init_options, shards), .argument = "N", .min = 1,
-	  .max = 64, .help = "ordering domains that tenants are spread over, fixed for ever; each takes two of the server's "
+	  .max = 64, .help = "ordering domains that tenants are spread over, fixed for ever; each takes three of the server's "
 			    "connections; 4 when not given" },
 	{ .name = "adopt", .kind = OPTION_FLAG, .offset = offsetof(struct init_options, adopt), .group = "Taking a log over",
 	  .help = "go on with a log that lost its end in a restore or a promotion" },

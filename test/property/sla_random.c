@@ -206,10 +206,10 @@ static void journal(struct history *h, const struct clock *row)
 	snprintf(more, sizeof(more), ",\"causation_id\":\"%s\",\"conversation_id\":\"%s\"%s", uuid_format(&row->started_by, event),
 		 text_of(row->conversation_id), resolution);
 	time_format(row->next_at, at);
-	time_format(row->due_at, due);
+	time_format(row->due_at == TIME_NONE ? row->next_at : row->due_at, due); /* a paused clock that was late has no due time */
 	if (row->next_nth < 0) {
 		snprintf(payload, sizeof(payload), "{\"breached_at\":\"%s\",\"clock\":\"%s\",\"cycle\":%d,\"due_at\":\"%s\"}", at,
-			 values_sla_clock[row->clock], (int)row->cycle, row->due_at == TIME_NONE ? at : due);
+			 values_sla_clock[row->clock], (int)row->cycle, due);
 		h->breached++;
 	} else {
 		snprintf(payload, sizeof(payload), "{\"clock\":\"%s\",\"cycle\":%d,\"due_at\":\"%s\",\"threshold\":%d.%04d}",

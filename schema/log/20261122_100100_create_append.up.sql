@@ -275,6 +275,9 @@ END $$;
 -- Leaves that hold only positions up to `after` are kept out, by `oldest` when the plan starts and by
 -- `since` for each expectation.  In the scans over a range of positions the tenant is compared with IS
 -- NOT DISTINCT FROM, which no index answers, so that the plan stays the range.
+-- Expectations about a tenant that name types are judged with one look for all of a batch when they are many: each
+-- decision about an SLA clock has one.  A few are looked at one by one, since such a look ends at the first event
+-- that stands in the way.  (min(after) is within the positions that expect_far allows, for each `after` is.)
 CREATE FUNCTION verbatim.judge_expect(
     p_shard  int2,
     p_head   int8,
@@ -290,9 +293,13 @@ CREATE FUNCTION verbatim.judge_expect(
     AS $$
 DECLARE
     far    constant int8 := 1000000;
+    few    constant int4 := 8;
     after  int8[];
     since  timestamptz[];       -- of each: the start of the oldest month that holds a position after it
     oldest timestamptz;
+    typed  int4;                -- tenants' expectations with types: how many, the least `after`, and all types
+    lowest int8;
+    wanted text[];
 BEGIN
     IF EXISTS (SELECT FROM unnest(p_scope) s
                WHERE s IS NULL OR s NOT IN ('entity', 'conversation', 'resolution', 'tenant')) THEN
@@ -384,6 +391,8 @@ BEGIN
                      WHERE e.tenant_id = x.tenant AND e.conversation_id IS NULL AND e.recorded_at >= oldest LIMIT 1)) h) hit
             WHERE x.scope = 'tenant' AND hit.position IS NOT NULL
               AND x.after = 0 AND coalesce(x.types, '') = '';
+        SELECT count(*) INTO typed FROM unnest(p_scope, p_types) AS x (scope, types)
+            WHERE x.scope = 'tenant' AND x.types <> '';
         RETURN QUERY
             SELECT 'expect', x.item, hit.position, NULL::timestamptz, NULL::bytea
             FROM unnest(p_item, p_tenant, p_scope, p_types, after, since) AS x (item, tenant, scope, types, after, since)
@@ -394,7 +403,24 @@ BEGIN
                   AND e.recorded_at >= oldest AND e.recorded_at >= x.since
                   AND (coalesce(x.types, '') = '' OR e.event_type = ANY (string_to_array(x.types, ',')))
                 ORDER BY e.position DESC LIMIT 1) hit
-            WHERE x.scope = 'tenant' AND NOT (x.after = 0 AND coalesce(x.types, '') = '');
+            WHERE x.scope = 'tenant' AND NOT (x.after = 0 AND coalesce(x.types, '') = '')
+              AND (typed <= few OR coalesce(x.types, '') = '');
+        IF typed > few THEN
+            SELECT min(x.after), array_agg(DISTINCT t.name) INTO lowest, wanted
+                FROM unnest(p_scope, p_types, after) AS x (scope, types, after)
+                CROSS JOIN LATERAL unnest(string_to_array(x.types, ',')) AS t (name)
+                WHERE x.scope = 'tenant' AND x.types <> '';
+            RETURN QUERY
+                WITH e AS MATERIALIZED (
+                    SELECT l.position, l.tenant_id, l.event_type FROM verbatim.event_log l
+                    WHERE l.shard = p_shard AND l.position > lowest AND l.recorded_at >= oldest
+                      AND l.event_type = ANY (wanted))
+                SELECT 'expect', x.item, max(e.position), NULL::timestamptz, NULL::bytea
+                FROM e CROSS JOIN unnest(p_item, p_tenant, p_scope, p_types, after) AS x (item, tenant, scope, types, after)
+                WHERE x.scope = 'tenant' AND x.tenant = e.tenant_id AND e.position > x.after
+                  AND e.event_type = ANY (string_to_array(x.types, ','))
+                GROUP BY x.item;
+        END IF;
     END IF;
 END $$;
 

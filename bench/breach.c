@@ -34,47 +34,20 @@ static void die(const char *what, const struct error *error)
 	exit(1);
 }
 
-static struct uuid new_uuid(void)
-{
-	uint8_t tail[16];
-	struct uuid id;
-
-	random_system(tail, sizeof(tail));
-	uuid_v7(&id, time_wall() / 1000, tail);
-	return id;
-}
-
-static void pack_text(msgpack_packer *p, const char *text)
-{
-	msgpack_pack_str_with_body(p, text, strlen(text));
-}
-
-static void pack_pair(msgpack_packer *p, const char *name, const char *text)
-{
-	pack_text(p, name);
-	pack_text(p, text);
-}
-
-static void pack_uuid(msgpack_packer *p, const char *name, const struct uuid *id)
-{
-	pack_text(p, name);
-	msgpack_pack_bin_with_body(p, id->b, 16);
-}
-
 /* The members that every event has; `more` others follow. */
 static void pack_event(struct breach *v, const char *type, const struct uuid *entity, int64_t at, int more)
 {
 	msgpack_packer *p = &v->packer;
 	char text[TIME_TEXT];
-	struct uuid id = new_uuid();
+	struct uuid id = bench_new_uuid();
 
 	msgpack_pack_map(p, 6 + (size_t)more);
-	pack_uuid(p, "event_id", &id);
-	pack_pair(p, "event_type", type);
-	pack_uuid(p, "tenant_id", &v->tenant_id);
-	pack_uuid(p, "entity_id", entity);
-	pack_pair(p, "actor_type", "system");
-	pack_pair(p, "occurred_at", time_format(at, text));
+	bench_pack_uuid(p, "event_id", &id);
+	bench_pack_pair(p, "event_type", type);
+	bench_pack_uuid(p, "tenant_id", &v->tenant_id);
+	bench_pack_uuid(p, "entity_id", entity);
+	bench_pack_pair(p, "actor_type", "system");
+	bench_pack_pair(p, "occurred_at", time_format(at, text));
 }
 
 static const msgpack_object *send_events(struct breach *v, msgpack_object *result)
@@ -95,32 +68,32 @@ static void begin(struct breach *v, size_t events)
 
 static void set_up(struct breach *v)
 {
-	struct uuid policy = new_uuid();
+	struct uuid policy = bench_new_uuid();
 	msgpack_packer *p = &v->packer;
 	msgpack_object result;
 
-	v->tenant_id = new_uuid();
-	v->customer_id = new_uuid();
+	v->tenant_id = bench_new_uuid();
+	v->customer_id = bench_new_uuid();
 	begin(v, 2);
 	pack_event(v, "customer.created", &v->customer_id, time_wall(), 1);
-	pack_text(p, "payload");
+	bench_pack_text(p, "payload");
 	msgpack_pack_map(p, 1);
-	pack_text(p, "identities");
+	bench_pack_text(p, "identities");
 	msgpack_pack_array(p, 0);
 	pack_event(v, "sla_policy.created", &policy, time_wall(), 1);
-	pack_text(p, "payload");
+	bench_pack_text(p, "payload");
 	msgpack_pack_map(p, 7);
-	pack_pair(p, "name", "a minute");
-	pack_pair(p, "tier", "standard");
-	pack_text(p, "first_response_time_minutes");
+	bench_pack_pair(p, "name", "a minute");
+	bench_pack_pair(p, "tier", "standard");
+	bench_pack_text(p, "first_response_time_minutes");
 	msgpack_pack_int(p, 1);
-	pack_text(p, "resolution_time_minutes");
+	bench_pack_text(p, "resolution_time_minutes");
 	msgpack_pack_int(p, 100000);
-	pack_text(p, "business_hours_only");
+	bench_pack_text(p, "business_hours_only");
 	msgpack_pack_false(p);
-	pack_text(p, "is_default");
+	bench_pack_text(p, "is_default");
 	msgpack_pack_true(p);
-	pack_text(p, "warn_at");
+	bench_pack_text(p, "warn_at");
 	msgpack_pack_array(p, 0);
 	send_events(v, &result);
 	v->shard = client_int(&result, "shard", -1);
@@ -136,13 +109,13 @@ static void converse(struct breach *v, long count, long pause_ms)
 
 	begin(v, (size_t)count);
 	for (long i = 0; i < count; i++) {
-		struct uuid id = new_uuid();
+		struct uuid id = bench_new_uuid();
 
 		pack_event(v, "conversation.created", &id, first + i * pause_ms * 1000 - 60 * TIME_SECOND, 1);
-		pack_text(p, "payload");
+		bench_pack_text(p, "payload");
 		msgpack_pack_map(p, 2);
-		pack_uuid(p, "customer_id", &v->customer_id);
-		pack_pair(p, "initial_channel", "email");
+		bench_pack_uuid(p, "customer_id", &v->customer_id);
+		bench_pack_pair(p, "initial_channel", "email");
 	}
 	send_events(v, &result);
 }
@@ -173,10 +146,10 @@ static long read_breaches(struct breach *v, int64_t *recorded, int64_t *seen, lo
 	msgpack_pack_array(p, 4);
 	msgpack_pack_int64(p, v->next);
 	msgpack_pack_map(p, 2);
-	pack_uuid(p, "tenant_id", &v->tenant_id);
-	pack_text(p, "types");
+	bench_pack_uuid(p, "tenant_id", &v->tenant_id);
+	bench_pack_text(p, "types");
 	msgpack_pack_array(p, 1);
-	pack_text(p, "sla.breached");
+	bench_pack_text(p, "sla.breached");
 	msgpack_pack_int(p, 100);
 	msgpack_pack_int(p, WAIT_MS);
 	if (client_call(v->client, "read", bytes_of(v->out.data, v->out.size), WAIT_MS + TIMEOUT_MS, &result, &error))

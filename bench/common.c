@@ -8,6 +8,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/random.h"
+#include "base/time.h"
+
 long bench_number(const char *option, const char *text, long low, long high)
 {
 	char *end;
@@ -71,4 +74,31 @@ double bench_percentile(const int64_t *sorted, long n, double p)
 	long at = (long)(p * (double)n);
 
 	return (double)sorted[at < n ? at : n - 1] / 1000;
+}
+
+struct uuid bench_new_uuid(void)
+{
+	uint8_t tail[16];
+	struct uuid id;
+
+	random_system(tail, sizeof(tail));
+	uuid_v7(&id, time_wall() / 1000, tail);
+	return id;
+}
+
+void bench_pack_text(msgpack_packer *p, const char *text)
+{
+	msgpack_pack_str_with_body(p, text, strlen(text));
+}
+
+void bench_pack_pair(msgpack_packer *p, const char *name, const char *text)
+{
+	bench_pack_text(p, name);
+	bench_pack_text(p, text);
+}
+
+void bench_pack_uuid(msgpack_packer *p, const char *name, const struct uuid *id)
+{
+	bench_pack_text(p, name);
+	msgpack_pack_bin_with_body(p, id->b, 16);
 }

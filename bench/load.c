@@ -115,17 +115,6 @@ static void new_uuid(struct load *l, struct uuid *out, int64_t ms)
 
 /* ---- events ---- */
 
-static void pack_text(msgpack_packer *p, const char *text)
-{
-	msgpack_pack_str_with_body(p, text, strlen(text));
-}
-
-static void pack_uuid(msgpack_packer *p, const char *name, const struct uuid *id)
-{
-	pack_text(p, name);
-	msgpack_pack_bin_with_body(p, id->b, 16);
-}
-
 /* 96 bits: nanoseconds, then seconds. */
 static void put_time(char *to, int64_t us)
 {
@@ -137,7 +126,7 @@ static void pack_time(msgpack_packer *p, const char *name, int64_t us)
 {
 	char bytes[12];
 
-	pack_text(p, name);
+	bench_pack_text(p, name);
 	put_time(bytes, us);
 	msgpack_pack_ext_with_body(p, bytes, sizeof(bytes), -1);
 }
@@ -150,33 +139,33 @@ static void pack_message(struct load *l, msgpack_packer *p, msgpack_sbuffer *out
 
 	at->slot = which;
 	msgpack_pack_map(p, 9);
-	pack_uuid(p, "event_id", &nobody);
+	bench_pack_uuid(p, "event_id", &nobody);
 	at->event_id = out->size - 16;
-	pack_text(p, "event_type");
-	pack_text(p, inbound ? "message.received" : "message.sent");
-	pack_uuid(p, "tenant_id", &l->tenant_ids[tenant]);
-	pack_uuid(p, "entity_id", &nobody);
+	bench_pack_text(p, "event_type");
+	bench_pack_text(p, inbound ? "message.received" : "message.sent");
+	bench_pack_uuid(p, "tenant_id", &l->tenant_ids[tenant]);
+	bench_pack_uuid(p, "entity_id", &nobody);
 	at->entity_id = out->size - 16;
-	pack_uuid(p, "conversation_id", &nobody);
+	bench_pack_uuid(p, "conversation_id", &nobody);
 	at->conversation_id = out->size - 16;
-	pack_uuid(p, "customer_id", &l->customer_ids[which]);
-	pack_text(p, "actor_type");
-	pack_text(p, inbound ? "customer" : "user");
+	bench_pack_uuid(p, "customer_id", &l->customer_ids[which]);
+	bench_pack_text(p, "actor_type");
+	bench_pack_text(p, inbound ? "customer" : "user");
 	pack_time(p, "occurred_at", 0);
 	at->occurred_at = out->size - 12;
-	pack_text(p, "payload");
+	bench_pack_text(p, "payload");
 	msgpack_pack_map(p, 6);
-	pack_uuid(p, "conversation_id", &nobody);
+	bench_pack_uuid(p, "conversation_id", &nobody);
 	at->payload_conversation_id = out->size - 16;
-	pack_text(p, "channel");
-	pack_text(p, "email");
-	pack_text(p, "direction");
-	pack_text(p, inbound ? "inbound" : "outbound");
-	pack_text(p, "sender_type");
-	pack_text(p, inbound ? "customer" : "agent");
-	pack_text(p, "language");
-	pack_text(p, "en");
-	pack_text(p, "content");
+	bench_pack_text(p, "channel");
+	bench_pack_text(p, "email");
+	bench_pack_text(p, "direction");
+	bench_pack_text(p, inbound ? "inbound" : "outbound");
+	bench_pack_text(p, "sender_type");
+	bench_pack_text(p, inbound ? "customer" : "agent");
+	bench_pack_text(p, "language");
+	bench_pack_text(p, "en");
+	bench_pack_text(p, "content");
 	msgpack_pack_str_with_body(p, text, (size_t)l->payload > 160 ? (size_t)l->payload - 160 : 1);
 }
 
@@ -241,23 +230,23 @@ static void pack_created(struct load *l, msgpack_packer *p, long tenant, const s
 
 	new_uuid(l, &id, now / 1000);
 	msgpack_pack_map(p, 7);
-	pack_uuid(p, "event_id", &id);
-	pack_text(p, "event_type");
-	pack_text(p, customer ? "conversation.created" : "customer.created");
-	pack_uuid(p, "tenant_id", &l->tenant_ids[tenant]);
-	pack_uuid(p, "entity_id", entity);
-	pack_text(p, "actor_type");
-	pack_text(p, "system");
+	bench_pack_uuid(p, "event_id", &id);
+	bench_pack_text(p, "event_type");
+	bench_pack_text(p, customer ? "conversation.created" : "customer.created");
+	bench_pack_uuid(p, "tenant_id", &l->tenant_ids[tenant]);
+	bench_pack_uuid(p, "entity_id", entity);
+	bench_pack_text(p, "actor_type");
+	bench_pack_text(p, "system");
 	pack_time(p, "occurred_at", now);
-	pack_text(p, "payload");
+	bench_pack_text(p, "payload");
 	if (customer) {
 		msgpack_pack_map(p, 2);
-		pack_uuid(p, "customer_id", customer);
-		pack_text(p, "initial_channel");
-		pack_text(p, "email");
+		bench_pack_uuid(p, "customer_id", customer);
+		bench_pack_text(p, "initial_channel");
+		bench_pack_text(p, "email");
 	} else {
 		msgpack_pack_map(p, 1);
-		pack_text(p, "identities");
+		bench_pack_text(p, "identities");
 		msgpack_pack_array(p, 0);
 	}
 }

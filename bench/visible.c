@@ -34,47 +34,20 @@ static void die(const char *what, const struct error *error)
 	exit(1);
 }
 
-static struct uuid new_uuid(void)
-{
-	uint8_t tail[16];
-	struct uuid id;
-
-	random_system(tail, sizeof(tail));
-	uuid_v7(&id, time_wall() / 1000, tail);
-	return id;
-}
-
-static void pack_text(msgpack_packer *p, const char *text)
-{
-	msgpack_pack_str_with_body(p, text, strlen(text));
-}
-
-static void pack_pair(msgpack_packer *p, const char *name, const char *text)
-{
-	pack_text(p, name);
-	pack_text(p, text);
-}
-
-static void pack_uuid(msgpack_packer *p, const char *name, const struct uuid *id)
-{
-	pack_text(p, name);
-	msgpack_pack_bin_with_body(p, id->b, 16);
-}
-
 /* The members that every event has; `more` others follow. */
 static void pack_event(struct visible *v, const char *type, const struct uuid *entity, const char *actor, int more)
 {
 	msgpack_packer *p = &v->packer;
 	char now[TIME_TEXT];
-	struct uuid id = new_uuid();
+	struct uuid id = bench_new_uuid();
 
 	msgpack_pack_map(p, 6 + (size_t)more);
-	pack_uuid(p, "event_id", &id);
-	pack_pair(p, "event_type", type);
-	pack_uuid(p, "tenant_id", &v->tenant_id);
-	pack_uuid(p, "entity_id", entity);
-	pack_pair(p, "actor_type", actor);
-	pack_pair(p, "occurred_at", time_format(time_wall(), now));
+	bench_pack_uuid(p, "event_id", &id);
+	bench_pack_pair(p, "event_type", type);
+	bench_pack_uuid(p, "tenant_id", &v->tenant_id);
+	bench_pack_uuid(p, "entity_id", entity);
+	bench_pack_pair(p, "actor_type", actor);
+	bench_pack_pair(p, "occurred_at", time_format(time_wall(), now));
 }
 
 static const msgpack_object *send_events(struct visible *v, msgpack_object *result)
@@ -98,27 +71,27 @@ static void set_up(struct visible *v)
 	msgpack_packer *p = &v->packer;
 	msgpack_object result;
 
-	v->tenant_id = new_uuid();
-	v->customer_id = new_uuid();
-	v->conversation_id = new_uuid();
+	v->tenant_id = bench_new_uuid();
+	v->customer_id = bench_new_uuid();
+	v->conversation_id = bench_new_uuid();
 	begin(v, 2);
 	pack_event(v, "customer.created", &v->customer_id, "system", 1);
-	pack_text(p, "payload");
+	bench_pack_text(p, "payload");
 	msgpack_pack_map(p, 1);
-	pack_text(p, "identities");
+	bench_pack_text(p, "identities");
 	msgpack_pack_array(p, 0);
 	pack_event(v, "conversation.created", &v->conversation_id, "system", 1);
-	pack_text(p, "payload");
+	bench_pack_text(p, "payload");
 	msgpack_pack_map(p, 2);
-	pack_uuid(p, "customer_id", &v->customer_id);
-	pack_pair(p, "initial_channel", "email");
+	bench_pack_uuid(p, "customer_id", &v->customer_id);
+	bench_pack_pair(p, "initial_channel", "email");
 	send_events(v, &result);
 }
 
 /* One message; the times in microseconds from sending to the acknowledgement and to being shown. */
 static void measure(struct visible *v, int64_t *acked, int64_t *shown)
 {
-	struct uuid message = new_uuid();
+	struct uuid message = bench_new_uuid();
 	msgpack_packer *p = &v->packer;
 	int64_t began, shard, last;
 	msgpack_object result;
@@ -126,14 +99,14 @@ static void measure(struct visible *v, int64_t *acked, int64_t *shown)
 
 	begin(v, 1);
 	pack_event(v, "message.received", &message, "customer", 2);
-	pack_uuid(p, "conversation_id", &v->conversation_id);
-	pack_text(p, "payload");
+	bench_pack_uuid(p, "conversation_id", &v->conversation_id);
+	bench_pack_text(p, "payload");
 	msgpack_pack_map(p, 5);
-	pack_uuid(p, "conversation_id", &v->conversation_id);
-	pack_pair(p, "channel", "email");
-	pack_pair(p, "direction", "inbound");
-	pack_pair(p, "sender_type", "customer");
-	pack_pair(p, "content", "hello, my order has not arrived");
+	bench_pack_uuid(p, "conversation_id", &v->conversation_id);
+	bench_pack_pair(p, "channel", "email");
+	bench_pack_pair(p, "direction", "inbound");
+	bench_pack_pair(p, "sender_type", "customer");
+	bench_pack_pair(p, "content", "hello, my order has not arrived");
 	began = time_monotonic();
 	send_events(v, &result);
 	*acked = time_monotonic() - began;

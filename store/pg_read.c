@@ -21,15 +21,6 @@ enum {
 	ACTOR_TYPE, ACTOR_IP, ACTOR_USER_AGENT, PAYLOAD,
 };
 
-static enum actor_type actor_type_find(struct bytes name)
-{
-	int i = 0;
-
-	while (values_actor_type[i] && !bytes_is(name, values_actor_type[i]))
-		i++;
-	return values_actor_type[i] ? (enum actor_type)i : ACTOR_SYSTEM;
-}
-
 static void take_event(const PGresult *r, int row, struct arena *arena, struct event *e)
 {
 	struct bytes type = pg_bytes(r, row, EVENT_TYPE);

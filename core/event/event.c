@@ -6,6 +6,15 @@
 
 const struct uuid system_tenant = { { 0, 0, 0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 0, 0, 0, 0, 0 } };
 
+enum actor_type actor_type_find(struct bytes name)
+{
+	int i = 0;
+
+	while (values_actor_type[i] && !bytes_is(name, values_actor_type[i]))
+		i++;
+	return values_actor_type[i] ? (enum actor_type)i : ACTOR_SYSTEM;
+}
+
 int event_shard(const struct uuid *tenant_id, int shards)
 {
 	assert(shards > 0);

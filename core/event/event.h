@@ -15,6 +15,9 @@
 
 enum actor_type { ACTOR_USER, ACTOR_CUSTOMER, ACTOR_SYSTEM, ACTOR_AI, ACTOR_AUTOMATION, ACTOR_API };
 
+/* By its name; ACTOR_SYSTEM for one that is none (which only a log that was tampered with holds). */
+enum actor_type actor_type_find(struct bytes name);
+
 enum { LEAF_BYTES = 32 };
 
 struct event {

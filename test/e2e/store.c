@@ -1,6 +1,8 @@
 /* store - the log's side of the store on PostgreSQL, against a real server: what store.h promises. */
 #include "store_fixture.h"
 
+#include "store/log_copy.h"
+
 static void test_connect(void)
 {
 	struct store_heads heads;
@@ -276,6 +278,71 @@ static void test_months(void)
 	writer_release(&w);
 }
 
+/* All of one shard by COPY, as `read` gives it, event by event; how many. */
+static int64_t same_as_read(struct log_copy *l, int16_t shard, int64_t upto)
+{
+	struct store_read r = { .shard = shard, .limit = LOG_COPY_BLOCK, .arena = &arena };
+	struct error error;
+	struct event *events;
+	struct buffer scratch = { 0 };
+	int64_t same = 0;
+	int count;
+
+	is_int(log_copy_begin(l, shard, 0, upto, &error), 0, "copy: begin");
+	do {
+		is_int(log_copy_next(l, &events, &count, &error), 0, "copy: a block");
+		r.after = same;
+		is_int(ASK(store, read, &r), 0, "read what it should be");
+		for (int i = 0; i < count && i < r.count; i++) {
+			uint8_t a[LEAF_BYTES], b[LEAF_BYTES];
+
+			canonical_leaf(&events[i], &identity.log_id, &scratch, a);
+			canonical_leaf(&r.events[i], &identity.log_id, &scratch, b);
+			same += events[i].position == same + 1 && memcmp(a, b, LEAF_BYTES) == 0 && events[i].type == r.events[i].type &&
+				memcmp(a, events[i].leaf_hash, LEAF_BYTES) == 0;
+		}
+	} while (count);
+	buffer_release(&scratch);
+	return same;
+}
+
+static void test_copy(struct writer *w)
+{
+	struct log_copy_source source;
+	struct error error;
+	struct log_copy *l;
+	struct event *events;
+	uint8_t root[LEAF_BYTES], expected[LEAF_BYTES];
+	int64_t position, recorded_at;
+	struct writer months;
+	int count;
+
+	is_int(log_copy_open(getenv("VERBATIM_TEST_DB"), "verbatim_engine", "verbatim test copy", &l, &source, &error), 0, "copy: open");
+	ok(uuid_equal(&source.log_id, &identity.log_id) && source.shards == identity.shards &&
+	   source.created_at == identity.created_at, "copy: which log it is");
+	is_int(log_copy_head(l, w->shard, &position, root, &recorded_at, &error), 0, "copy: head");
+	merkle_root(&w->tree, expected);
+	ok(position == w->tree.size && memcmp(root, expected, LEAF_BYTES) == 0 && recorded_at == w->recorded_at, "copy: the head, its root and time");
+	is_int(same_as_read(l, w->shard, position), position, "copy: every event as read gives it, with its leaf");
+
+	writer_open(&months, 2);
+	is_int(same_as_read(l, 2, months.tree.size), months.tree.size, "copy: over a month's end");
+	is_int(log_copy_head(l, 2, &position, NULL, &recorded_at, &error), 0, "copy: the other shard's head");
+	is_int(log_copy_position_at(l, 2, recorded_at, &position, &error), 0, "copy: a position by time");
+	is_int(position, months.tree.size, "copy: all is recorded by the head's time");
+	is_int(log_copy_position_at(l, 2, recorded_at - 1, &position, &error), 0, "copy: a position by time");
+	is_int(position, months.tree.size - 30, "copy: a microsecond before, all but its batch");
+	is_int(log_copy_position_at(l, 2, 0, &position, &error), 0, "copy: a position by time");
+	is_int(position, 0, "copy: nothing long ago");
+	is_int(log_copy_begin(l, 2, 40, months.tree.size + 5, &error), 0, "copy: beyond the head");
+	is_int(log_copy_next(l, &events, &count, &error), E_LOG_GAP, "copy: a position that is not there is a gap");
+	is_int(log_copy_begin(l, 2, months.tree.size, months.tree.size, &error), 0, "copy: begin where nothing is left");
+	is_int(log_copy_next(l, &events, &count, &error), 0, "copy: nothing");
+	is_int(count, 0, "copy: and no event");
+	writer_release(&months);
+	log_copy_close(l);
+}
+
 static void test_lease(void)
 {
 	struct store_lease a = { .name = "test", .shard = 3, .ttl_ms = 60000 }, b = a;
@@ -334,6 +401,7 @@ int main(void)
 	test_lease();
 	test_loss(&w);
 	test_months();
+	test_copy(&w);
 	writer_release(&w);
 	close_and_wait(store);
 	fixture_close();

@@ -10,7 +10,7 @@ PYTHON ?= /usr/bin/python3
 # ---- what is compiled -----------------------------------------------------------------------
 
 OUT     := $(if $(filter release,$(MODE)),build,build/$(MODE))
-PKGS    := libpq libuv msgpack libxxhash libcrypto zlib icu-i18n
+PKGS    := libpq libuv msgpack libxxhash libcrypto zlib icu-i18n libmicrohttpd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -114,8 +114,8 @@ help:
 #   libxxhash-dev         hashes of tables and shards libssl-dev           SHA-256 (libcrypto)
 #   zlib1g-dev            gzip input of `append`      postgresql           the database itself; its server binaries
 #   perl                  prove, which runs the tests python3-pynvim       a MessagePack-RPC client nobody here wrote
-#   libicu-dev            time zones
-DEPS := gcc make pkg-config libpq-dev libuv1-dev libmsgpack-dev libxxhash-dev libssl-dev zlib1g-dev libicu-dev postgresql perl
+#   libicu-dev            time zones                  libmicrohttpd-dev    HTTP for metrics
+DEPS := gcc make pkg-config libpq-dev libuv1-dev libmsgpack-dev libxxhash-dev libssl-dev zlib1g-dev libicu-dev libmicrohttpd-dev postgresql perl
 DEPS_TEST := python3 python3-pynvim python3-msgpack
 
 deps:

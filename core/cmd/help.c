@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/term.h"
 #include "cmd/command.h"
+#include "engine/metrics.h"
 
 static void heading(struct buffer *out, const char *text, bool colour)
 {
@@ -71,7 +72,7 @@ static void print_commands(struct buffer *out, int width, bool colour)
 			      term_style(STYLE_PLAIN, colour));
 		option_wrap(out, commands[i]->brief, 15, 15, width);
 	}
-	buffer_add_text(out, "\n`verbatim help COMMAND` teaches one, `help errors` lists exit codes, `help environment` variables.\n"
+	buffer_add_text(out, "\n`verbatim help COMMAND` teaches one, `help errors` lists exit codes, `help environment` variables, `help metrics` figures.\n"
 			     "A first try:\n\n"
 			     "  verbatim serve &\n"
 			     "  verbatim generate --conversations 50 | verbatim append -\n"
@@ -136,6 +137,24 @@ static void print_environment(struct buffer *out, int width, bool colour)
 			     "  PG*                        what a --db string leaves out, as libpq has it\n");
 }
 
+static void print_metrics(struct buffer *out, int width, bool colour)
+{
+	const struct metric_name *list;
+	int count = metrics_list(&list);
+	struct table t;
+
+	table_init(&t, 3, (const char *const[]){ "metric", "type", "meaning" });
+	for (int i = 0; i < count; i++) {
+		table_cell(&t, "%s", list[i].name);
+		table_cell(&t, "%s", list[i].type);
+		table_cell(&t, "%s", list[i].help);
+	}
+	table_print(&t, out, width < 140 ? 140 : width, colour);
+	table_release(&t);
+	buffer_add_text(out, "\n`verbatim serve --http HOST:PORT` answers /metrics with these, /healthz while the engine is alive,\n"
+			     "/readyz with 200 when all is well and 503 and the reason when it is not.\n");
+}
+
 static int run(const struct arguments *args, struct error *error)
 {
 	const char *topic = args->count > 0 ? args->words[0] : NULL;
@@ -152,6 +171,8 @@ static int run(const struct arguments *args, struct error *error)
 		print_errors(&out, term_width(stdout), colour);
 	else if (strcmp(topic, "environment") == 0)
 		print_environment(&out, width, colour);
+	else if (strcmp(topic, "metrics") == 0)
+		print_metrics(&out, term_width(stdout), colour);
 	else if (!c)
 		status = error_set(error, E_USAGE, "no command and no topic is called '%s'; verbatim help lists them", topic);
 	else if (args->count == 1)

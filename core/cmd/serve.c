@@ -30,6 +30,7 @@
 struct serve_options {
 	struct target_options target;
 	struct texts listen;
+	const char *http;
 	const char *token;
 	const char *log;
 	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, database, batch_events, workers;
@@ -57,6 +58,9 @@ static const struct option options[] = {
 	{ .name = "token", .kind = OPTION_TEXT, AT(token), .argument = "SECRET",
 	  .help = "what a client's hello must bring; may be left out only when every address is of this machine. Better given by "
 		  "the variable than on the command line" },
+	{ .name = "http", .kind = OPTION_TEXT, AT(http), .argument = "HOST:PORT",
+	  .help = "where /metrics (Prometheus), /healthz and /readyz are answered, to anybody who can reach it: figures, no content; "
+		  "`verbatim help metrics` lists them" },
 	{ .name = "workers", .kind = OPTION_INT, AT(workers), .argument = "N", .fallback = "1", .min = 1, .max = 64,
 	  .help = "threads that fold the log into read models" },
 	{ .name = "log", .kind = OPTION_ENUM, AT(log), .argument = "LEVEL", .fallback = "info", .values = log_levels,
@@ -283,6 +287,7 @@ static int run_server(struct serve *s, struct error *error)
 		.role = "verbatim_engine",
 		.listen = s->addresses,
 		.listen_count = o->listen.count,
+		.http = o->http,
 		.token = o->token ? o->token : "",
 		.frame_bytes = o->frame_bytes,
 		.event_bytes = o->event_bytes,

@@ -394,6 +394,7 @@ static bool form(struct appender *a, struct request_list *finished)
 	}
 	if (!formed)
 		return false;
+	a->sent_at = a->env->monotonic(a->env);
 	arena_reset(&a->call_arena);
 	memset(c, 0, sizeof(*c));
 	c->shard = a->shard;
@@ -493,6 +494,8 @@ static void took_commit(struct appender *a)
 	a->vouched_epoch = a->log->epoch;
 	a->events += b->count;
 	a->batches++;
+	meter_add(&a->batch_meter, meter_batch_events, b->count);
+	meter_add(&a->commit_meter, meter_commit_us, a->env->monotonic(a->env) - a->sent_at);
 	a->failures = 0;
 	a->trouble.code = 0;
 	a->state = APPENDER_IDLE;

@@ -44,6 +44,7 @@
 #include "engine/batch.h"
 #include "engine/env.h"
 #include "engine/gate.h"
+#include "engine/meter.h"
 
 enum appender_state {
 	APPENDER_CONNECTING,
@@ -116,6 +117,8 @@ struct appender {
 	void (*committed)(void *data, struct appender *a);
 	void (*closed)(void *data, struct appender *a);
 	void *data;
+	int64_t sent_at;       /* monotonic: of the batch under way */
+	struct meter commit_meter, batch_meter; /* microseconds and events, by batch */
 	int64_t events, batches, duplicates, refused; /* counted since start */
 };
 

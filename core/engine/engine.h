@@ -21,6 +21,8 @@
 #include "engine/appender.h"
 #include "engine/env_uv.h"
 #include "engine/feed.h"
+#include "engine/http.h"
+#include "engine/listen.h"
 #include "engine/reader.h"
 #include "engine/server.h"
 #include "engine/switcher.h"
@@ -99,6 +101,9 @@ struct engine {
 	bool control_busy, control_connected;
 	bool ready, stopping;
 	int64_t started_at;         /* monotonic */
+	char http_address[LISTEN_TEXT];
+	struct http *http;          /* for who watches; NULL: not asked for */
+	int64_t refused_by[ERROR_COUNT + 1]; /* calls answered with an error, by -code */
 	int64_t refused;            /* calls and messages that did not even reach an appender or the reader */
 	struct error fatal;
 };
@@ -118,6 +123,13 @@ enum { SILENT_MS = 3000 }; /* then status says that it does not answer */
 
 /* Rechecks the bounds: stops or resumes reading. */
 void engine_balance(struct engine *e);
+
+/* Whether all is well; if not, the first reason in words (which may be empty while it starts). */
+bool engine_is_well(struct engine *e, char *why, size_t size);
+bool engine_appender_is_well(const struct appender *a);
+
+/* Resident memory, from /proc; 0 where there is none. */
+int64_t engine_resident_bytes(void);
 
 /* The status map (PROTOCOL.md), packed. */
 void status_pack(struct engine *e, msgpack_packer *packer);

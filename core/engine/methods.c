@@ -12,7 +12,7 @@ enum { PROTOCOL_VERSION = 1, WAIT_MOST_MS = 600000 };
 static void refuse(struct session *s, const struct rpc_call *call, const struct error *error)
 {
 	if (!call->notification)
-		rpc_error(session_out(s), call->msgid, error);
+		session_error(s, call->msgid, error);
 }
 
 /* ---- hello ---- */
@@ -134,7 +134,7 @@ void method_answer_append(struct request *r)
 		ticket_close(&r->ticket);
 		s->inflight -= r->bytes;
 		if (r->status) {
-			rpc_error(session_out(s), r->ticket.msgid, &r->error);
+			session_error(s, r->ticket.msgid, &r->error);
 		} else {
 			msgpack_packer p;
 
@@ -280,7 +280,7 @@ void method_answer_read(void *engine, struct read_call *c)
 				    (long long)(c->from - 1));
 	}
 	if (c->status) {
-		rpc_error(session_out(s), c->ticket.msgid, &c->error);
+		session_error(s, c->ticket.msgid, &c->error);
 		return;
 	}
 	rpc_packer(&p, session_out(s));
@@ -407,7 +407,7 @@ void method_answer_wait(void *engine, struct wait_call *c)
 	ticket_close(&c->ticket);
 	s->calls--;
 	if (c->status) {
-		rpc_error(session_out(s), c->ticket.msgid, &c->error);
+		session_error(s, c->ticket.msgid, &c->error);
 		return;
 	}
 	rpc_packer(&p, session_out(s));

@@ -12,16 +12,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "event/fields.h"
 #include "engine/fault.h"
+#include "engine/listen.h"
+#include "engine/metrics.h"
 #include "engine/session.h"
 #include "store/pg.h"
 
 enum {
-	BACKLOG = 1024,
 	SWEEP_MS = 1000,
 	MAINTAIN_MS = 60000,
 	LOOK_MS = 2000,
@@ -164,98 +164,8 @@ static void on_sweep(uv_timer_t *handle)
 		reader_kick(&e->reader);
 		look_at_database(e, now);
 		sweep_appenders(e, now);
+		metrics_sweep(e);
 	}
-}
-
-/* ---- listening ---- */
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-	if (status == 0)
-		session_accept(listener->data, listener);
-}
-
-static int listen_unix(struct engine *e, union listener *l, const char *path, struct error *error)
-{
-	struct stat st;
-	int status;
-
-	if (strlen(path) > 107)
-		return error_set(error, E_CONFIG, "--listen unix:%s: the path is longer than 107 bytes; choose a shorter one", path);
-	uv_pipe_init(&e->loop, &l->pipe, 0);
-	if (stat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		unlink(path);
-	status = uv_pipe_bind(&l->pipe, path);
-	if (!status)
-		status = uv_listen(&l->stream, BACKLOG, on_connection);
-	if (status)
-		return error_set(error, E_CONFIG, "cannot listen on 'unix:%s': %s", path, uv_strerror(status));
-	buffer_printf(&e->addresses, "unix %s\n", path);
-	return 0;
-}
-
-static int listen_tcp(struct engine *e, union listener *l, const char *address, struct error *error)
-{
-	const char *colon = strrchr(address, ':');
-	char host[256], port[16], name[INET6_ADDRSTRLEN];
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-	struct sockaddr_storage bound;
-	uv_getaddrinfo_t look;
-	int status, n = sizeof(bound), number;
-
-	if (!colon || colon == address || (size_t)(colon - address) >= sizeof(host) || strlen(colon + 1) >= sizeof(port))
-		return error_set(error, E_CONFIG, "--listen '%s': not HOST:PORT or unix:PATH", address);
-	if (address[0] == '[' && colon[-1] == ']')
-		snprintf(host, sizeof(host), "%.*s", (int)(colon - address - 2), address + 1);
-	else
-		snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
-	snprintf(port, sizeof(port), "%s", colon + 1);
-	if (!port[0] || port[strspn(port, "0123456789")] || strtol(port, NULL, 10) > UINT16_MAX)
-		return error_set(error, E_CONFIG, "--listen '%s': the port is no number from 0 to 65535", address);
-	status = uv_getaddrinfo(&e->loop, &look, NULL, host, port, &hints);
-	if (status)
-		return error_set(error, E_CONFIG, "--listen '%s': %s", address, uv_strerror(status));
-	uv_tcp_init(&e->loop, &l->tcp);
-	status = uv_tcp_bind(&l->tcp, look.addrinfo->ai_addr, 0);
-	if (!status)
-		status = uv_listen(&l->stream, BACKLOG, on_connection);
-	uv_freeaddrinfo(look.addrinfo);
-	if (status)
-		return error_set(error, E_CONFIG, "cannot listen on '%s': %s%s", address, uv_strerror(status),
-				 status == UV_EADDRINUSE ? "; is another engine running? choose another port with --listen" : "");
-	uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&bound, &n);
-	if (bound.ss_family == AF_INET6) {
-		uv_ip6_name((struct sockaddr_in6 *)&bound, name, sizeof(name));
-		number = ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
-		buffer_printf(&e->addresses, "tcp [%s]:%d\n", name, number);
-	} else {
-		uv_ip4_name((struct sockaddr_in *)&bound, name, sizeof(name));
-		number = ntohs(((struct sockaddr_in *)&bound)->sin_port);
-		buffer_printf(&e->addresses, "tcp %s:%d\n", name, number);
-	}
-	return 0;
-}
-
-static int listen_all(struct engine *e, struct error *error)
-{
-	const struct server_options *o = e->options;
-
-	if (o->listen_count > LISTEN_MOST)
-		return error_set(error, E_CONFIG, "more than %d --listen", LISTEN_MOST);
-	for (int i = 0; i < o->listen_count; i++) {
-		union listener *l = &e->listeners[e->listener_count];
-		bool unix_path = strncmp(o->listen[i], "unix:", 5) == 0;
-		int status = unix_path ? listen_unix(e, l, o->listen[i] + 5, error)
-				       : listen_tcp(e, l, o->listen[i], error);
-
-		if (l->handle.type != UV_UNKNOWN_HANDLE) {
-			l->handle.data = e;
-			e->listener_count++;
-		}
-		if (status)
-			return status;
-	}
-	return 0;
 }
 
 /* ---- start ---- */
@@ -437,6 +347,8 @@ static void log_is_known(struct engine *e)
 		begin_stop(e);
 		return;
 	}
+	if (e->http)
+		buffer_printf(&e->addresses, "http %s\n", e->http_address);
 	journal_log(e);
 	e->ready = true;
 	if (e->options->ready)
@@ -567,6 +479,7 @@ static void end_loop(struct engine *e)
 		next = s->next;
 		session_close(s);
 	}
+	http_close(e->http);
 	uv_close((uv_handle_t *)&e->moved, NULL);
 	uv_close((uv_handle_t *)&e->stop, NULL);
 	uv_close((uv_handle_t *)&e->flush, NULL);
@@ -655,6 +568,12 @@ static void raise_file_limit(int64_t wanted)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* From the first moment on, so that a start that takes long can be watched. */
+static int open_http(struct engine *e, struct error *error)
+{
+	return http_open(&e->loop, e->options->http, metrics_answer, e, &e->http, e->http_address, error);
+}
+
 int server_run(const struct server_options *options, struct error *error)
 {
 	struct engine *e = mem_zalloc(sizeof(*e));
@@ -688,6 +607,8 @@ int server_run(const struct server_options *options, struct error *error)
 	uv_prepare_start(&e->flush, on_flush);
 	uv_timer_start(&e->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 	control_go(e);
+	if (options->http && *options->http && open_http(e, &e->fatal))
+		begin_stop(e);
 	uv_run(&e->loop, UV_RUN_DEFAULT);
 	status = e->fatal.code;
 	if (status && error)

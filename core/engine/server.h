@@ -15,6 +15,7 @@ struct server_options {
 	const char *role;           /* the role they step down to, or NULL */
 	const char *const *listen;  /* "HOST:PORT" or "unix:PATH" */
 	int listen_count;
+	const char *http;           /* HOST:PORT for /metrics, /healthz, /readyz; NULL: none */
 	const char *token;          /* what hello must bring; "" = none */
 	int64_t frame_bytes;        /* 4 MiB */
 	int64_t event_bytes;        /* 256 KiB */
@@ -28,7 +29,7 @@ struct server_options {
 	int64_t batch_events;       /* most events a commit takes */
 	int64_t workers;            /* threads */
 
-	/* Runs on the loop's thread once sockets are open and the log is known, with the bound addresses ("tcp 127.0.0.1:7411\nunix /...\n"). */
+	/* Runs on the loop's thread once sockets are open and the log is known, with the bound addresses ("tcp 127.0.0.1:7411\nunix /...\nhttp 127.0.0.1:9464\n"). */
 	void (*ready)(void *data, const char *addresses);
 	/* Runs when the database cannot be reached: a cluster of our own may need a start.  May block for seconds; returns 0 when it is worth trying again at once. */
 	int (*revive)(void *data);

@@ -129,10 +129,16 @@ struct buffer *session_out(struct session *s)
 	return &s->out;
 }
 
+void session_error(struct session *s, uint32_t msgid, const struct error *error)
+{
+	s->engine->refused_by[-error->code]++;
+	rpc_error(session_out(s), msgid, error);
+}
+
 void session_fail(struct session *s, uint32_t msgid, const struct error *error)
 {
 	s->engine->refused++;
-	rpc_error(session_out(s), msgid, error);
+	session_error(s, msgid, error);
 	s->closed_after_write = true;
 	if (s->reading)
 		uv_read_stop(&s->u.stream);

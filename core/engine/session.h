@@ -68,6 +68,9 @@ void session_close(struct session *s);
 /* Where answers are appended; marks the session for the flush. */
 struct buffer *session_out(struct session *s);
 
+/* Answers the call with the error, and counts it by its code. */
+void session_error(struct session *s, uint32_t msgid, const struct error *error);
+
 /* Answers and then closes: the stream cannot be trusted any more. */
 void session_fail(struct session *s, uint32_t msgid, const struct error *error);
 

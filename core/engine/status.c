@@ -6,8 +6,7 @@
 #include "engine/engine.h"
 #include "engine/rpc.h"
 
-/* Resident memory, from /proc; 0 where there is none. */
-static int64_t resident_bytes(void)
+int64_t engine_resident_bytes(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
 	long long size = 0, resident = 0;
@@ -46,7 +45,7 @@ static const char *appender_trouble(const struct appender *a, char out[64])
 	return silence_ms >= SILENT_MS ? silence_words(silence_ms, out) : "";
 }
 
-static bool appender_is_well(const struct appender *a)
+bool engine_appender_is_well(const struct appender *a)
 {
 	enum appender_state s = a->state;
 
@@ -61,8 +60,7 @@ static bool worker_is_well(const struct worker *w)
 	return s != WORKER_STOPPED && s != WORKER_CONNECTING;
 }
 
-/* Whether all is well; if not, the first reason in words. */
-static bool all_well(struct engine *e, char *why, size_t size)
+bool engine_is_well(struct engine *e, char *why, size_t size)
 {
 	char text[64];
 
@@ -72,8 +70,8 @@ static bool all_well(struct engine *e, char *why, size_t size)
 		if (is_silent(e) || !e->control_connected)
 			return false;
 	}
-	for (int i = 0; i <= e->shards; i++)
-		if (!appender_is_well(&e->appenders[i])) {
+	for (int i = 0; e->appenders && i <= e->shards; i++)
+		if (!engine_appender_is_well(&e->appenders[i])) {
 			snprintf(why, size, "shard %d: %s", i,
 				 either(appender_trouble(&e->appenders[i], text), appender_state_name(e->appenders[i].state)));
 			return false;
@@ -168,7 +166,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused, head = 0;
 	const char *database = is_silent(e) ? "not answering" : e->control_connected ? "connected" : "connecting";
 	char log_id[UUID_TEXT], why[512];
-	bool well = all_well(e, why, sizeof(why));
+	bool well = engine_is_well(e, why, sizeof(why));
 
 	for (int i = 0; i <= e->shards; i++) {
 		events += e->appenders[i].events;
@@ -194,7 +192,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	pack_key_int(p, "inflight_bytes", (int64_t)e->inflight_bytes);
 	pack_key_int(p, "partial_bytes", (int64_t)e->partial_bytes);
 	pack_key_int(p, "out_bytes", (int64_t)e->out_bytes);
-	pack_key_int(p, "memory_bytes", resident_bytes());
+	pack_key_int(p, "memory_bytes", engine_resident_bytes());
 	pack_key_int(p, "appended_events", events);
 	pack_key_int(p, "appended_batches", batches);
 	pack_key_int(p, "duplicates", duplicates);

@@ -236,6 +236,8 @@ static void lease_take(struct worker *w)
 		return;
 	}
 	w->lease_due = w->env->monotonic(w->env) + w->limits.lease_ms * 1000 / 3;
+	if (!w->renewing)
+		atomic_fetch_add(&w->view.taken, 1);
 	set_state(w, w->renewing ? WORKER_IDLE : WORKER_CHECKPOINT);
 	w->renewing = false;
 }
@@ -584,6 +586,7 @@ static void write_take(struct worker *w)
 	atomic_store(&w->view.answers, w->call.project.answers);
 	ring(w);
 	set_position(w, w->position + w->width);
+	atomic_store(&w->view.recorded_at, w->events[w->from + w->width - 1]->recorded_at);
 	state_done(&w->rows);
 	atomic_fetch_add(&w->view.events, w->width);
 	atomic_fetch_add(&w->view.batches, 1);

@@ -63,6 +63,8 @@ struct worker_limits {
 /* What other threads may look at. */
 struct worker_view {
 	_Atomic int64_t position;
+	_Atomic int64_t recorded_at; /* of the last event it wrote; 0: none yet */
+	_Atomic int64_t taken;  /* how often it got the lease from another, or from nobody */
 	_Atomic int64_t shown;  /* people see at least this: what wait() goes by */
 	_Atomic int32_t generation;
 	_Atomic bool answers;   /* its generation is the one that people see */
@@ -94,6 +96,7 @@ struct worker {
 	struct worker_alarms alarms;
 	int64_t alarm;           /* the earliest in the rows being written */
 	struct worker_view view;
+	int64_t caught_up;       /* the engine's thread's: when it was last seen with nothing left to fold */
 
 	enum worker_state state;
 	struct env_timer timer;

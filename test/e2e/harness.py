@@ -245,7 +245,7 @@ class Engine:
             seen += self.process.stdout.read() or b""
             for word in seen.decode(errors="replace").replace(",", " ").replace(";", " ").split():
                 if word.startswith("127.0.0.1:"):
-                    self.address = word
+                    self.address = self.address or word
             return self.address or self.process.poll() is not None
         wait_until(look, seconds)
         return self.address is not None

@@ -53,6 +53,8 @@ static void take_error(struct pg_session *s, const PGresult *r)
 		code = E_BUSY;
 	else if (strcmp(state, "57014") == 0)
 		code = E_TIMEOUT;
+	else if (strcmp(state, "42501") == 0)
+		code = E_NO_ACCESS;
 	else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0)
 		code = s->state == PG_SETTING_UP ? E_UNSUITABLE : E_DATABASE;
 	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0) {

@@ -205,6 +205,8 @@ static void connect_take(struct appender *a)
 		lost(a);
 		return;
 	}
+	if (uuid_is_nil(&a->log->log_id))
+		a->log->log_id = c->log_id;
 	if (!uuid_equal(&c->log_id, &a->log->log_id)) {
 		stop(a, E_LOG_DIVERGED, "the database holds another log now (its log_id differs)");
 		return;

@@ -58,7 +58,7 @@ enum appender_state {
 };
 
 struct appender_log { /* what all appenders of an engine agree on */
-	struct uuid log_id;
+	struct uuid log_id; /* nil: the first to connect learns it */
 	int32_t epoch;
 };
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "event/fields.h"
 #include "engine/fault.h"
+#include "engine/journal.h"
 #include "engine/listen.h"
 #include "engine/metrics.h"
 #include "engine/session.h"
@@ -281,38 +282,24 @@ static void on_journaled(struct request *r)
  */
 static void journal(struct engine *e, const char *type, int32_t epoch, int64_t occurred_at, struct bytes payload)
 {
+	struct journal_entry entry = { .type = type, .entity_id = e->log.log_id, .occurred_at = occurred_at, .payload = payload };
 	struct request *r = request_new(&e->pool);
-	struct buffer text = { 0 }, seed = { 0 }, packed = { 0 };
-	char log_id[UUID_TEXT], event_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
-	msgpack_object list;
-	msgpack_zone zone;
+	struct buffer seed = { 0 };
+	char log_id[UUID_TEXT];
 	struct error error;
-	struct uuid id;
 	uint8_t hash[32];
-	size_t at = 0;
 
 	buffer_printf(&seed, "%s %s %d", type, uuid_format(&e->log.log_id, log_id), epoch);
 	sha256(seed.data, seed.len, hash);
-	uuid_v7(&id, occurred_at / 1000, hash); /* tells its age, so that it is found however old it is */
-	buffer_printf(&text,
-		      "[{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\","
-		      "\"actor_type\":\"system\",\"occurred_at\":\"%s\",\"payload\":%.*s}]",
-		      uuid_format(&id, event_id), type, uuid_format(&system_tenant, tenant), log_id,
-		      time_format(occurred_at, when), (int)payload.len, payload.data);
+	uuid_v7(&entry.event_id, occurred_at / 1000, hash); /* tells its age, so that it is found however old it is */
 	r->answer = on_journaled;
 	error_clear(&error);
-	msgpack_zone_init(&zone, 1024);
-	if (json_to_msgpack(buffer_bytes(&text), &packed, &error) ||
-	    msgpack_unpack(packed.data, packed.len, &at, &zone, &list) != MSGPACK_UNPACK_SUCCESS ||
-	    request_decode(r, &list, NULL, e->env.env.wall(&e->env.env), &e->request_limits, &error)) {
+	if (journal_request(r, &entry, e->env.env.wall(&e->env.env), &e->request_limits, &error)) {
 		log_warn("server", "%s was not journaled: %s", type, error.message);
 		request_free(&e->pool, r);
 	} else {
 		appender_submit(&e->appenders[0], r);
 	}
-	msgpack_zone_destroy(&zone);
-	buffer_release(&packed);
-	buffer_release(&text);
 	buffer_release(&seed);
 }
 

@@ -162,6 +162,11 @@ int db_query(struct pg_conn *conn, const char *sql, int count, const char *const
 	return 0;
 }
 
+int db_columns(const struct pg_result *rows)
+{
+	return PQnfields(rows);
+}
+
 int db_rows(const struct pg_result *rows)
 {
 	return PQntuples(rows);

@@ -31,6 +31,7 @@ int db_exec(struct pg_conn *conn, const char *sql, struct error *error) must_che
 int db_query(struct pg_conn *conn, const char *sql, int count, const char *const *values, struct pg_result **rows,
 	     struct error *error) must_check;
 int db_rows(const struct pg_result *rows);
+int db_columns(const struct pg_result *rows);
 bool db_is_null(const struct pg_result *rows, int row, int column);
 const char *db_text(const struct pg_result *rows, int row, int column); /* "" for NULL */
 int64_t db_int(const struct pg_result *rows, int row, int column);

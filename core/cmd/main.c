@@ -15,7 +15,7 @@
 #include "engine/fault.h"
 
 const struct command *const commands[] = {
-	&init_command, &serve_command, &append_command, &generate_command, &demo_command, &status_command,
+	&init_command, &serve_command, &append_command, &generate_command, &demo_command, &status_command, &doctor_command,
 	&migrate_command, &role_command, &events_command, &psql_command, &version_command, &help_command, &completion_command, NULL,
 };
 

@@ -1,0 +1,204 @@
+/*
+ * doctor - `verbatim doctor`: what is wrong, or soon will be, and what to do about each.
+ *
+ *   this machine   the clock beside the database's, the folder's mode and the disk's free room (with --data)
+ *   the database   store/doctor.c's table
+ *   the engine     whether one runs
+ *
+ * People get the findings under each other with their remedies; machines one JSON object a line.  The exit status is
+ * 0 unless there is a fault (78), so that it can stand in a start script or a watch.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/bytes.h"
+#include "base/term.h"
+#include "base/time.h"
+#include "client/client_json.h"
+#include "cmd/command.h"
+#include "cmd/target.h"
+#include "store/db.h"
+#include "store/doctor.h"
+
+struct doctor_options {
+	struct target_options target;
+	bool json;
+};
+
+enum { DISK_LEAST_PERCENT = 10, DISK_LEAST_BYTES = 1 << 30 };
+
+struct doctor {
+	bool json, colour;
+	int width;
+	int counts[DOCTOR_UNKNOWN + 1];
+	struct buffer line;
+};
+
+/* ---- telling ---- */
+
+static void json_member(struct buffer *out, const char *name, const char *value)
+{
+	buffer_printf(out, "%s\"%s\":", out->len ? "," : "{", name);
+	client_json_text(bytes_text(value), out);
+}
+
+static void tell(void *data, const struct doctor_finding *f)
+{
+	static const enum term_style styles[] = { STYLE_GREEN, STYLE_CYAN, STYLE_YELLOW, STYLE_RED, STYLE_YELLOW };
+	struct doctor *d = data;
+
+	d->counts[f->verdict]++;
+	buffer_reset(&d->line);
+	if (d->json) {
+		json_member(&d->line, "check", f->check);
+		json_member(&d->line, "verdict", doctor_verdict_name(f->verdict));
+		json_member(&d->line, "about", f->about);
+		json_member(&d->line, "found", f->found);
+		json_member(&d->line, "remedy", f->remedy);
+		buffer_add_text(&d->line, "}\n");
+	} else {
+		buffer_printf(&d->line, "%s%-8s%s ", term_style(styles[f->verdict], d->colour), doctor_verdict_name(f->verdict),
+			      term_style(STYLE_PLAIN, d->colour));
+		option_wrap(&d->line, *f->found ? f->found : f->about, 9, 9, d->width);
+		if (*f->remedy) {
+			buffer_add_text(&d->line, "         ");
+			buffer_add_text(&d->line, term_style(STYLE_DIM, d->colour));
+			option_wrap(&d->line, f->remedy, 9, 9, d->width);
+			buffer_add_text(&d->line, term_style(STYLE_PLAIN, d->colour));
+		}
+	}
+	fwrite(d->line.data, 1, d->line.len, stdout);
+}
+
+static void tell_words(struct doctor *d, const char *check, const char *about, enum doctor_verdict verdict, const char *found,
+		       const char *remedy)
+{
+	tell(d, &(struct doctor_finding){ check, about, verdict, found, remedy });
+}
+
+/* ---- this machine ---- */
+
+static int look_at_clock(struct doctor *d, struct pg_conn *conn, struct error *error)
+{
+	static const char about[] = "this machine's clock and the database's agree";
+	char text[32], found[96];
+	int64_t before = time_wall(), off;
+	int status = db_value(conn, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8", 0, NULL, text, sizeof(text), error);
+
+	if (status)
+		return status;
+	off = (before + time_wall()) / 2 - strtoll(text, NULL, 10);
+	snprintf(found, sizeof(found), "the clock is %lld ms %s the database's", (long long)llabs(off) / 1000, off > 0 ? "ahead of" : "behind");
+	if (llabs(off) > 5 * TIME_SECOND)
+		tell_words(d, "clock", about, DOCTOR_FAULT, found, "set it (chrony, systemd-timesyncd): beyond 5 s an engine here stops appending");
+	else if (llabs(off) > TIME_SECOND / 2)
+		tell_words(d, "clock", about, DOCTOR_WARNING, found, "let both follow the same time server; beyond 5 s an engine here stops appending");
+	else
+		tell_words(d, "clock", about, DOCTOR_WELL, "", "");
+	return 0;
+}
+
+static void look_at_folder(struct doctor *d, const char *folder)
+{
+	static const char about[] = "the folder is its owner's alone", room[] = "the disk has room";
+	struct statvfs v;
+	struct stat st;
+	char found[320], left[HUMAN_TEXT];
+	int64_t bytes;
+	int percent;
+
+	if (stat(folder, &st) || statvfs(folder, &v)) {
+		tell_words(d, "folder", about, DOCTOR_UNKNOWN, "the folder cannot be looked at", "look again as its owner");
+		return;
+	}
+	snprintf(found, sizeof(found), "'%.200s' can be written by others (mode %o)", folder, (unsigned)st.st_mode & 07777);
+	if (st.st_mode & 022)
+		tell_words(d, "folder", about, DOCTOR_FAULT, found, "chmod go-w: whoever writes there can put himself in the engine's place");
+	else
+		tell_words(d, "folder", about, DOCTOR_WELL, "", "");
+	bytes = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+	percent = v.f_blocks ? (int)(v.f_bavail * 100 / v.f_blocks) : 100;
+	snprintf(found, sizeof(found), "%s are left, %d %%", human_bytes(bytes, left), percent);
+	if (bytes < DISK_LEAST_BYTES)
+		tell_words(d, "disk", room, DOCTOR_FAULT, found, "make room: on a full disk appends answer unavailable until there is some");
+	else if (percent < DISK_LEAST_PERCENT)
+		tell_words(d, "disk", room, DOCTOR_WARNING, found, "plan for a larger one: an event takes about 1 KiB with its indexes and rows");
+	else
+		tell_words(d, "disk", room, DOCTOR_WELL, "", "");
+}
+
+static void look_at_engine(struct doctor *d, const struct target *t)
+{
+	if (t->engine_pid)
+		tell_words(d, "engine", "an engine runs here", DOCTOR_WELL, "", "");
+	else
+		tell_words(d, "engine", "an engine runs here", DOCTOR_NOTE, "no engine of this user runs on this log on this machine",
+			   "verbatim serve; an engine on another machine does as well");
+}
+
+/* ---- the command ---- */
+
+static int verdict(const struct doctor *d, struct error *error)
+{
+	if (!d->json)
+		printf("\n%d well, %d notes, %d warnings, %d faults%s\n", d->counts[DOCTOR_WELL], d->counts[DOCTOR_NOTE],
+		       d->counts[DOCTOR_WARNING], d->counts[DOCTOR_FAULT], d->counts[DOCTOR_UNKNOWN] ? "; not all could be looked at" : "");
+	if (!d->counts[DOCTOR_FAULT])
+		return 0;
+	fflush(stdout);
+	return error_set(error, E_UNSUITABLE, "%d %s; each says above what to do", d->counts[DOCTOR_FAULT],
+			 d->counts[DOCTOR_FAULT] == 1 ? "fault" : "faults");
+}
+
+static int run(const struct arguments *args, struct error *error)
+{
+	const struct doctor_options *o = args->options;
+	struct doctor d = { .json = o->json || !term_is_terminal(stdout), .colour = term_has_colour(stdout),
+			    .width = term_width(stdout) > 110 ? 110 : term_width(stdout) };
+	struct pg_conn *conn;
+	struct target t;
+	int status;
+
+	if (args->count)
+		return error_set(error, E_USAGE, "doctor takes no words; did you mean --data %s?", args->words[0]);
+	status = target_database(&o->target, false, &t, error);
+	if (status)
+		return status;
+	status = db_open(t.conninfo, "verbatim doctor", &conn, error);
+	if (!status) {
+		look_at_engine(&d, &t);
+		status = look_at_clock(&d, conn, error);
+		if (!status && !o->target.db)
+			look_at_folder(&d, o->target.data);
+		if (!status)
+			status = doctor_examine(conn, tell, &d, error);
+		db_close(conn);
+	}
+	target_release(&t);
+	buffer_release(&d.line);
+	return status ? status : verdict(&d, error);
+}
+
+#define AT(member) .offset = offsetof(struct doctor_options, member)
+
+static const struct option options[] = {
+	{ .name = "json", .kind = OPTION_FLAG, AT(json), .help = "one JSON object a finding; the default when the output is no terminal" },
+	TARGET_OPTIONS(struct doctor_options, target),
+	{ .name = NULL },
+};
+
+const struct command doctor_command = {
+	.name = "doctor",
+	.usage = "doctor [OPTION]...",
+	.brief = "look for what is wrong, or soon will be, and say what to do",
+	.help = "Looks at the server's settings, at grants, triggers and row security, at the months' partitions, clocks, disk, old snapshots, "
+		"replication and cleaning-up, and tells what to do about each thing that is not well. Nothing is changed. The exit status is "
+		"0 unless there is a fault.\n"
+		"\n"
+		"  verbatim doctor\n"
+		"  verbatim doctor --db postgresql://auditor@db/support --json",
+	.options = options, .options_bytes = sizeof(struct doctor_options), .run = run,
+};

@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""doctor - each thing that can be wrong is put wrong, named with a remedy, and well again when it is mended."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import *
+
+engine = Engine()
+maker = Maker()
+client = Client(engine.address)
+client.wait(client.append([maker.customer()]))
+
+
+def examine(*where):
+    """(status, {check: [finding, ...]})"""
+    result = engine.run("doctor", *(where or engine.where()))
+    found = {}
+    for line in result.stdout.splitlines():
+        f = json.loads(line)
+        found.setdefault(f["check"], []).append(f)
+    return result.returncode, found, result.stderr
+
+
+def verdicts(found, check):
+    return sorted({f["verdict"] for f in found[check]})
+
+
+status, well, words = examine()
+same(status, 0, "a fresh engine has no fault")
+note({c: [f["found"] for f in fs] for c, fs in well.items() if verdicts(well, c) != ["well"]})
+same(sorted(c for c in well if "fault" in verdicts(well, c) or "warning" in verdicts(well, c) or "unknown" in verdicts(well, c)), [],
+     "nor a warning, and everything could be looked at")
+ok(all(f["remedy"] for fs in well.values() for f in fs if f["verdict"] != "well"), "what is not well has a remedy")
+
+leaf = engine.one("select inhrelid::regclass::text from pg_inherits where inhparent = 'verbatim.event_log'::regclass order by 1 limit 1")
+second = engine.one("select inhrelid::regclass::text from pg_inherits where inhparent = 'verbatim.event_log'::regclass order by 1 offset 1 limit 1")
+table = engine.one("select table_name from verbatim.generation where projection = 'core.messages' and active")
+tenant = maker.tenant
+
+# (check, verdict, words it must hold, what breaks it, what mends it)
+CASES = [
+    ("append_only_triggers", "fault", leaf.split(".")[1], "alter table %s disable trigger append_only" % leaf,
+     "alter table %s enable always trigger append_only" % leaf),
+    ("append_only_triggers", "fault", "log_batch", "alter table verbatim.log_batch enable replica trigger append_only",
+     "alter table verbatim.log_batch enable always trigger append_only"),
+    ("append_only_grants", "fault", "verbatim_engine has UPDATE", "grant update on %s to verbatim_engine" % leaf,
+     "revoke update on %s from verbatim_engine" % leaf),
+    ("append_only_grants", "fault", "everybody has INSERT", "grant insert on verbatim.log_tile to public",
+     "revoke insert on verbatim.log_tile from public"),
+    ("owner", "warning", "verbatim_owner", "alter role verbatim_owner login", "alter role verbatim_owner nologin"),
+    ("row_security", "fault", table, "alter table generations.%s disable row level security" % table,
+     "alter table generations.%s enable row level security" % table),
+    ("row_security", "fault", "passes row security by",
+     "create role eve login bypassrls in role verbatim_reader; insert into verbatim.role_tenants values ('eve', '%s')" % tenant,
+     "delete from verbatim.role_tenants where role_name = 'eve'; drop role eve"),
+    ("row_security", "fault", "core.messages", "alter view core.messages set (security_invoker = false)",
+     "alter view core.messages set (security_invoker = true)"),
+    ("synchronous_commit", "warning", "role verbatim_reader", "alter role verbatim_reader set synchronous_commit = off",
+     "alter role verbatim_reader reset synchronous_commit"),
+    ("vacuum", "warning", table, "alter table generations.%s set (autovacuum_enabled = false)" % table,
+     "alter table generations.%s reset (autovacuum_enabled)" % table),
+    ("epoch", "fault", "the log ends at", "insert into verbatim.projection_batch select last_position + 1, last_position + 5,"
+     " clock_timestamp(), generation, epoch, shard, group_name, leaf_hash from verbatim.projection_batch order by last_position desc limit 1",
+     "set session_replication_role = replica; delete from verbatim.projection_batch b where last_position > (select max(last_position)"
+     " from verbatim.log_batch l where l.shard = b.shard)"),
+]
+for check, verdict, holds, breaks, mends in CASES:
+    engine.sql(breaks)
+    status, found, words = examine()
+    hit = [f for f in found[check] if holds in f["found"]]
+    ok(hit and hit[0]["verdict"] == verdict and hit[0]["remedy"], "%s: %s is a %s with a remedy" % (check, holds, verdict))
+    same(status, 78 if verdict == "fault" else 0, "%s: the exit status" % check)
+    if verdict == "fault":
+        ok("fault" in words, "%s: and the error says so" % check)
+    engine.sql(mends)
+    same(verdicts(examine()[1], check), ["well"], "%s: well again when it is mended" % check)
+
+# A missing leaf of next month; the engine makes it again within a minute, so it is looked at once.
+engine.stop()
+engine.start()
+engine.sql("alter table verbatim.event_log detach partition %s; alter table %s rename to away" % (second, second))
+status, found, _ = examine()
+ok(any(f["verdict"] == "warning" and "is missing" in f["found"] for f in found["leaves"]), "leaves: next month's is missing")
+engine.sql("alter table verbatim.away rename to %s; alter table verbatim.event_log attach partition %s for values from ('%s') to ('%s')"
+           % (second.split(".")[1], second, *engine.sql("select date_trunc('month', now() + interval '1 month', 'UTC'),"
+                                                        " date_trunc('month', now() + interval '2 month', 'UTC')")[0]))
+same(verdicts(examine()[1], "leaves"), ["well"], "leaves: well again")
+
+# Somebody sits idle in a transaction.
+idle = subprocess.Popen(["psql", "-X", "-q", engine.conninfo()], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+idle.stdin.write("begin; select txid_current();\n")
+idle.stdin.flush()
+if wait_until(lambda: engine.one("select count(*) from pg_stat_activity where state = 'idle in transaction' and application_name = 'psql'") == "1", 20):
+    engine.sql("alter role postgres set verbatim.idle_patience = '1s'")  # instead of a minute
+    ok(wait_until(lambda: any("idle in a transaction" in f["found"] for f in examine()[1]["snapshots"]), 20),
+       "snapshots: who sits idle in a transaction is named")
+    engine.sql("alter role postgres reset verbatim.idle_patience")
+else:
+    ok(False, "somebody sits idle in a transaction")
+idle.stdin.close()
+idle.wait()
+
+# A login that sees little is told so.
+client = Client(engine.address)
+client.append([maker.customer()])
+engine.sql("create role auditor login in role verbatim_auditor; create role nobody login")
+status, found, _ = examine("--db", engine.conninfo("auditor"))
+same([c for c in found if "unknown" in verdicts(found, c)], [], "an auditor may look at everything")
+status, found, _ = examine("--db", engine.conninfo("nobody"))
+ok("unknown" in verdicts(found, "epoch") and "auditor" in found["epoch"][0]["remedy"], "who may not look is told who may")
+
+os.chmod(engine.data, 0o777)
+status, found, _ = examine()
+ok(status == 78 and verdicts(found, "folder") == ["fault"], "a folder that everybody may write to is a fault")
+os.chmod(engine.data, 0o755)
+same(verdicts(examine()[1], "folder"), ["well"], "and well again")
+same(engine.run("doctor", "var").returncode, 64, "it takes no words")
+engine.stop()
+status, found, _ = examine()
+ok(status == 0 and found["engine"][0]["verdict"] == "note", "with no engine it looks at the cluster all the same")
+done()

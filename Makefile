@@ -22,12 +22,13 @@ LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 FLAGS_release := -O2 -g
 FLAGS_debug   := -O0 -g3 -DVERBATIM_FAULTS
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DVERBATIM_FAULTS
+FLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DVERBATIM_FAULTS
 ifneq ($(MODE),release)
 HARD := $(filter-out -D_FORTIFY_SOURCE=2,$(HARD))
 endif
-ifeq ($(filter $(MODE),release debug asan tsan),)
-$(error MODE=$(MODE): say release, debug, asan or tsan)
+ifeq ($(filter $(MODE),release debug asan tsan fuzz),)
+$(error MODE=$(MODE): say release, debug, asan, tsan or fuzz)
 endif
 
 VERSION := 0.1.0
@@ -43,9 +44,11 @@ SQL  := $(sort $(shell find schema -name '*.sql'))
 TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c) test/simulation/simulate.c test/simulation/timers.c)
 TEST_BIN := $(TEST_SRC:test/%.c=$(OUT)/test/%)
 E2E_BIN  := $(patsubst test/%.c,$(OUT)/test/%,$(wildcard test/e2e/*.c)) # run by a script that gives them a database
+FUZZ := $(basename $(notdir $(filter-out test/fuzz/replay.c,$(sort $(wildcard test/fuzz/*.c)))))
+REPLAY_BIN := $(FUZZ:%=$(OUT)/test/fuzz/%)
 BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(filter-out bench/common.c,$(wildcard bench/*.c)))
 
-.PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate
+.PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate fuzz fuzz-targets $(FUZZ:%=fuzz-%)
 .SECONDARY:
 
 all: $(OUT)/verbatim
@@ -80,6 +83,17 @@ $(OUT)/test/%: test/%.c $(OUT)/libverbatim.a
 	$(if $(V),,@echo '  test $@')
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) -MMD -MP -MT $@ -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(OUT)/libverbatim.a $(LIBS)
 
+# A fuzz target over its corpus, without libFuzzer.
+$(OUT)/test/fuzz/%: test/fuzz/%.c test/fuzz/replay.c test/fuzz/fuzz.h $(OUT)/libverbatim.a
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  test $@')
+	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)
+
+# With libFuzzer; the main function is its own.
+build/fuzz/targets/%: test/fuzz/%.c test/fuzz/fuzz.h build/fuzz/libverbatim.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< build/fuzz/libverbatim.a $(LIBS)
+
 # The simulations are programs of several files.
 SIMULATED := test/simulation/world.c test/simulation/fake_store.c test/simulation/engine_sim.c
 $(OUT)/test/simulation/simulate: test/simulation/clients.c test/simulation/checks.c
@@ -103,6 +117,7 @@ help:
 	@echo 'make test         install what is missing, build, run every test'
 	@echo 'make bench        measure the engine against the limit of COPY, in one run; prints ratios'
 	@echo 'make simulate     the engine on a fake store with faults: SEEDS=1000 FROM=1'
+	@echo 'make fuzz         feed parsers and readers with what nobody would send (clang): SECONDS_EACH=60, FUZZ=stream'
 	@echo 'make deps         install the Debian packages that are needed (and touch no database of the system)'
 	@echo 'make install      PREFIX=/usr/local'
 	@echo 'make layers       check which folder may include what; make headers: each header compiles alone'
@@ -135,17 +150,32 @@ test: deps-test
 # End to end: shell and Python programs that drive the real binary (harness.py is what they share).
 E2E := $(filter-out test/e2e/harness.py test/e2e/common.sh,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
 JOBS_TEST ?= 2
-check: $(OUT)/verbatim $(TEST_BIN) $(E2E_BIN) $(BENCH_BIN)
+check: $(OUT)/verbatim $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN) $(BENCH_BIN)
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \
-		$(TEST_BIN) $(E2E)
+		$(TEST_BIN) $(REPLAY_BIN) $(E2E)
 
 # The same under sanitizers (MODE=asan or tsan): everything without a server, and the main paths with one.
-sanitize: $(OUT)/verbatim $(TEST_BIN) $(E2E_BIN)
-	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) prove --timer --merge $(TEST_BIN) test/e2e/smoke.py test/e2e/store.py $(wildcard test/e2e/wire.py test/e2e/hostile.py)
+sanitize: $(OUT)/verbatim $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN)
+	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) prove --timer --merge $(TEST_BIN) $(REPLAY_BIN) test/e2e/smoke.py test/e2e/store.py $(wildcard test/e2e/wire.py test/e2e/hostile.py)
 
 sanitize-threads: $(OUT)/verbatim
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 prove --timer --merge test/e2e/smoke.py \
 		$(wildcard test/e2e/tenants.py)
+
+# Every target for so long; what it finds new stays below build/, what breaks a promise ends it with the file that did.
+SECONDS_EACH ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory MODE=fuzz CC='$(if $(filter gcc,$(CC)),clang,$(CC))' -j$$(nproc) fuzz-targets
+	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZ:%=fuzz-%)
+
+$(FUZZ:%=fuzz-%): fuzz-%:
+	@mkdir -p build/fuzz/corpus/$*
+	@build/fuzz/targets/$* -max_total_time=$(SECONDS_EACH) -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		-artifact_prefix=build/fuzz/$*- build/fuzz/corpus/$* test/fuzz/corpus/$* >build/fuzz/$*.log 2>&1 \
+		|| { tail -40 build/fuzz/$*.log; exit 1; }
+	@awk -v t=$* '/number_of_executed_units/ { printf "  fuzz %-10s %s inputs, no promise broken\n", t, $$2 }' build/fuzz/$*.log
+
+fuzz-targets: $(FUZZ:%=build/fuzz/targets/%)
 
 layers:
 	@sh test/layers.sh

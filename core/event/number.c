@@ -202,7 +202,7 @@ enum number_fit number_decimal(struct bytes text, int scale, int64_t *out)
 	int shift = scale, zeros = 0; /* zeros are held back: they matter only if a digit follows */
 
 	for (p += negative; p < end && *p != 'e' && *p != 'E'; p++) {
-		if (*p == '.' && !point) {
+		if (*p == '.' && !point && any && end - p > 1 && p[1] >= '0' && p[1] <= '9') {
 			point = true;
 			continue;
 		}

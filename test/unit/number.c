@@ -187,6 +187,8 @@ static void decimals(void)
 		{ "1x", 0, NUMBER_NONE, 0 },
 		{ "1.2.3", 4, NUMBER_NONE, 0 },
 		{ "1e", 0, NUMBER_NONE, 0 },
+		{ ".2e3", 0, NUMBER_NONE, 0 },
+		{ "2.", 0, NUMBER_NONE, 0 },
 		{ "true", 0, NUMBER_NONE, 0 },
 	};
 

@@ -101,21 +101,45 @@ static int comment_column(PGconn *c, struct error *error, const char *what, cons
 	return result;
 }
 
+enum { INDEX_PREFIX = 54 }; /* bytes of the table's name that stand in an index's */
+
+/* Named after what it is: a definition that changes gets an index of its own. */
+static void index_name(const char *table, const char *definition, char out[PG_NAME_MAX + 12])
+{
+	snprintf(out, PG_NAME_MAX + 12, "%.*s_%08x", INDEX_PREFIX, table, (unsigned)XXH32(definition, strlen(definition), 0));
+}
+
 static int make_indexes(PGconn *c, const struct projection *p, const char *table, struct error *error)
 {
 	for (int i = 0; p->indexes && p->indexes[i]; i++) {
-		/* Named after what it is: a definition that changes gets an index of its own. */
-		unsigned hash = XXH32(p->indexes[i], strlen(p->indexes[i]), 0);
 		char name[PG_NAME_MAX + 12];
 		int result;
 
-		snprintf(name, sizeof(name), "%.54s_%08x", table, hash);
+		index_name(table, p->indexes[i], name);
 		result = readmodel_runf(c, error, NULL, "CREATE INDEX IF NOT EXISTS \"%s\" ON generations.\"%s\" %s", name, table,
 					p->indexes[i]);
 		if (result)
 			return error_prefix(error, "index %s of read model \"%s\"", p->indexes[i], p->name);
 	}
 	return 0;
+}
+
+/* Those that an earlier binary made and this one has no more. */
+static int drop_indexes(PGconn *c, const struct projection *p, const char *table, struct error *error)
+{
+	struct buffer b = { 0 };
+	char name[PG_NAME_MAX + 12];
+	int result;
+
+	buffer_printf(&b, "SELECT verbatim.drop_other_indexes('generations.\"%s\"', '%.*s', ARRAY[", table, INDEX_PREFIX, table);
+	for (int i = 0; p->indexes && p->indexes[i]; i++) {
+		index_name(table, p->indexes[i], name);
+		buffer_printf(&b, "%s'%s'", i ? ", " : "", name);
+	}
+	buffer_add_text(&b, "]::text[])");
+	result = readmodel_run(c, error, buffer_text(&b), NULL);
+	buffer_release(&b);
+	return result;
 }
 
 static int make_table(PGconn *c, const struct projection *p, const char *table, struct error *error)
@@ -291,6 +315,13 @@ static int prepare_group(PGconn *c, const struct group *g, bool *shown, bool *ol
 	*shown = generation == s.answering || (!s.mine && !s.used) || !s.answering;
 	if (result == 0)
 		result = *shown ? show(c, g, generation, error) : check_views(c, g, generation, error);
+	/* Last, since it keeps readers out until the transaction ends. */
+	for (int i = 0; i < g->count && result == 0 && s.mine; i++) {
+		char table[PG_NAME_MAX + 1];
+
+		pg_table_name(g->projections[i], generation, table);
+		result = drop_indexes(c, g->projections[i], table, error);
+	}
 	if (result == 0)
 		result = readmodel_runf(c, error, NULL, "SELECT verbatim.sweep_generations('%s')", g->name);
 	return result;

@@ -10,7 +10,7 @@
  *     verbatim.generation                      which is which
  *
  * A group's read models share one generation number, as they share one checkpoint.  When one of them comes in a
- * new version (or is new), the group gets a fresh generation, every table anew: its checkpoint is 0, workers fold
+ * new version (or is new, or gone), the group gets a fresh generation, every table anew: its checkpoint is 0, workers fold
  * it from position 1, and the views show the old generation until the engines switch (core/engine/switcher.h).  A
  * group that has not projected anything yet is switched at once.  A generation that was begun and never shown is
  * gone on with by the next start of its versions, or swept away when a newer one stands beside it; one that was
@@ -19,8 +19,9 @@
  * A binary older than what answers folds its own generation on, if that is still there, and changes nothing else;
  * if it is not, it is refused.
  *
- * What a view shows, and how a switch goes, is SQL (schema/log, create_switch): engines that may not change the
- * schema call it.
+ * What a view shows, and how a switch goes, is SQL (schema/log, create_switch and create_hide_view): engines that may
+ * not change the schema call it.  Indexes belong to no version: those that the read model lists are made, those that it
+ * lists no more are dropped.
  *
  * Identifiers and types come from the projections' static tables alone; nothing here is made from input.
  */

@@ -143,6 +143,28 @@ static void test_prepare(void)
 	is_int(readmodel_prepare_groups(owner, list, 1, NULL, &error), 0, "mended, it is accepted");
 }
 
+/* The indexes of a read model are what its table says, at the same version too. */
+static void test_indexes(void)
+{
+	static const char *const other[] = { "(tenant_id, colour) WHERE open", "(tenant_id, seen_at)", NULL };
+	struct projection changed = things;
+	const struct projection *const both[] = { &changed, &notes };
+	const struct group next = { .name = "pair", .projections = both, .count = 2 };
+	const struct group *const nexts[] = { &next };
+	struct error error;
+
+	changed.indexes = other;
+	sql_run("CREATE INDEX theirs ON generations.cache_things_v1_g1 (title)");
+	is_int(readmodel_prepare_groups(owner, nexts, 1, NULL, &error), 0, "another list of indexes at the same version");
+	is_int(sql_int("SELECT count(*) FROM pg_indexes WHERE tablename = 'cache_things_v1_g1' AND (indexdef ~ 'seen_at' OR indexdef ~ 'colour')"), 2,
+	       "what is listed is there");
+	is_int(sql_int("SELECT count(*) FROM pg_indexes WHERE tablename = 'cache_things_v1_g1' AND indexdef ~ 'gin'"), 0,
+	       "an index that is listed no more is dropped");
+	is_int(sql_int("SELECT count(*) FROM pg_indexes WHERE tablename = 'cache_things_v1_g1'"), 4, "the key stays, and so does an index of somebody's own");
+	sql_run("DROP INDEX generations.theirs");
+	is_int(readmodel_prepare_groups(owner, list, 1, NULL, &error), 0, "and back");
+}
+
 static struct store_project project_of(const struct writer *w, int generation, int64_t from, int64_t to)
 {
 	struct store_project p = { .group = &pair, .generation = generation, .shard = w->shard, .epoch = identity.epoch,
@@ -389,6 +411,28 @@ static void test_columns(void)
 	is_int(sql_int("SELECT count(*) FROM verbatim.generation WHERE version = 4"), 0, "and nothing of it is left");
 }
 
+/* A group without one of its read models: the view that people have built upon stays, and shows nothing. */
+static void test_removed(struct writer *w)
+{
+	static const struct projection *const one[] = { &notes };
+	const struct group less = { .name = "pair", .projections = one, .count = 1 };
+	const struct group *const lesses[] = { &less };
+	struct store_checkpoint c = { .group = &less, .shard = w->shard };
+	struct error error;
+
+	is_int(readmodel_prepare_groups(owner, lesses, 1, NULL, &error), 0, "a binary that has one read model less");
+	is_int(ASK(store, checkpoint, &c), 0, "checkpoint");
+	ok(c.generation == 4 && c.position == 0, "folds a generation of its own");
+	is_int(sql_int("SELECT (pg_get_viewdef('cache.things'::regclass) ~ 'cache_things')::int"), 0, "the view of what is gone shows no table");
+	is_int(sql_int("SELECT count(small) FROM cache.upon"), 0, "views upon it stand");
+	is_int(sql_int("SELECT (obj_description('cache.things'::regclass) ~ 'Always empty')::int"), 1, "and its comment says so");
+	is_int(readmodel_prepare_groups(owner, lesses, 1, NULL, &error), 0, "the next start finds it so");
+	is_int(readmodel_switch(owner, &less, 3, &error), 0, "who goes back");
+	is_int(sql_int("SELECT (pg_get_viewdef('cache.things'::regclass) ~ 'cache_things_v3_g3')::int"), 1, "sees it again");
+	is_int(readmodel_switch(owner, &less, 4, &error), 0, "forward");
+	is_int(readmodel_drop(owner, &less, 3, &error), 0, "and the old generation can be dropped");
+}
+
 int main(void)
 {
 	struct writer w;
@@ -409,9 +453,11 @@ int main(void)
 	writer_request(&w, &a);
 	is_int(ASK(store, append, &a), 0, "some events");
 	test_prepare();
+	test_indexes();
 	test_rows(&w);
 	test_versions(&w);
 	test_columns();
+	test_removed(&w);
 	writer_release(&w);
 	close_and_wait(store);
 	fixture_close();

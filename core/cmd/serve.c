@@ -1,6 +1,7 @@
 /*
  * serve - `verbatim serve`: the engine, with its own PostgreSQL or on one that is named.
  *
+ *   look at the addresses
  *   lock DATA, start the cluster | check the server of --db
  *   migrate up (or check), identity, leaves, read models
  *   server_run .......... ready(): engine.json, one line on stdout
@@ -21,6 +22,7 @@
 #include "base/time.h"
 #include "cmd/command.h"
 #include "cmd/engine_file.h"
+#include "cmd/listen_check.h"
 #include "cmd/target.h"
 #include "engine/server.h"
 #include "store/cluster.h"
@@ -160,7 +162,9 @@ static int check_addresses(struct serve *s, struct error *error)
 			buffer_add_text(&s->listen[i], address);
 		s->addresses[i] = buffer_text(&s->listen[i]);
 	}
-	return 0;
+	if (!o->target.db && engine_is_locked(o->target.data))
+		return 0; /* whose engine that is will be told in a moment */
+	return listen_check(s->addresses, o->listen.count, o->token ? o->token : "", error);
 }
 
 /* ---- the database ---- */

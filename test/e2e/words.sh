@@ -43,6 +43,37 @@ OUT=$(./vb append --data d - <few.ndjson 2>&1)
 [ "$(printf '%s\n' "$OUT" | grep -c '^append 0 bytes')" = 0 ] && pass 'nor 0 bytes of a pipe' || fail 'nor 0 bytes of a pipe' "$OUT"
 exits 0 'status' ./vb status --data d
 like "$OUT" 'anomalies since start' 'tells since when it counts'
+
+# ---- an address where somebody is: nothing is made ----
+taken=$(sed -n 's/.*is ready: tcp \([0-9.:]*\);.*/\1/p' serve.out)
+exits 78 'a second engine on the same port' ./vb serve --data other --listen "$taken"
+like "$OUT" "the engine with process id $engine is there; use it" 'is told whose it is and what to do'
+"${PYTHON:-python3}" -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
+stranger=$!
+until_true 10 test -s port
+exits 78 'an engine on a stranger'\''s port' ./vb serve --data other --listen "127.0.0.1:$(cat port)"
+like "$OUT" 'another program is there; choose another port' 'is told so'
+kill "$stranger"
+exits 78 'a port that is none' ./vb serve --data other --listen 127.0.0.1:70000
+exits 78 'the same address twice' ./vb serve --data other --listen 127.0.0.1:7999 --listen 127.0.0.1:7999
+exits 78 'a socket in a folder that is not there' ./vb serve --data other --listen unix:/nowhere/at/all/s
+[ ! -e other ] && pass 'and nothing was made' || fail 'and nothing was made'
+kill "$engine"
+wait "$engine"
+
+# A live socket is not taken away from who listens on it; a dead one is replaced.
+./vb serve --data d --listen "unix:$T/v.sock" >serve.out 2>&1 &
+engine=$!
+until_true 30 grep -q 'is ready' serve.out
+exits 78 'a second engine on the same socket' ./vb serve --data other --listen "unix:$T/v.sock"
+like "$OUT" "the engine with process id $engine is there" 'leaves it to the first'
+until_true 20 ./vb status --to "unix:$T/v.sock" >status.out 2>&1 && pass 'which still answers' || fail 'which still answers' "$(cat status.out)"
+kill "$engine"
+wait "$engine"
+"${PYTHON:-python3}" -c "import socket; s = socket.socket(socket.AF_UNIX); s.bind('$T/v.sock')"
+./vb serve --data d --listen "unix:$T/v.sock" >serve.out 2>&1 &
+engine=$!
+until_true 30 grep -q 'is ready' serve.out && pass 'a socket that nobody listens on is replaced' || fail 'a socket that nobody listens on is replaced' "$(cat serve.out)"
 kill "$engine"
 wait "$engine"
 finish

@@ -1,0 +1,97 @@
+/* listen_check - see listen_check.h. */
+#include "cmd/listen_check.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/client.h"
+#include "client/dial.h"
+
+enum { LOOK_MS = 500, NAME_MAX_BYTES = 256 };
+
+/* An engine says its number; one that wants another token is an engine all the same. */
+static int taken(const char *address, const char *token, struct error *error)
+{
+	static const char no_params[] = { (char)0x90 };
+	struct client *c = client_new(&(struct client_options){ .addresses = address, .token = token, .name = "verbatim serve", .connect_ms = LOOK_MS });
+	const char *way = strncmp(address, "unix:", 5) == 0 ? "path" : "port, or 0 for a free one,";
+	msgpack_object status;
+	struct error why;
+	int code = client_open(c, &why);
+
+	if (!code && client_call(c, "status", bytes_of(no_params, 1), LOOK_MS, &status, &why) == 0)
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': the engine with process id %lld is there; use it (verbatim status --to %s), "
+				 "stop it, or choose another %s with --listen", address, (long long)client_int(&status, "pid", 0), address, way);
+	else if (!code || code == E_UNAUTHORIZED)
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': an engine is there that does not know this token; stop it, or choose "
+				 "another %s with --listen", address, way);
+	else
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there; choose another %s with --listen", address, way);
+	client_free(c);
+	return code;
+}
+
+static int check_unix(const char *address, const char *token, struct error *error)
+{
+	char path[PATH_MAX], folder[PATH_MAX];
+	int fd;
+
+	if (dial(bytes_text(address), LOOK_MS, &fd, error) == 0) {
+		close(fd);
+		return taken(address, token, error);
+	}
+	error_clear(error);
+	snprintf(path, sizeof(path), "%s", address + 5);
+	snprintf(folder, sizeof(folder), "%s", dirname(path));
+	if (access(folder, W_OK | X_OK) != 0)
+		return error_set(error, E_CONFIG, "cannot listen on '%s': folder '%s': %s", address, folder, strerror(errno));
+	return 0;
+}
+
+static int check_tcp(const char *address, const char *token, struct error *error)
+{
+	const char *colon = strrchr(address, ':');
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list;
+	bool bracketed = address[0] == '[' && colon > address && colon[-1] == ']';
+	char host[NAME_MAX_BYTES];
+	int fd, one = 1, code;
+
+	if (colon == address || strtol(colon + 1, NULL, 10) > UINT16_MAX)
+		return error_set(error, E_CONFIG, "--listen '%s': %s", address,
+				 colon == address ? "say HOST:PORT" : "the port is no number from 0 to 65535");
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - address) - 2 * bracketed, address + bracketed);
+	code = getaddrinfo(host, colon + 1, &hints, &list);
+	if (code)
+		return error_set(error, E_CONFIG, "--listen '%s': %s", address, gai_strerror(code));
+	fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	code = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) || bind(fd, list->ai_addr, list->ai_addrlen) ? errno : 0;
+	freeaddrinfo(list);
+	if (fd >= 0)
+		close(fd);
+	if (code == EADDRINUSE)
+		return taken(address, token, error);
+	return code ? error_set(error, E_CONFIG, "cannot listen on '%s': %s", address, strerror(code)) : 0;
+}
+
+int listen_check(const char *const *addresses, int count, const char *token, struct error *error)
+{
+	int code = 0;
+
+	for (int i = 0; i < count && !code; i++) {
+		for (int j = 0; j < i; j++)
+			if (strcmp(addresses[i], addresses[j]) == 0)
+				return error_set(error, E_CONFIG, "--listen '%s' is given twice", addresses[i]);
+		code = dial_check(bytes_text(addresses[i]), error);
+		if (!code)
+			code = strncmp(addresses[i], "unix:", 5) == 0 ? check_unix(addresses[i], token, error) : check_tcp(addresses[i], token, error);
+	}
+	return code;
+}

@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "event/catalog.h"
 #include "event/event.h"
+#include "event/form.h"
 #include "test/gen_sink.h"
 
 /* ---- what to make --------------------------------------------------------------------------- */
@@ -189,6 +190,57 @@ gen_unused static void gen_word(const struct gen_work *w, const struct field *f)
 	gen_text(w->sink, bytes_text(*word));
 }
 
+/* What fits the form: as little as it takes, or all there is of it; `nth` makes each of several another. */
+gen_unused static void gen_form(struct gen_sink *s, const struct form *form, bool full, int nth)
+{
+	int count = 0;
+
+	switch (form->kind) {
+	case FORM_OBJECT:
+		for (const struct form_member *m = form->members; m->name; m++)
+			count += full || m->required || count < form->min;
+		gen_open(s, true, count);
+		for (int i = 0; i < count; i++) {
+			gen_key(s, form->members[i].name);
+			gen_form(s, form->members[i].form, full, i);
+		}
+		gen_close(s);
+		break;
+	case FORM_MAP:
+		gen_open(s, true, full ? 1 : 0);
+		if (full) {
+			gen_key(s, "email");
+			gen_form(s, form->of, full, 0);
+		}
+		gen_close(s);
+		break;
+	case FORM_LIST:
+		count = full ? (int)form->max : (int)form->min;
+		gen_open(s, false, count);
+		for (int i = 0; i < count; i++)
+			gen_form(s, form->of, full, i);
+		gen_close(s);
+		break;
+	case FORM_EITHER:
+		for (; full && form->any[count + 1]; count++)
+			;
+		gen_form(s, form->any[count], full, nth);
+		break;
+	case FORM_CLOCK:
+		gen_text(s, nth ? full ? BYTES("24:00") : BYTES("17:00") : BYTES("09:00:59"));
+		break;
+	case FORM_DATE:
+		gen_text(s, full ? BYTES("2024-02-29") : BYTES("2025-12-24"));
+		break;
+	case FORM_NUMBER:
+		gen_decimal(s, full ? form->max : form->min, form->scale);
+		break;
+	case FORM_BOOL:
+		gen_bool(s, full);
+		break;
+	}
+}
+
 gen_unused static void gen_object(const struct gen_work *w, const struct field *fields, const struct field *owner);
 gen_unused static void gen_field(const struct gen_work *w, const struct field *f);
 
@@ -289,7 +341,10 @@ gen_unused static void gen_field(const struct gen_work *w, const struct field *f
 	}
 	switch (f->type) {
 	case FIELD_STRING:
-		gen_characters(s, gen_length(w, f));
+		if (f->form && !gen_breaks(w, f, GEN_TOO_LONG) && !gen_breaks(w, f, GEN_TOO_SHORT))
+			gen_form(s, f->form, gen_size_of(w, f) == GEN_HIGHEST, 0);
+		else
+			gen_characters(s, gen_length(w, f));
 		break;
 	case FIELD_ENUM:
 		gen_word(w, f);
@@ -313,7 +368,10 @@ gen_unused static void gen_field(const struct gen_work *w, const struct field *f
 		gen_time(s, w->g->occurred_at);
 		break;
 	case FIELD_JSON:
-		gen_json(s, gen_length(w, f));
+		if (f->form)
+			gen_form(s, f->form, gen_size_of(w, f) == GEN_HIGHEST, 0);
+		else
+			gen_json(s, gen_length(w, f));
 		break;
 	case FIELD_STRINGS:
 	case FIELD_UUIDS:
@@ -454,7 +512,7 @@ gen_unused static void gen_add_field(struct gen_case *cases, int *count, const s
 	char element[96];
 
 	snprintf(element, sizeof(element), "%.90s.0", path);
-	if (f->type != FIELD_JSON)
+	if (f->type != FIELD_JSON || f->form)
 		gen_add(cases, count, GEN_WRONG_TYPE, f, path);
 	switch (f->type) {
 	case FIELD_STRING:
@@ -463,7 +521,8 @@ gen_unused static void gen_add_field(struct gen_case *cases, int *count, const s
 			gen_add(cases, count, GEN_TOO_SHORT, f, path);
 		break;
 	case FIELD_JSON:
-		gen_add(cases, count, GEN_TOO_LONG, f, path);
+		if (!f->form)
+			gen_add(cases, count, GEN_TOO_LONG, f, path);
 		break;
 	case FIELD_ENUM:
 		gen_add(cases, count, GEN_NOT_LISTED, f, path);

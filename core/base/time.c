@@ -2,6 +2,7 @@
 #include "base/time.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 int64_t time_days_from_civil(int64_t y, unsigned m, unsigned d)
@@ -122,6 +123,40 @@ static void two(char *p, unsigned v)
 {
 	p[0] = (char)('0' + v / 10);
 	p[1] = (char)('0' + v % 10);
+}
+
+static bool parse_two(const char *p, int64_t max, int64_t *out)
+{
+	if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
+		return false;
+	*out = (p[0] - '0') * 10 + (p[1] - '0');
+	return *out <= max;
+}
+
+bool time_of_day_parse(const char *text, size_t len, int64_t *out)
+{
+	int64_t hours, minutes, seconds = 0;
+
+	if ((len != 5 && len != 8) || !parse_two(text, 24, &hours) || text[2] != ':' || !parse_two(text + 3, 59, &minutes))
+		return false;
+	if (len == 8 && (text[5] != ':' || !parse_two(text + 6, 59, &seconds)))
+		return false;
+	*out = ((hours * 60 + minutes) * 60 + seconds) * TIME_SECOND;
+	return *out <= TIME_DAY;
+}
+
+bool time_date_parse(const char *text, size_t len, int64_t *day)
+{
+	char whole[] = "YYYY-MM-DDT00:00:00Z";
+	int64_t t;
+
+	if (len != 10)
+		return false;
+	memcpy(whole, text, 10);
+	if (!time_parse(whole, sizeof(whole) - 1, &t))
+		return false;
+	*day = (t - (t < 0 ? TIME_DAY - 1 : 0)) / TIME_DAY;
+	return true;
 }
 
 char *time_format(int64_t t, char *out)

@@ -27,6 +27,12 @@
  */
 bool time_parse(const char *text, size_t len, int64_t *out);
 
+/* "HH:MM" or "HH:MM:SS" up to 24:00, as microseconds since midnight; false when it is neither. */
+bool time_of_day_parse(const char *text, size_t len, int64_t *out);
+
+/* "YYYY-MM-DD", a date that exists, as days since 1970-01-01. */
+bool time_date_parse(const char *text, size_t len, int64_t *day);
+
 /* `YYYY-MM-DDTHH:MM:SS.ffffffZ`, always 27 characters; returns `out`, which has room for TIME_TEXT. */
 char *time_format(int64_t t, char *out);
 

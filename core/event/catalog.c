@@ -8,7 +8,7 @@
  *     NEEDS_CONVERSATION       the envelope must have a conversation_id
  *     FIELD(name, TYPE, ...)   attributes: REQUIRED, OPTIONAL (says nothing; for shared lists), ANY_OF, PII,
  *                              CONTEXT, MIN(n), MAX(n), RANGE(a, b), SCALE(n), DRANGE(a, b), COUNT(n),
- *                              VALUES(list), ONE_OF("a", "b"), OF(FIELD...), LIKE(SYMBOL), REF(ENTITY),
+ *                              VALUES(list), ONE_OF("a", "b"), FORM(form), OF(FIELD...), LIKE(SYMBOL), REF(ENTITY),
  *                              DEFAULT("text")
  *
  * The files are included three times here: for the older shapes, for the newest ones with their types, and
@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <xxhash.h>
 
+#include "event/catalog/forms.h"
 #include "event/catalog/upcast.h"
 #include "event/catalog/values.h"
 
@@ -42,6 +43,7 @@
 #define COUNT(n)                 .count = (n)
 #define VALUES(list)             .values = (list)
 #define ONE_OF(...)              .values = (const char *const[]){ __VA_ARGS__, NULL }
+#define FORM(which)              .form = &form_##which
 #define OF(...)                  .fields = (const struct field[]){ __VA_ARGS__ { .name = NULL } }
 #define REF(entity_)             .ref = ENTITY_##entity_
 #define LIKE(symbol)             .like = EV_##symbol
@@ -153,6 +155,7 @@ static void check_field(const struct field *f, int depth)
 	}
 	if (f->values)
 		assert(f->values[0]);
+	assert(!f->form || f->type == FIELD_JSON || f->type == FIELD_STRING);
 	if (f->context)
 		assert(f->type == FIELD_UUID && (strcmp(f->name, "conversation_id") == 0 ||
 						 strcmp(f->name, "customer_id") == 0 ||

@@ -29,6 +29,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+struct form; /* event/form.h */
+
 enum field_type {
 	FIELD_STRING,  /* MAX(n) characters (Unicode scalar values), MIN(n) */
 	FIELD_ENUM,    /* VALUES(list) */
@@ -37,7 +39,7 @@ enum field_type {
 	FIELD_DECIMAL, /* SCALE(digits after the point), DRANGE(min, max) both times 10^scale; finer input is refused */
 	FIELD_BOOL,
 	FIELD_TIME,    /* RFC 3339 or msgpack timestamp; canonical text has six digits and Z */
-	FIELD_JSON,    /* any JSON value, MAX(n) bytes of canonical text */
+	FIELD_JSON,    /* any JSON value, MAX(n) bytes of canonical text; FORM(form) narrows it */
 	FIELD_STRINGS, /* list of strings, MAX(n) characters each, COUNT(n) at most; VALUES(list) narrows each */
 	FIELD_UUIDS,   /* list of uuids, COUNT(n), REF(entity) */
 	FIELD_OBJECT,  /* one object, OF(fields) */
@@ -73,6 +75,7 @@ struct field {
 	int scale;
 	int count;     /* most elements of a list; 0: 100 */
 	const char *const *values; /* NULL-terminated */
+	const struct form *form;   /* of JSON and STRING: what it must look like besides; NULL: anything */
 	const struct field *fields; /* of an object, ended by a NULL name; of CHANGES: what its columns may hold */
 	enum entity ref;
 	int like; /* of CHANGES: the enum event_kind whose fields say what the columns of the same name may hold */
@@ -160,6 +163,7 @@ extern const char *const values_assigned_by[];
 extern const char *const values_resolution_status[];
 extern const char *const values_issue_type[];
 extern const char *const values_sla_clock[];
+extern const char *const values_sla_pause[];
 extern const char *const values_owning_team[];
 extern const char *const values_actor_type[]; /* user, customer, system, ai, automation, api */
 

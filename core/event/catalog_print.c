@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "event/catalog.h"
+#include "event/form.h"
 
 enum { WIDTH = 110, TYPE_WIDTH = 8 };
 
@@ -74,7 +75,10 @@ static void add_limits(struct buffer *out, const struct field *f)
 {
 	switch (f->type) {
 	case FIELD_STRING:
-		add_characters(out, f);
+		if (f->form)
+			buffer_add_text(out, f->form->about);
+		else
+			add_characters(out, f);
 		break;
 	case FIELD_ENUM:
 		add_list(out, f->values, ", ");
@@ -90,6 +94,8 @@ static void add_limits(struct buffer *out, const struct field *f)
 		add_scaled(out, f->max, f->scale);
 		break;
 	case FIELD_JSON:
+		if (f->form)
+			buffer_printf(out, "%s; ", f->form->about);
 		buffer_add_text(out, "up to ");
 		add_count(out, f->max);
 		buffer_add_text(out, " bytes");
@@ -296,6 +302,10 @@ static void json_fields(struct buffer *out, const struct field *fields)
 		if (f->values) {
 			buffer_add_text(out, ",\"values\":");
 			json_list(out, f->values);
+		}
+		if (f->form) {
+			buffer_add_text(out, ",\"form\":");
+			json_text(out, f->form->about);
 		}
 		if (f->ref != ENTITY_NONE)
 			buffer_printf(out, ",\"ref\":\"%s\"", entity_name(f->ref));

@@ -7,6 +7,7 @@
 #include "event/canonical.h"
 #include "event/canonical_text.h"
 #include "event/field_index.h"
+#include "event/form.h"
 #include "event/number.h"
 
 enum { COUNT_DEFAULT = 100 };
@@ -199,6 +200,8 @@ static int put_string(const struct place *at, const msgpack_object *value)
 
 	r = at->field->values ? check_enum(value, at->path, at->field->values, &unused, at->error) :
 				check_string(value, at->path, at->field->min, at->field->max, &text, at->error);
+	if (r == 0 && at->field->form)
+		r = form_check(at->field->form, value, at->path, at->error);
 	if (r == 0)
 		canonical_string(value_text(value), at->out);
 	return r;
@@ -298,7 +301,7 @@ static int put_json(const struct place *at, const msgpack_object *value)
 	if (r == 0 && at->field->max > 0 && at->out->len - start > (size_t)at->field->max)
 		return path_error(at->path, at->error, E_INVALID, "value takes %zu bytes as JSON, at most %lld are allowed",
 				  at->out->len - start, (long long)at->field->max);
-	return r;
+	return r == 0 && at->field->form ? form_check(at->field->form, value, at->path, at->error) : r;
 }
 
 static int check_object(const msgpack_object *value, const struct field *fields, const struct path *path, int depth,

@@ -76,9 +76,10 @@ int64_t calendar_due(const struct calendar *k, int64_t start, int64_t budget);
  *               closed unless it has intervals (and does not say "closed": true); an entry with "closed": false
  *               and no intervals is no holiday; of several of the same date the last holds
  *
- * Copies into `arena`; borrows `zone`, which must outlive the calendar.  The catalog takes any JSON here, so faults
- * come this far: E_INVALID names the first one, and `out` can be used all the same, without what could not be
- * read (hours of which not one window can be read are taken as absent).
+ * Copies into `arena`; borrows `zone`, which must outlive the calendar.  The catalog refuses what has
+ * another form (event/catalog/forms.c), but not all that means nothing, and older logs hold what it took then:
+ * E_INVALID names the first fault, and `out` can be used all the same, without what could not be read (hours of
+ * which not one window can be read are taken as absent).
  */
 int calendar_read(struct bytes hours, struct bytes holidays, const struct zone *zone, struct arena *arena,
 		  struct calendar *out, struct error *error) must_check;

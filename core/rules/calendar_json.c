@@ -20,43 +20,19 @@ enum { WEEKDAYS = 7 };
 			error_field((error), E_INVALID, __VA_ARGS__);    \
 	} while (0)
 
-static bool two_digits(const char *p, int max, int64_t *out)
+static bool is_text(struct bytes raw)
 {
-	if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
-		return false;
-	*out = (p[0] - '0') * 10 + (p[1] - '0');
-	return *out <= max;
+	return raw.len >= 2 && raw.data[0] == '"';
 }
 
-/* "HH:MM" or "HH:MM:SS" in quotes, up to 24:00. */
 static bool read_clock(struct bytes raw, int64_t *out)
 {
-	int64_t hours, minutes, seconds = 0;
-	const char *p = raw.data;
-
-	if (raw.len != 7 && raw.len != 10)
-		return false;
-	if (p[0] != '"' || !two_digits(p + 1, 24, &hours) || p[3] != ':' || !two_digits(p + 4, 59, &minutes))
-		return false;
-	if (raw.len == 10 && (p[6] != ':' || !two_digits(p + 7, 59, &seconds)))
-		return false;
-	*out = ((hours * 60 + minutes) * 60 + seconds) * TIME_SECOND;
-	return *out <= TIME_DAY;
+	return is_text(raw) && time_of_day_parse(raw.data + 1, raw.len - 2, out);
 }
 
-/* "YYYY-MM-DD" in quotes, a date that exists. */
 static bool read_date(struct bytes raw, int64_t *day)
 {
-	char text[] = "YYYY-MM-DDT00:00:00Z";
-	int64_t t;
-
-	if (raw.len != 12 || raw.data[0] != '"')
-		return false;
-	memcpy(text, raw.data + 1, 10);
-	if (!time_parse(text, sizeof(text) - 1, &t))
-		return false;
-	*day = (t - (t < 0 ? TIME_DAY - 1 : 0)) / TIME_DAY;
-	return true;
+	return is_text(raw) && time_date_parse(raw.data + 1, raw.len - 2, day);
 }
 
 /* Puts a window in its place and joins it with those it touches; false when the day is full. */

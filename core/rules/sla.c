@@ -15,6 +15,7 @@
 
 #define BIT(n) (1u << (n))
 
+enum { WEEKS_MOST = 50 * 52 };
 enum { SENDER_AGENT = 1, SENDER_AI = 3, STATUS_DEPLOYED = 4, STATUS_MONITORING = 5, STATUS_OPEN_COUNT = 6 };
 
 /* ---- reading ---- */
@@ -128,7 +129,7 @@ static void read_priorities(struct bytes raw, struct sla_policy *out, struct err
 	}
 }
 
-static void read_channels(struct bytes raw, struct arena *arena, struct sla_policy *out, struct error *error)
+static struct sla_override *read_channels(struct bytes raw, struct arena *arena, struct sla_policy *out, struct error *error)
 {
 	struct sla_override *list;
 	struct bytes key, value;
@@ -138,11 +139,11 @@ static void read_channels(struct bytes raw, struct arena *arena, struct sla_poli
 	if (raw.data && !is_object(raw))
 		FAULT(error, "channel_overrides", "not an object of channels");
 	if (!is_object(raw))
-		return;
+		return NULL;
 	while (members_there < SLA_CHANNELS_MAX && json_next(raw, &at, &key, &value))
 		members_there++;
 	if (!members_there)
-		return;
+		return NULL;
 	out->channels = list = arena_zalloc(arena, (size_t)members_there * sizeof(*list));
 	at = 0;
 	while (out->channel_count < members_there && json_next(raw, &at, &key, &value)) {
@@ -154,6 +155,7 @@ static void read_channels(struct bytes raw, struct arena *arena, struct sla_poli
 	}
 	if (json_next(raw, &at, &key, &value))
 		FAULT(error, "channel_overrides", "more than %d channels; the rest is left out", SLA_CHANNELS_MAX);
+	return list;
 }
 
 static int place_of(struct bytes word, const char *const *values)
@@ -222,10 +224,39 @@ static void read_warnings(struct bytes raw, struct sla_policy *out, struct error
 	}
 }
 
+/* Minutes that the hours of some fifty years do not hold are promised to nobody. */
+static void drop_far(struct sla_policy *p, int64_t *seconds, const char *field, struct error *error)
+{
+	for (int kind = 0; kind < SLA_KINDS; kind++)
+		if (seconds[kind] > p->calendar.week / TIME_SECOND * WEEKS_MOST) {
+			FAULT(error, field, "the hours of a week are so few that '%s' would not be due in %d years", values_sla_clock[kind],
+			      WEEKS_MOST / 52);
+			seconds[kind] = 0;
+		}
+}
+
+static void drop_all_far(struct sla_policy *p, struct sla_override *channels, struct error *error)
+{
+	bool counts = p->business_hours_only;
+
+	for (int i = 0; i < SLA_SEVERITIES; i++)
+		counts = counts || p->severities[i].business_hours_only > 0;
+	for (int i = 0; i < p->channel_count; i++)
+		counts = counts || channels[i].business_hours_only > 0;
+	if (!counts)
+		return;
+	drop_far(p, p->seconds, "business_hours", error);
+	for (int i = 0; i < SLA_SEVERITIES; i++)
+		drop_far(p, p->severities[i].seconds, "priority_overrides", error);
+	for (int i = 0; i < p->channel_count; i++)
+		drop_far(p, channels[i].seconds, "channel_overrides", error);
+}
+
 int sla_policy_read(const struct sla_policy_fields *in, struct zone_source zones, struct arena *arena,
 		    struct sla_policy *out, struct error *error)
 {
 	const struct zone *zone = &zone_utc;
+	struct sla_override *channels;
 	struct error mine, later;
 
 	error = error ? error : &mine;
@@ -247,9 +278,10 @@ int sla_policy_read(const struct sla_policy_fields *in, struct zone_source zones
 	if (calendar_read(in->business_hours, in->holidays, zone, arena, &out->calendar, &later) < 0 && !error->code)
 		*error = later;
 	read_priorities(in->priority_overrides, out, error);
-	read_channels(in->channel_overrides, arena, out, error);
+	channels = read_channels(in->channel_overrides, arena, out, error);
 	read_pauses(in->pause_states, arena, out, error);
 	read_warnings(in->warn_at, out, error);
+	drop_all_far(out, channels, error);
 	return error->code;
 }
 

@@ -38,6 +38,9 @@ LIST(ai_or_user, "ai", "user");
 LIST(annotation_intent, "how_to_guidance", "account_access_issue", "transaction_system_failure", "bug_technical_defect",
      "urgent_high_risk", "noise_low_intent", "unknown");
 LIST(sla_clock, "first_response", "next_response", "update", "resolution");
+/* What clocks may stand still in: states of conversations and statuses of resolutions. */
+LIST(sla_pause, "open", "awaiting_customer", "awaiting_agent", "escalated", "resolved", "reopened", "investigating", "awaiting_fix",
+     "fix_in_progress", "awaiting_deploy", "deployed", "monitoring", "wont_fix", "duplicate");
 LIST(trigger_event, "message.received", "conversation.created", "conversation.state_changed", "conversation.assigned",
      "resolution.created", "resolution.status_changed", "sla.warning", "sla.breached", "customer.updated");
 LIST(condition_operator, "equals", "not_equals", "in", "not_in", "contains", "not_contains", "starts_with", "ends_with",

@@ -8,7 +8,7 @@
  *     ai_annotations    which one a person put right       -> conversations
  *     internal_notes    where there is one more or less    -> conversations
  *     conversations     states, assignments, agents' load  -> transitions, assignments, users
- *     slas              the version an event wrote         -> sla_policy_versions, sla_policy_choices
+ *     slas              the version an event wrote         -> sla_policy_versions, sla_policy_choices, sla_reapplications
  *     resolutions       status, and what was refused       -> resolution_updates, swarms
  *     customer_updates  what the customer was told         -> resolution_updates
  *     tenants           settings                           -> knowledge_base_articles
@@ -27,7 +27,7 @@ static const struct projection *const core_projections[] = {
 	&customers, &messages, &ai_annotations, &internal_notes, &conversations, &conversation_transitions, &assignments,
 	&rollup_15m, &rollup_day,
 	&users, &tenants, &teams, &channels, &slas, &sla_policy_versions, &automation_rules, &attachments, &resolutions,
-	&customer_updates, &sla_policy_choices, &sla_clocks, &sla_clock_history, &conversation_facts, &sla_outcomes,
+	&customer_updates, &sla_policy_choices, &sla_reapplications, &sla_clocks, &sla_clock_history, &conversation_facts, &sla_outcomes,
 	&resolution_updates, &swarms, &knowledge_base_categories, &knowledge_base_articles, &unique_values, &anomalies,
 };
 

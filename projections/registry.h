@@ -10,6 +10,6 @@ extern const struct projection tenants, users, teams, channels, customers, messa
 	conversation_transitions, assignments, anomalies, attachments, ai_annotations, internal_notes, resolutions,
 	customer_updates, resolution_updates, swarms, slas, sla_policy_versions, sla_policy_choices, sla_clocks,
 	sla_clock_history, automation_rules, knowledge_base_categories, knowledge_base_articles, unique_values,
-	conversation_facts, sla_outcomes, rollup_15m, rollup_day;
+	sla_reapplications, conversation_facts, sla_outcomes, rollup_15m, rollup_day;
 
 #endif

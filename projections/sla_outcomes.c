@@ -113,6 +113,24 @@ static int on_event(struct fold *f, const struct event *e)
 	return 0;
 }
 
+/* A tighter promise may have been broken when it comes into force. */
+static void foresee_named(struct wish *w, const struct event *e)
+{
+	struct bytes ids, key, value;
+	struct fields fields;
+	struct error ignored;
+	struct uuid id;
+	size_t at = 0;
+
+	error_clear(&ignored);
+	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
+		return;
+	ids = field_raw(&fields, "conversation_ids");
+	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value))
+		if (uuid_parse(value.data + 1, value.len - 2, &id))
+			wish_row(w, &conversation_facts, &id);
+}
+
 /* Events that name no conversation: the facts of the one that they are about. */
 static void foresee(struct wish *w, const struct event *e)
 {
@@ -131,6 +149,8 @@ static void foresee(struct wish *w, const struct event *e)
 			wish_row(w, &conversation_facts, &c->row.id);
 			c = wish_row(w, &conversations, &c->merged_into_id);
 		}
+	} else if (e->type->kind == EV_SLA_POLICY_REAPPLY) {
+		foresee_named(w, e);
 	}
 }
 

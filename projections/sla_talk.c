@@ -475,8 +475,6 @@ int sla_on_reapply(struct fold *f, const struct event *e)
 	struct uuid id;
 	size_t at = 0;
 
-	if (field_bool(&f->fields, "all", false))
-		fold_anomaly(f, "unbounded", "a fold knows of those alone that the event names; core.sla_reapply names all");
 	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value)) {
 		struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? fold_find(f, &conversations, &id) : NULL;
 

@@ -20,6 +20,7 @@ static const struct store_ops ops = {
 	.load = pg_load,
 	.project = pg_project,
 	.due = pg_due,
+	.names = pg_names,
 	.lease = pg_lease,
 	.maintain = pg_maintain,
 	.generations = pg_generations,

@@ -14,11 +14,11 @@
 
 enum {
 	HORIZON, POSITION, HEAD, NEXT, TENANT_ID, ID, CONVERSATION_ID, RESOLUTION_ID, STARTED_BY, CLOCK, CYCLE, TARGET_VERSION,
-	RUN, NTH, THRESHOLD, DUE_AT, NEXT_AT,
+	RUN, NTH, THRESHOLD, DUE_AT, NEXT_AT, ASK_TENANT, ASK_ID, ASK_POLICY, ASK_VERSION, ASK_AT, ASK_PARTS,
 };
 
 /* $1 group, $2 generation, $3 shard, $4 now, $5 from, $6 limit. */
-static char *due_sql(const char *table)
+static char *due_sql(const char *table, const char *asks)
 {
 	struct buffer b = { 0 };
 	char *text;
@@ -27,7 +27,7 @@ static char *due_sql(const char *table)
 		      "WITH h AS MATERIALIZED (SELECT least($4::timestamptz, verbatim.log_now()) AS horizon)"
 		      " SELECT h.horizon, c.last_position, l.last_position, n.next_at, d.tenant_id, d.id, d.conversation_id,"
 		      " d.resolution_id, d.started_by, d.clock, d.cycle, d.target_version, d.run, d.next_nth, d.next_threshold,"
-		      " d.due_at, d.next_at FROM h"
+		      " d.due_at, d.next_at%s FROM h"
 		      " LEFT JOIN LATERAL (SELECT last_position FROM verbatim.projection_batch WHERE group_name = $1::text"
 		      " AND generation = $2::int4 AND shard = $3::int2 ORDER BY first_position DESC LIMIT 1) c ON true"
 		      " LEFT JOIN LATERAL (SELECT last_position FROM verbatim.log_batch WHERE shard = $3::int2"
@@ -36,7 +36,12 @@ static char *due_sql(const char *table)
 		      " ORDER BY next_at LIMIT 1) n ON true"
 		      " LEFT JOIN LATERAL (SELECT * FROM generations.\"%s\" WHERE shard = $3::int2 AND next_at < h.horizon"
 		      " AND next_at >= $5::timestamptz ORDER BY next_at LIMIT $6::int4) d ON true",
-		      table, table);
+		      asks ? ", a.tenant_id, a.id, a.policy_id, a.policy_version::int8, a.asked_at, a.parts::int8" : "", table, table);
+	if (asks)
+		buffer_printf(&b,
+			      " LEFT JOIN LATERAL (SELECT * FROM generations.\"%s\" WHERE shard = $3::int2 AND next_at IS NOT NULL"
+			      " ORDER BY next_at LIMIT 1) a ON true",
+			      asks);
 	text = mem_strdup(buffer_text(&b));
 	buffer_release(&b);
 	return text;
@@ -62,6 +67,19 @@ static void take_clock(const PGresult *r, int row, struct arena *arena, struct d
 	d->next_at = pg_time(r, row, NEXT_AT);
 }
 
+static void take_ask(const PGresult *r, struct due_ask *a)
+{
+	memset(a, 0, sizeof(*a));
+	if (PQnfields(r) <= ASK_ID || PQgetisnull(r, 0, ASK_ID))
+		return;
+	pg_fixed(r, 0, ASK_TENANT, a->tenant_id.b, 16);
+	pg_fixed(r, 0, ASK_ID, a->id.b, 16);
+	pg_fixed(r, 0, ASK_POLICY, a->policy_id.b, 16);
+	a->policy_version = pg_int(r, 0, ASK_VERSION);
+	a->asked_at = pg_time(r, 0, ASK_AT);
+	a->parts = pg_int(r, 0, ASK_PARTS);
+}
+
 static void on_result(struct pg_session *s, int query, const PGresult *r)
 {
 	struct store_due *q = (struct store_due *)s->request;
@@ -75,6 +93,7 @@ static void on_result(struct pg_session *s, int query, const PGresult *r)
 	q->position = PQgetisnull(r, 0, POSITION) ? 0 : pg_int(r, 0, POSITION);
 	q->head = PQgetisnull(r, 0, HEAD) ? 0 : pg_int(r, 0, HEAD);
 	q->next = pg_time(r, 0, NEXT);
+	take_ask(r, &q->ask);
 	for (int row = 0; row < rows && q->count < q->limit; row++)
 		if (!PQgetisnull(r, row, ID))
 			take_clock(r, row, q->arena, &q->due[q->count++]);
@@ -84,6 +103,7 @@ void pg_due(struct store *store, struct store_due *r)
 {
 	struct pg_session *s = pg_of(store);
 	struct pg_table *table = pg_tables_find(s->tables, r->clocks);
+	struct pg_table *asks = r->asks ? pg_tables_find(s->tables, r->asks) : NULL;
 
 	assert(r->limit > 0);
 	r->count = 0;
@@ -95,7 +115,7 @@ void pg_due(struct store *store, struct store_due *r)
 		return;
 	}
 	if (!table->due.sql)
-		table->due.sql = due_sql(table->name);
+		table->due.sql = due_sql(table->name, asks ? asks->name : NULL);
 	r->due = arena_alloc(r->arena, (size_t)r->limit * sizeof(*r->due));
 	pg_param_text(&s->params, r->group->name);
 	pg_param_int4(&s->params, r->generation);

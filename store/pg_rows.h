@@ -19,7 +19,7 @@ struct pg_table {
 	int generation;
 	char name[PG_NAME_MAX + 1]; /* within schema generations */
 	struct pg_statement load;
-	struct pg_statement due; /* pg_due.c; without text until it is asked for */
+	struct pg_statement due, names; /* pg_due.c, pg_names.c; without text until they are asked for */
 };
 
 /* A write: which projections of the group have rows to insert (bit 2i) and to update (bit 2i + 1). */

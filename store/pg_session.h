@@ -150,6 +150,7 @@ void pg_checkpoint(struct store *store, struct store_checkpoint *r);
 void pg_load(struct store *store, struct store_load *r);
 void pg_project(struct store *store, struct store_project *r);
 void pg_due(struct store *store, struct store_due *r);
+void pg_names(struct store *store, struct store_names *r);
 void pg_lease(struct store *store, struct store_lease *r);
 void pg_maintain(struct store *store, struct store_maintain *r);
 void pg_generations(struct store *store, struct store_generations *r);

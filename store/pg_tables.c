@@ -54,6 +54,7 @@ void pg_tables_free(struct pg_tables *t)
 	for (int i = 0; i < t->count; i++) {
 		free((char *)t->tables[i].load.sql);
 		free((char *)t->tables[i].due.sql);
+		free((char *)t->tables[i].names.sql);
 	}
 	free_shapes(t);
 	free(t->tables);
@@ -66,7 +67,7 @@ void pg_tables_free(struct pg_tables *t)
 void pg_tables_reconnect(struct pg_tables *t)
 {
 	for (int i = 0; i < t->count; i++)
-		t->tables[i].load.ready = t->tables[i].due.ready = false;
+		t->tables[i].load.ready = t->tables[i].due.ready = t->tables[i].names.ready = false;
 	free_shapes(t);
 }
 
@@ -130,9 +131,11 @@ void pg_tables_set(struct pg_tables *t, const struct group *group, int generatio
 		table->load.ready = false;
 		snprintf(table->load.name, sizeof(table->load.name), "l%d", t->loads);
 		free((char *)table->due.sql);
-		table->due.sql = NULL;
-		table->due.ready = false;
-		snprintf(table->due.name, sizeof(table->due.name), "d%d", t->loads++);
+		free((char *)table->names.sql);
+		table->due.sql = table->names.sql = NULL;
+		table->due.ready = table->names.ready = false;
+		snprintf(table->due.name, sizeof(table->due.name), "d%d", t->loads);
+		snprintf(table->names.name, sizeof(table->names.name), "n%d", t->loads++);
 	}
 }
 

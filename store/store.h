@@ -225,6 +225,15 @@ struct due_clock {
 
 enum { DUE_THRESHOLD_SCALE = 4 };
 
+/* An sla_policy.reapply of `all` that is not done with: the engine names whom it concerns (rules/reapply.h). */
+struct due_ask {
+	struct uuid tenant_id, id; /* of the event; nil: there is none */
+	struct uuid policy_id;
+	int64_t policy_version;    /* clocks of an older one are concerned */
+	int64_t asked_at;
+	int64_t parts;             /* that are in the log */
+};
+
 /*
  * The clocks of a shard whose next_at has passed, the earliest first, with what the caller must know to decide on
  * them; all of it as it stood at one moment.  `checkpoint` comes before, which tells the generation.
@@ -233,6 +242,7 @@ struct store_due {
 	struct store_request request;
 	const struct group *group;
 	const struct projection *clocks; /* the read model, with columns named as in core.sla_clocks */
+	const struct projection *asks;   /* as core.sla_reapplications; NULL: there is none */
 	int32_t generation;
 	int16_t shard;
 	int64_t now;          /* the engine's clock */
@@ -246,6 +256,30 @@ struct store_due {
 	int64_t next;         /* the first instant at or after the horizon; TIME_NONE: none */
 	struct due_clock *due;
 	int count;
+	struct due_ask ask;   /* the one that waits longest */
+};
+
+/* Whom an ask concerns: a conversation's own clocks, or those of a resolution. */
+struct due_name {
+	struct uuid conversation_id, resolution_id;
+};
+
+/*
+ * The open clocks of a policy in versions before the ask's, in order of (conversation_id, id).  Looks at no more than
+ * `rows` of the tenant's clocks after the place named, and stops at `limit` found; `checkpoint` comes before.
+ */
+struct store_names {
+	struct store_request request;
+	const struct projection *clocks;
+	int32_t generation;
+	struct due_ask ask;
+	struct uuid after_conversation, after_clock; /* then: how far it has come */
+	int rows, limit;
+	struct arena *arena;
+
+	struct due_name *names;
+	int count;
+	bool complete;        /* there are no clocks after that */
 };
 
 /* A lease in a row, on the database's clock. */
@@ -309,6 +343,7 @@ struct store_ops {
 	void (*load)(struct store *s, struct store_load *r);
 	void (*project)(struct store *s, struct store_project *r);
 	void (*due)(struct store *s, struct store_due *r);
+	void (*names)(struct store *s, struct store_names *r);
 	void (*lease)(struct store *s, struct store_lease *r);
 	void (*maintain)(struct store *s, struct store_maintain *r);
 	void (*generations)(struct store *s, struct store_generations *r);

@@ -39,6 +39,8 @@ enum {
 	POLL_MS = 200,
 	CLOCKS_AT_ONCE = 250,     /* decisions under way in a shard; less when there are many shards */
 	CLOCKS_MOST = 4000,       /* and in all */
+	CLOCK_NAMES = 200,        /* in an event that says whom an sla_policy.reapply of all concerns */
+	CLOCK_ROWS = 5000,        /* of clocks gone through at a time for it */
 	CLOCK_LOOK_MS = 20,
 	CLOCK_POLL_MS = 1000,
 	CLOCK_FULL_MS = 15000,
@@ -184,7 +186,7 @@ static size_t worker_share(const struct engine *e, int64_t share, size_t most)
 static void start_timers(struct engine *e, uint64_t seed)
 {
 	int most = CLOCKS_MOST / (e->shards + 1) + 1;
-	struct timers_limits limits = { most < CLOCKS_AT_ONCE ? most : CLOCKS_AT_ONCE, CLOCK_LOOK_MS, CLOCK_POLL_MS, CLOCK_FULL_MS, CLOCK_LAG_EVENTS };
+	struct timers_limits limits = { most < CLOCKS_AT_ONCE ? most : CLOCKS_AT_ONCE, CLOCK_NAMES, CLOCK_ROWS, CLOCK_LOOK_MS, CLOCK_POLL_MS, CLOCK_FULL_MS, CLOCK_LAG_EVENTS };
 
 	if (!e->clocks.clocks)
 		return;

@@ -25,7 +25,7 @@ static void tick(struct timers *t);
 
 const char *timers_state_name(enum timers_state state)
 {
-	static const char *const names[] = { "connecting", "standby",	 "learning", "looking",
+	static const char *const names[] = { "connecting", "standby",	 "learning", "looking", "naming",
 					     "sleeping",   "journaling", "folding",  "closed" };
 
 	return names[state];
@@ -42,14 +42,16 @@ struct timers_model timers_model_of(const struct group *group)
 
 	for (int i = 0; i < group->count; i++) {
 		const struct projection *p = group->projections[i];
+		bool clocks = strcmp(p->name, "sla_clocks") == 0;
 		const struct column *next_at;
 
-		if (strcmp(p->name, "sla_clocks") != 0)
+		if (!clocks && strcmp(p->name, "sla_reapplications") != 0)
 			continue;
 		next_at = projection_column(p, "next_at");
 		assert(next_at && next_at->kind == COLUMN_TIME);
-		m.clocks = p;
-		m.alarms = (struct worker_alarms){ p, next_at->offset };
+		*(clocks ? &m.clocks : &m.asks) = p;
+		m.alarms.of[!clocks].of = p;
+		m.alarms.of[!clocks].offset = next_at->offset;
 	}
 	return m;
 }
@@ -93,6 +95,7 @@ void timers_open(struct timers *t, int16_t shard, const struct timers_model *mod
 	random_seed(&t->random, seed + (uint64_t)shard);
 	map_init(&t->aside, sizeof(struct aside_key));
 	arena_init(&t->call_arena, ARENA_BLOCK);
+	naming_init(&t->naming, limits->names);
 	t->order = mem_alloc((size_t)limits->clocks * sizeof(*t->order));
 	t->timer.fire = on_timer;
 	t->timer.data = t;
@@ -212,6 +215,7 @@ static void look_send(struct timers *t)
 	memset(c, 0, sizeof(*c));
 	c->group = t->model->group;
 	c->clocks = t->model->clocks;
+	c->asks = t->model->asks;
 	c->generation = t->generation;
 	c->shard = t->shard;
 	c->now = t->env->wall(t->env);
@@ -333,6 +337,71 @@ static void journal(struct timers *t, int n)
 	t->under_way--;
 }
 
+/* ---- naming ---- */
+
+static void names_send(struct timers *t)
+{
+	struct store_names *c = &t->call.names;
+
+	arena_reset(&t->call_arena);
+	memset(c, 0, sizeof(*c));
+	c->clocks = t->model->clocks;
+	c->generation = t->generation;
+	c->arena = &t->call_arena;
+	naming_ask(&t->naming, c, t->limits.rows);
+	ask(t);
+	t->store->ops->names(t->store, c);
+}
+
+static void journal_names(struct timers *t)
+{
+	struct request *r = request_new(t->pool);
+
+	t->state = TIMERS_JOURNALING;
+	t->await = t->position;
+	error_clear(&t->refusal);
+	fault_point("timers.named");
+	r->answer = on_answer;
+	r->ticket.owner = t;
+	r->tenant_id = t->naming.ask.tenant_id;
+	r->shard = t->shard;
+	r->bytes = REQUEST_BYTES + (size_t)t->naming.count * (UUID_TEXT + 2);
+	r->count = 1;
+	r->events = arena_zalloc(&r->arena, sizeof(*r->events));
+	r->states = arena_alloc(&r->arena, sizeof(*r->states));
+	r->expects = arena_alloc(&r->arena, sizeof(*r->expects));
+	r->states[0] = (struct request_event){ .same_as = -1 };
+	naming_event(&t->naming, &r->arena, &r->events[0]);
+	expect(r, EXPECT_TENANT, &r->tenant_id, "sla_policy.reapply", t->position);
+	t->under_way += 2; /* ours too, so that an answer inside the call does not end the round */
+	appender_submit(t->appender, r);
+	t->under_way--;
+}
+
+static void names_take(struct timers *t)
+{
+	if (t->call.request.status) {
+		fail(t, TIMERS_STANDBY);
+		return;
+	}
+	naming_add(&t->naming, &t->call.names);
+	heed_alarm(t);
+	if (naming_is_full(&t->naming))
+		journal_names(t);
+	else if (t->next < t->env->wall(t->env) - t->skew)
+		t->state = TIMERS_LOOKING; /* what is due does not wait for it */
+}
+
+/* Whether somebody is to be named, whom that concerns being not left aside. */
+static bool has_ask(const struct timers *t, const struct due_ask *a)
+{
+	struct aside_key key = key_of(&a->tenant_id, &a->policy_id, a->asked_at);
+
+	return !uuid_is_nil(&a->id) && !map_find(&t->aside, &key);
+}
+
+/* ---- answers ---- */
+
 static void took_stored(struct timers *t, const struct request *r)
 {
 	for (int i = 0; i < r->count; i++) {
@@ -346,6 +415,11 @@ static void took_stored(struct timers *t, const struct request *r)
 		t->await = time_later(t->await, e->position);
 		if (r->states[i].duplicate_at)
 			continue;
+		if (e->type->kind == EV_SLA_POLICY_REAPPLY) {
+			naming_done(&t->naming);
+			t->named++;
+			continue;
+		}
 		t->late = t->env->wall(t->env) - e->occurred_at;
 		if (e->type->kind == EV_SLA_WARNING)
 			t->warnings++;
@@ -430,6 +504,11 @@ static void look_take(struct timers *t)
 		journal(t, n);
 		return;
 	}
+	if (has_ask(t, &c->ask)) {
+		naming_begin(&t->naming, &c->ask);
+		t->state = TIMERS_NAMING;
+		return;
+	}
 	t->failures = 0;
 	t->trouble.code = 0;
 	t->from = c->horizon;
@@ -485,6 +564,7 @@ static void tick(struct timers *t)
 {
 	static void (*const take[])(struct timers *) = {
 		[TIMERS_CONNECTING] = connect_take, [TIMERS_LEARNING] = learn_take, [TIMERS_LOOKING] = look_take,
+		[TIMERS_NAMING] = names_take,
 		[TIMERS_CLOSED] = NULL,
 	};
 
@@ -514,6 +594,12 @@ static void tick(struct timers *t)
 			break;
 		case TIMERS_LOOKING:
 			look_on(t);
+			break;
+		case TIMERS_NAMING:
+			if (is_owner(t))
+				names_send(t);
+			else
+				t->state = TIMERS_STANDBY;
 			break;
 		case TIMERS_SLEEPING:
 			sleep_on(t);
@@ -552,6 +638,7 @@ static void on_store_closed(void *data)
 
 	arena_release(&t->call_arena);
 	map_release(&t->aside);
+	naming_release(&t->naming);
 	free(t->order);
 	t->order = NULL;
 	if (t->closed)

@@ -1,11 +1,12 @@
 /*
- * timers - watches the clocks of one shard, and journals what time alone decides: sla.warning and sla.breached.
+ * timers - watches the clocks of one shard, and journals what time alone decides: sla.warning and sla.breached; and whom
+ * an sla_policy.reapply of `all` concerns.
  *
  *   CONNECTING --> STANDBY --the fold is here--> LEARNING --> LOOKING --nothing is due--> SLEEPING --> LOOKING
  *       ^             ^                                       ^   |        (an instant has come, or an earlier one is known)
  *       |             |                                       |   +--due--> JOURNALING --answered--> FOLDING --+
  *       |             +-- the fold is another engine's        +------------------- folded past them -----------+
- *       +---- lost, from anywhere that asks the database
+ *       +---- lost, from anywhere that asks the database     LOOKING --somebody is to be named--> NAMING --> JOURNALING
  *
  * The due instants come from an index over the clocks' read model (store's `due`), the first few hundred at a time;
  * what they decide goes through the shard's appender like anybody's events.  Then the fold must have passed it before
@@ -31,6 +32,11 @@
  * Crash argument.  Nothing is kept here but hints.  Killed before the append: the rows are due still.  Killed after
  * it: the fold takes them back, or the ids are found.  Replay and rebuild have no timers.
  *
+ * Naming.  Who asked for all clocks of a policy shows in a row of the group (sla_reapplications), found by the same
+ * look; when nothing is due, the next part of whom it concerns is gathered and journaled (naming.h), with an id that
+ * follows from the ask and the part's number, the ask as its cause and its occurred_at.  The fold counts the parts, so
+ * what the paragraphs above and below say of clocks holds for it too.
+ *
  * What cannot be decided (the log refuses it, or holds it and the row asks all the same) is left aside for full_ms, so
  * that it is in nobody's way, and then tried again.
  */
@@ -40,6 +46,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "engine/appender.h"
+#include "engine/naming.h"
 #include "engine/worker.h"
 
 enum timers_state {
@@ -47,6 +54,7 @@ enum timers_state {
 	TIMERS_STANDBY,
 	TIMERS_LEARNING,
 	TIMERS_LOOKING,
+	TIMERS_NAMING,
 	TIMERS_SLEEPING,
 	TIMERS_JOURNALING,
 	TIMERS_FOLDING,
@@ -55,16 +63,19 @@ enum timers_state {
 
 struct timers_limits {
 	int clocks;         /* decided at a time */
+	int names;          /* in one event */
+	int rows;           /* of clocks gone through at a time for those */
 	int64_t look_ms;    /* between the beginnings of two looks, at least */
 	int64_t poll_ms;    /* and at most */
 	int64_t full_ms;    /* between two looks at all that is past, and at what was left aside */
 	int64_t lag_events; /* a fold further behind the head decides nothing */
 };
 
-/* The read model of a group that shows clocks: "sla_clocks", with its columns. */
+/* The read models of a group that show clocks and who asked for all of them: "sla_clocks", with its columns. */
 struct timers_model {
 	const struct group *group;
 	const struct projection *clocks; /* NULL: the group has none */
+	const struct projection *asks;   /* "sla_reapplications"; NULL: the group has none */
 	struct worker_alarms alarms;
 };
 
@@ -101,17 +112,19 @@ struct timers {
 		struct store_connect connect;
 		struct store_checkpoint checkpoint;
 		struct store_due due;
+		struct store_names names;
 	} call;
+	struct naming naming;
 	struct arena call_arena;
 	struct due_clock **order; /* of the look's clocks, by subject */
 
 	void (*closed)(void *data, struct timers *t);
 	void *data;
-	int64_t warnings, breaches; /* journaled since start */
+	int64_t warnings, breaches, named; /* journaled since start; events that name whom an ask concerns */
 	int64_t late;          /* of the last one, from its instant to its acknowledgement */
 };
 
-/* Finds the clocks among the group's read models. */
+/* Finds them among the group's read models. */
 struct timers_model timers_model_of(const struct group *group);
 
 /* Takes `store` (not connected), borrows the rest. */

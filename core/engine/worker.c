@@ -467,15 +467,16 @@ static int64_t earliest_alarm(const struct worker *w)
 {
 	int64_t earliest = INT64_MAX;
 
-	for (const struct row *r = w->alarms.of ? w->rows.changed : NULL; r; r = r->next_changed) {
-		int64_t at;
+	for (const struct row *r = w->alarms.of[0].of ? w->rows.changed : NULL; r; r = r->next_changed)
+		for (int i = 0; i < ALARMS_MAX; i++) {
+			int64_t at;
 
-		if (r->of != w->alarms.of)
-			continue;
-		memcpy(&at, (const char *)r + w->alarms.offset, sizeof(at));
-		if (at != TIME_NONE && at < earliest)
-			earliest = at;
-	}
+			if (r->of != w->alarms.of[i].of)
+				continue;
+			memcpy(&at, (const char *)r + w->alarms.of[i].offset, sizeof(at));
+			if (at != TIME_NONE && at < earliest)
+				earliest = at;
+		}
 	return earliest;
 }
 

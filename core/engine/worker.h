@@ -79,10 +79,13 @@ struct worker_view {
 	struct error trouble;
 };
 
-/* A column of instants that somebody waits for: alarms. */
+/* Columns of instants that somebody waits for: alarms. */
+enum { ALARMS_MAX = 2 };
 struct worker_alarms {
-	const struct projection *of; /* NULL: none */
-	size_t offset;               /* of the column, a TIME */
+	struct {
+		const struct projection *of; /* NULL: none */
+		size_t offset;               /* of the column, a TIME */
+	} of[ALARMS_MAX];
 };
 
 struct worker {

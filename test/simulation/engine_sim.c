@@ -3,7 +3,7 @@
 
 static const struct worker_limits worker_limits = { 50, 1 << 16, 20000, 3000, 20, 100 };
 static const struct batch_limits batch_limits = { 8, 1 << 16, 0 };
-static const struct timers_limits timers_limits = { 6, 20, 500, 3000, 40 };
+static const struct timers_limits timers_limits = { 6, 2, 3, 20, 500, 3000, 40 };
 
 static void engine_up(void *data);
 

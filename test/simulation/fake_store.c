@@ -11,7 +11,7 @@
 #include "world.h"
 
 enum call_kind { CALL_CONNECT, CALL_APPEND, CALL_HEAD, CALL_TREE, CALL_READ, CALL_HEADS, CALL_CHECKPOINT, CALL_LOAD,
-		 CALL_PROJECT, CALL_DUE, CALL_LEASE, CALL_MAINTAIN };
+		 CALL_PROJECT, CALL_DUE, CALL_NAMES, CALL_LEASE, CALL_MAINTAIN };
 
 struct fake_factory;
 
@@ -396,6 +396,19 @@ static struct due_clock clock_of(const struct row *row)
 	};
 }
 
+/* Which of several, does not matter. */
+static void ask_of(const struct row *row, struct due_ask *out)
+{
+	*out = (struct due_ask){
+		.tenant_id = row->tenant_id,
+		.id = row->id,
+		.policy_id = *(const struct uuid *)value_of(row, "policy_id"),
+		.policy_version = int_of(row, "policy_version"),
+		.asked_at = int_of(row, "asked_at"),
+		.parts = int_of(row, "parts"),
+	};
+}
+
 static int by_instant(const void *a, const void *b)
 {
 	const struct due_clock *x = a, *y = b;
@@ -416,9 +429,12 @@ static void due_now(struct world *w, struct store_due *c)
 	c->head = s->count;
 	c->next = TIME_NONE;
 	all = arena_alloc(c->arena, (w->rows.count + 1) * sizeof(*all));
+	memset(&c->ask, 0, sizeof(c->ask));
 	while ((row = map_next(&w->rows, &at, NULL))) {
 		int64_t next_at;
 
+		if (c->asks && row->of == c->asks && int_of(row, "shard") == c->shard && int_of(row, "next_at") != TIME_NONE)
+			ask_of(row, &c->ask);
 		if (row->of != c->clocks || int_of(row, "shard") != c->shard || int_of(row, "next_at") == TIME_NONE)
 			continue;
 		if (w->mutation == MUTATION_LOSE_CLOCK && row->id.b[0] % 4 == 0)
@@ -432,6 +448,44 @@ static void due_now(struct world *w, struct store_due *c)
 	qsort(all, (size_t)n, sizeof(*all), by_instant);
 	c->due = all;
 	c->count = n < c->limit ? n : c->limit;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
+	int c = uuid_compare(value_of(x, "conversation_id"), value_of(y, "conversation_id"));
+
+	return c ? c : uuid_compare(&x->id, &y->id);
+}
+
+static bool is_after(const struct row *row, const struct store_names *c)
+{
+	int d = uuid_compare(value_of(row, "conversation_id"), &c->after_conversation);
+
+	return d > 0 || (d == 0 && uuid_compare(&row->id, &c->after_clock) > 0);
+}
+
+static void names_now(struct world *w, struct store_names *c)
+{
+	const struct row *row, **all = arena_alloc(c->arena, (w->rows.count + 1) * sizeof(const struct row *));
+	size_t at = 0;
+	int n = 0, i;
+
+	while ((row = map_next(&w->rows, &at, NULL)))
+		if (row->of == c->clocks && uuid_equal(&row->tenant_id, &c->ask.tenant_id) && is_after(row, c))
+			all[n++] = row;
+	qsort(all, (size_t)n, sizeof(const struct row *), by_place);
+	c->names = arena_alloc(c->arena, (size_t)c->limit * sizeof(*c->names));
+	for (i = 0; i < n && i < c->rows && c->count < c->limit; i++) {
+		const int16_t *state = value_of(all[i], "state");
+
+		c->after_conversation = *(const struct uuid *)value_of(all[i], "conversation_id");
+		c->after_clock = all[i]->id;
+		if (*state == 0 && uuid_equal(value_of(all[i], "policy_id"), &c->ask.policy_id) &&
+		    int_of(all[i], "policy_version") < c->ask.policy_version)
+			c->names[c->count++] = (struct due_name){ .conversation_id = c->after_conversation };
+	}
+	c->complete = i == n && n < c->rows;
 }
 
 static void lease_now(struct world *w, struct store_lease *c)
@@ -497,6 +551,9 @@ static int effect(struct fake *f)
 		return project_now(w, (void *)f->out);
 	case CALL_DUE:
 		due_now(w, (void *)f->out);
+		break;
+	case CALL_NAMES:
+		names_now(w, (void *)f->out);
 		return 0;
 	case CALL_LEASE:
 		lease_now(w, (void *)f->out);
@@ -636,6 +693,7 @@ CALL(checkpoint, CALL_CHECKPOINT)
 CALL(load, CALL_LOAD)
 CALL(project, CALL_PROJECT)
 CALL(due, CALL_DUE)
+CALL(names, CALL_NAMES)
 CALL(lease, CALL_LEASE)
 CALL(maintain, CALL_MAINTAIN)
 
@@ -670,7 +728,7 @@ static void fake_close(struct store *s, void (*closed)(void *data), void *data)
 
 static const struct store_ops ops = {
 	fake_connect, fake_append, fake_head, fake_tree, fake_read, fake_heads,
-	fake_checkpoint, fake_load, fake_project, fake_due, fake_lease, fake_maintain, NULL, NULL, fake_close,
+	fake_checkpoint, fake_load, fake_project, fake_due, fake_names, fake_lease, fake_maintain, NULL, NULL, fake_close,
 };
 
 static struct store *fake_open(struct store_factory *factory, const char *name)

@@ -3,16 +3,18 @@
  * was right where it stands.
  *
  * Two engines share a log.  Producers open conversations, some with a due time that has passed, answer them in time,
- * too late, or in time but told late, resolve them, and give more time (sla_policy.reapply), all around the instants
- * at which the clocks are due.  Engines crash, sessions are lost before and after their commits, commits come late
+ * too late, or in time but told late, resolve them, and give more time (sla_policy.reapply, by name or to all of a
+ * policy that was written anew), all around the instants at which the clocks are due.  Engines crash, sessions are lost before and after their commits, commits come late
  * behind everybody's back, wall clocks jump.  Then the faults end and the last due instant passes.
  *
  * The read model of clocks is one of this file's own, small enough to be seen through: two clocks a conversation (the
- * first answer, the resolution), each with one warning at three quarters of its time.
+ * first answer, which goes by the tenant's one policy, and the resolution), each with one warning at three quarters of
+ * its time.  Who asked for all of them is in the product's own sla_reapplications.
  *
  * What must hold: folding the log from its beginning, each sla.warning and sla.breached finds the row of its clock
  * asking for just this decision (so none is there twice, and none after the answer or the further time that stands
- * before it), after its instant was over; and no row asks for anything that is past at the end.
+ * before it), after its instant was over; and no row asks for anything that is past at the end.  Of each reapply of all,
+ * the parts stand in the log once each, in order, and when the last one says that nobody is left, nobody is.
  *
  *     timers [--seeds N] [--from SEED] [--mutation NAME] [--verbose]
  */
@@ -24,6 +26,7 @@
 #include "engine/decision.h"
 #include "engine_sim.h"
 #include "projections/registry.h"
+#include "projections/slas.h"
 #include "tap.h"
 
 enum { ENGINES = 2, PRODUCERS = 4, TENANTS = 3, CONVERSATIONS = 40, STEPS_MOST = 400000, THRESHOLD = 7500 };
@@ -36,7 +39,28 @@ struct clock {
 	int16_t clock;
 	int64_t cycle, target_version, run, shard, target, due_at, next_at, next_threshold, next_nth;
 	int64_t fulfilled_at, breached_at, warned, logged;
+	struct uuid policy_id;
+	int64_t policy_version;
+	int16_t state;
 };
+
+enum { RUNNING, FULFILLED };
+static const char *const state_names[] = { "running", "fulfilled", NULL };
+
+static struct uuid policy_of(const struct uuid *tenant_id)
+{
+	struct uuid id = *tenant_id;
+
+	id.b[15] ^= 0xff;
+	return id;
+}
+
+static int64_t version_of(struct fold *f, const struct uuid *policy_id)
+{
+	const struct sla *s = fold_find(f, &slas, policy_id);
+
+	return s ? s->policy_version : 0;
+}
 
 enum { FIRST_RESPONSE, RESOLUTION };
 static const char *const clock_names[] = { "first_response", "resolution", NULL };
@@ -89,6 +113,12 @@ static int on_created(struct fold *f, const struct event *e)
 		c->target = (1 + id.b[3 + k] % 6) * TIME_SECOND + id.b[7];
 		c->due_at = e->occurred_at + c->target;
 		c->warned = c->logged = 0;
+		c->state = RUNNING;
+		c->policy_version = 0;
+		if (k == FIRST_RESPONSE) {
+			c->policy_id = policy_of(&e->tenant_id);
+			c->policy_version = version_of(f, &c->policy_id);
+		}
 		set_next(c);
 	}
 	return 0;
@@ -99,6 +129,7 @@ static void fulfil(struct clock *c, int64_t at)
 	if (!c || c->fulfilled_at != TIME_NONE)
 		return;
 	c->fulfilled_at = at;
+	c->state = FULFILLED;
 	if (at > c->due_at && c->breached_at == TIME_NONE)
 		c->breached_at = c->due_at; /* the log is still owed its event */
 	else if (c->breached_at != TIME_NONE && at <= c->breached_at)
@@ -123,12 +154,13 @@ static int on_reapply(struct fold *f, const struct event *e)
 	struct bytes list = field_raw(&f->fields, "conversation_ids"), key, value;
 	size_t at = 0;
 
-	(void)e;
 	while (list.data && json_next(list, &at, &key, &value)) {
 		struct bytes text = json_string(value, f->arena);
 		struct uuid id;
 		struct clock *c = uuid_parse(text.data, text.len, &id) ? clock_of(f, &id, FIRST_RESPONSE) : NULL;
 
+		if (c && c->fulfilled_at == TIME_NONE)
+			c->policy_version = version_of(f, &e->entity_id);
 		if (!c || c->fulfilled_at != TIME_NONE || c->breached_at != TIME_NONE)
 			continue;
 		c->target_version++;
@@ -173,7 +205,8 @@ static const struct column columns[] = {
 	COLUMN(clock, run, INT4), COLUMN(clock, shard, INT2), COLUMN(clock, target, INT8), COLUMN(clock, due_at, TIME),
 	COLUMN(clock, next_at, TIME), COLUMN(clock, next_threshold, DECIMAL, .scale = DUE_THRESHOLD_SCALE),
 	COLUMN(clock, next_nth, INT2), COLUMN(clock, fulfilled_at, TIME), COLUMN(clock, breached_at, TIME),
-	COLUMN(clock, warned, INT4), COLUMN(clock, logged, INT4),
+	COLUMN(clock, warned, INT4), COLUMN(clock, logged, INT4), COLUMN(clock, policy_id, UUID), COLUMN(clock, policy_version, INT4),
+	COLUMN(clock, state, ENUM, .values = state_names),
 };
 
 static const struct fold_entry folds[] = {
@@ -187,8 +220,8 @@ static const struct projection clocks = {
 	COLUMNS(clock, columns), FOLDS(folds),
 };
 
-static const struct projection *const projections[] = { &clocks, &anomalies };
-static const struct group group = { .name = "core", .projections = projections, .count = 2 };
+static const struct projection *const projections[] = { &slas, &sla_reapplications, &clocks, &anomalies };
+static const struct group group = { .name = "core", .projections = projections, .count = 4 };
 
 /* ---- producers ---- */
 
@@ -208,10 +241,11 @@ struct simulation {
 	struct producer producers[PRODUCERS];
 	struct uuid tenants[TENANTS];
 	struct uuid conversations[CONVERSATIONS];
+	bool policies[TENANTS]; /* which of them have one */
 	int made;          /* conversations so far */
 	bool ending;
 	int crashes, jumps;
-	int64_t decided;
+	int64_t decided, parts, asks;
 	const char *failure;
 	char detail[256];
 };
@@ -240,8 +274,9 @@ static char *next_event(struct simulation *s)
 {
 	static const char sent[] = "{\"channel\":\"email\",\"direction\":\"outbound\",\"sender_type\":\"agent\",\"content\":\"hello\"}";
 	static const char received[] = "{\"channel\":\"email\",\"direction\":\"inbound\",\"sender_type\":\"customer\",\"content\":\"help\"}";
+	static const char policy[] = "{\"name\":\"N\",\"tier\":\"free\",\"first_response_time_minutes\":5,\"resolution_time_minutes\":5}";
 	struct world *w = &s->world;
-	int kind = (int)random_below(&w->random, 10);
+	int kind = (int)random_below(&w->random, 12);
 	int which = s->made - 1 - (int)random_below(&w->random, 8);
 	bool fresh = s->made == 0 || (kind < 3 && s->made < CONVERSATIONS);
 	const struct uuid *conversation = &s->conversations[fresh ? s->made++ : which < 0 ? 0 : which];
@@ -251,6 +286,7 @@ static char *next_event(struct simulation *s)
 	struct uuid event_id, entity_id;
 	struct buffer b = { 0 };
 	int64_t at = w->now;
+	bool alone;
 
 	random_fill(&w->random, &entity_id, 16);
 	random_fill(&w->random, &event_id, 16);
@@ -270,16 +306,25 @@ static char *next_event(struct simulation *s)
 		entity_id = *conversation;
 		body = "{\"by\":\"agent\"}";
 		at = ago(w, 2 * TIME_SECOND);
-	} else if (kind == 7) {
+	} else if (kind == 7 || kind == 8) {
 		type = "sla_policy.reapply";
-		snprintf(payload, sizeof(payload), "{\"conversation_ids\":[\"%s\"]}", talk);
+		entity_id = policy_of(tenant);
+		snprintf(payload, sizeof(payload), kind == 7 ? "{\"conversation_ids\":[\"%s\"]}" : "{\"all\":true}", talk);
 		body = payload;
+	} else if (kind == 9) {
+		bool *there = &s->policies[conversation->b[0] % TENANTS];
+
+		type = *there ? "sla_policy.updated" : "sla_policy.created";
+		*there = true;
+		entity_id = policy_of(tenant);
+		body = policy;
 	}
+	alone = body == payload || body == policy;
 	buffer_printf(&b,
 		      "[{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\",%s%s%s"
 		      "\"actor_type\":\"api\",\"occurred_at\":\"%s\",\"payload\":%s}]",
 		      uuid_format(&event_id, id), type, uuid_format(tenant, tenant_text), uuid_format(&entity_id, entity),
-		      body == payload ? "" : "\"conversation_id\":\"", body == payload ? "" : talk, body == payload ? "" : "\",",
+		      alone ? "" : "\"conversation_id\":\"", alone ? "" : talk, alone ? "" : "\",",
 		      time_format(at, when), body);
 	buffer_text(&b);
 	return b.data;
@@ -378,18 +423,18 @@ struct row_place {
 	struct uuid tenant_id, id;
 };
 
-static struct row_place place_of(const struct uuid *tenant_id, const struct uuid *id)
+static struct row_place place_of(const struct projection *of, const struct uuid *tenant_id, const struct uuid *id)
 {
 	struct row_place place;
 
 	memset(&place, 0, sizeof(place));
-	place = (struct row_place){ &clocks, *tenant_id, *id };
+	place = (struct row_place){ of, *tenant_id, *id };
 	return place;
 }
 
 static void check_decision(struct simulation *s, const struct map *rows, const struct event *e)
 {
-	struct row_place place = place_of(&e->tenant_id, &e->entity_id);
+	struct row_place place = place_of(&clocks, &e->tenant_id, &e->entity_id);
 	const struct clock *c = map_find(rows, &place);
 	struct due_clock d;
 	struct uuid id;
@@ -418,6 +463,36 @@ static void check_decision(struct simulation *s, const struct map *rows, const s
 		       (long long)e->position);
 }
 
+static int64_t value_of(const struct row *row, const char *column)
+{
+	return *(const int64_t *)(const void *)((const char *)row + projection_column(row->of, column)->offset);
+}
+
+/* A part of an ask, which has been folded: it counted, and when it names nobody, nobody was left. */
+static void check_part(struct simulation *s, const struct map *rows, const struct event *e)
+{
+	struct row_place place = place_of(&sla_reapplications, &e->tenant_id, &e->causation_id);
+	const struct row *ask = map_find(rows, &place), *row;
+	size_t at = 0;
+
+	s->parts++;
+	if (!ask || ask->last_position != e->position) {
+		failed(s, "stray part", "%s at %d/%lld is no part of what was asked", e->type->name, e->shard, (long long)e->position);
+		return;
+	}
+	if (value_of(ask, "next_at") != TIME_NONE)
+		return;
+	s->asks++;
+	while ((row = map_next(rows, &at, NULL))) {
+		const struct clock *c = (const struct clock *)(const void *)row;
+
+		if (row->of == &clocks && uuid_equal(&row->tenant_id, &e->tenant_id) && c->state == RUNNING && !uuid_is_nil(&c->policy_id) &&
+		    c->policy_version < value_of(ask, "policy_version"))
+			failed(s, "left out", "a clock of version %lld was named by nobody when %d/%lld ended it", (long long)c->policy_version,
+			       e->shard, (long long)e->position);
+	}
+}
+
 /* Folds a shard's log from its beginning, holding each decision against the row it was made for. */
 static void check_shard(struct simulation *s, const struct world_shard *shard, struct map *rows, struct arena *arena)
 {
@@ -436,9 +511,9 @@ static void check_shard(struct simulation *s, const struct world_shard *shard, s
 
 			for (state_wants(&state, &e, 1, arena, &keys); keys.count; state_wants(&state, &e, 1, arena, &keys)) {
 				for (int k = 0; k < keys.count; k++) {
-					struct row_place place = place_of(&keys.keys[k].tenant_id, &keys.keys[k].id);
+					struct row_place place = place_of(keys.keys[k].projection, &keys.keys[k].tenant_id, &keys.keys[k].id);
 
-					state_put(&state, &keys.keys[k], keys.keys[k].projection == &clocks ? map_find(rows, &place) : NULL);
+					state_put(&state, &keys.keys[k], map_find(rows, &place));
 				}
 				memset(&keys, 0, sizeof(keys));
 			}
@@ -449,12 +524,13 @@ static void check_shard(struct simulation *s, const struct world_shard *shard, s
 		if (status)
 			failed(s, "fold", "%s", error_name(status));
 		for (struct row *r = state.changed; r; r = r->next_changed) {
-			struct row_place place = place_of(&r->tenant_id, &r->id);
+			struct row_place place = place_of(r->of, &r->tenant_id, &r->id);
 
-			if (r->of == &clocks)
-				*map_put(rows, &place) = row_copy(r, arena);
+			*map_put(rows, &place) = row_copy(r, arena);
 		}
 		state_done(&state);
+		if (e->type->kind == EV_SLA_POLICY_REAPPLY && e->actor_type == ACTOR_SYSTEM)
+			check_part(s, rows, e);
 	}
 	state_release(&state);
 }
@@ -464,17 +540,17 @@ static void check(struct simulation *s)
 	struct world *w = &s->world;
 	struct arena arena;
 	struct map rows;
-	const struct clock *c;
+	const struct row *row;
 	size_t at = 0;
 
 	arena_init(&arena, 1 << 16);
 	map_init(&rows, sizeof(struct row_place));
 	for (int n = 1; n <= WORLD_SHARDS; n++)
 		check_shard(s, &w->shards[n], &rows, &arena);
-	while (!s->failure && (c = map_next(&rows, &at, NULL)))
-		if (c->next_at != TIME_NONE)
-			failed(s, "missing", "a %s that was due %.1f s before the end was not journaled",
-			       c->next_nth < 0 ? "breach" : "warning", (double)(w->now - c->next_at) / 1e6);
+	while (!s->failure && (row = map_next(&rows, &at, NULL)))
+		if ((row->of == &clocks || row->of == &sla_reapplications) && value_of(row, "next_at") != TIME_NONE)
+			failed(s, "missing", "what was due in %s %.1f s before the end was not journaled", row->of->name,
+			       (double)(w->now - value_of(row, "next_at")) / 1e6);
 	map_release(&rows);
 	arena_release(&arena);
 }
@@ -500,13 +576,13 @@ static bool settled(struct simulation *s)
 		if (w->shards[n].checkpoint != w->shards[n].count || w->shards[n].late)
 			return false;
 	while ((row = map_next(&w->rows, &at, NULL)))
-		if (row->of == &clocks && ((const struct clock *)(const void *)row)->next_at != TIME_NONE)
+		if ((row->of == &clocks || row->of == &sla_reapplications) && value_of(row, "next_at") != TIME_NONE)
 			return false;
 	return true;
 }
 
 /* One history.  False when something did not hold. */
-static bool history(uint64_t seed, int mutation, bool verbose, int64_t *decided)
+static bool history(uint64_t seed, int mutation, bool verbose, int64_t *decided, int64_t *asks)
 {
 	struct simulation *s = mem_zalloc(sizeof(*s));
 	struct world *w = &s->world;
@@ -542,6 +618,7 @@ static bool history(uint64_t seed, int mutation, bool verbose, int64_t *decided)
 		check(s);
 	pass = !s->failure;
 	*decided += s->decided;
+	*asks += s->asks;
 	if (!pass && mutation == 0)
 		note("seed %llu: %s: %s", (unsigned long long)seed, s->failure, s->detail);
 	else if (verbose)
@@ -573,7 +650,7 @@ int main(int argc, char **argv)
 	static const struct option longs[] = { { "seeds", 1, 0, 's' }, { "from", 1, 0, 'f' }, { "mutation", 1, 0, 'm' },
 					       { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 } };
 	int seeds = 300, passed = 0, only = 0, c;
-	int64_t decided = 0, ignored = 0;
+	int64_t decided = 0, asks = 0, ignored = 0;
 	uint64_t from = 1;
 	bool verbose = false;
 
@@ -591,7 +668,7 @@ int main(int argc, char **argv)
 	log_set_level(LOG_SILENT);
 	catalog_init();
 	for (int i = 0; i < seeds; i++) {
-		if (history(from + (uint64_t)i, only, verbose, &decided))
+		if (history(from + (uint64_t)i, only, verbose, &decided, &asks))
 			passed++;
 		else if (!only)
 			note("repeat it: %s --from %llu --seeds 1 --verbose", argv[0], (unsigned long long)from + (uint64_t)i);
@@ -603,11 +680,12 @@ int main(int argc, char **argv)
 	ok(passed == seeds, "%d histories from seed %llu: what time decides is journaled once, rightly, and all of it", seeds,
 	   (unsigned long long)from);
 	ok(decided > 20 * seeds, "%lld decisions were made in them", (long long)decided);
+	ok(asks > seeds, "%lld times all clocks of a policy were named", (long long)asks);
 	for (int m = 0; m < MUTATIONS; m++) {
 		int caught = 0;
 
 		for (int i = 0; i < 60 && caught < 2; i++)
-			caught += !history(from + 1000 + (uint64_t)i, mutations[m].mutation, false, &ignored);
+			caught += !history(from + 1000 + (uint64_t)i, mutations[m].mutation, false, &ignored, &ignored);
 		ok(caught > 0, "a store where %s is caught", mutations[m].about);
 	}
 	return tap_done();

@@ -3,6 +3,7 @@
  * have taken and made just so.
  */
 #include "engine/decision.h"
+#include "engine/naming.h"
 
 #include "event/canonical.h"
 #include "event/envelope.h"
@@ -42,6 +43,44 @@ static void passes_the_door(const struct event *e)
 	buffer_release(&text);
 	buffer_release(&packed);
 	buffer_release(&again);
+}
+
+/* Whom an sla_policy.reapply of all concerns, as the event that names them. */
+static void names(struct uuid tenant, struct uuid conversation, struct uuid resolution, struct uuid cause, int64_t at, struct arena *arena)
+{
+	struct due_name found[] = { { .conversation_id = conversation }, { .conversation_id = conversation },
+				    { conversation, resolution }, { .conversation_id = conversation } };
+	struct due_ask ask = { .tenant_id = tenant, .id = cause, .policy_id = resolution, .asked_at = at, .parts = 2 };
+	struct store_names answer = { .names = found, .count = 4, .after_conversation = conversation, .after_clock = cause };
+	struct naming n;
+	char text[UUID_TEXT];
+	struct event e;
+
+	naming_init(&n, 10);
+	naming_begin(&n, &ask);
+	naming_add(&n, &answer);
+	ok(!naming_is_full(&n), "a part has room while there are clocks to look at");
+	answer.complete = true;
+	answer.count = 0;
+	naming_add(&n, &answer);
+	ok(naming_is_full(&n), "and is full when there are none");
+	naming_event(&n, arena, &e);
+	is_text(uuid_format(&e.event_id, text), "baf6137e-009e-8bf4-bdbc-1d9122715147", "the third part's id is the hash of the line in reapply.h");
+	ok(uuid_equal(&e.causation_id, &cause) && e.occurred_at == at && e.actor_type == ACTOR_SYSTEM, "caused by who asked, as of then");
+	ok(bytes_is(e.payload, "{\"conversation_ids\":[\"0192f0c1-2e00-7000-8000-0000000000cc\"],\"resolution_ids\":[\"0192f0c1-2e00-7000-8000-0000000000dd\"]}"),
+	   "each is named once");
+	passes_the_door(&e);
+	naming_done(&n);
+	ask.parts = 3;
+	naming_begin(&n, &ask);
+	ok(uuid_equal(&n.conversation, &conversation) && n.count == 0, "the next part goes on from there");
+	naming_event(&n, arena, &e);
+	ok(bytes_is(e.payload, "{}"), "the last one names nobody");
+	passes_the_door(&e);
+	ask.id = tenant;
+	naming_begin(&n, &ask);
+	ok(uuid_is_nil(&n.conversation), "another ask begins at the beginning");
+	naming_release(&n);
 }
 
 int main(void)
@@ -88,6 +127,7 @@ int main(void)
 		   "of the clock, caused by what set it going, decided by the engine");
 		passes_the_door(&e);
 	}
+	names(tenant, conversation, resolution, cause, due_at, &arena);
 	arena_release(&arena);
 	return tap_done();
 }

@@ -1,6 +1,8 @@
 /* The SLA clocks as read models: which policy holds, who answers, what proves void or late, lives of conversations and resolutions. */
 #include "sla_story.h"
 
+#include "rules/reapply.h"
+
 /* ---- which policy ---- */
 
 static void choices(void)
@@ -72,8 +74,48 @@ static void versions(void)
 	CLOCK(FIRST, 1, "policy_version", "2");
 	CLOCK(RES, 1, "target_seconds", "600");
 	STORY(RES, 1, "at");
-	on("2025-03-03T09:11:00Z", "sla_policy.reapply", p1, "", "{\"all\":true}");
-	end(2); /* there is no second conversation; and "all" names nobody */
+	end(1); /* there is no second conversation */
+}
+
+/* The part that the engine journals for an ask, under the id that follows from it. */
+static void part(struct uuid ask, int64_t nth, const char *payload)
+{
+	struct uuid id = reapply_id(&tenant, &ask, nth);
+	char more[100], text[UUID_TEXT];
+	struct event *e;
+
+	snprintf(more, sizeof(more), ",\"causation_id\":\"%s\"", uuid_format(&ask, text));
+	e = event_make(&arena, ++position, "sla_policy.reapply", tenant, p1, more, second_of("2025-03-03T09:30:00Z"), payload);
+	e->event_id = id;
+	ok(memory_db_fold(&db, &state, (const struct event *const *)&e, 1) == 0, "part %d: every row it needs was foreseen", (int)nth);
+}
+
+static void for_all(void)
+{
+	struct uuid ask;
+
+	scene("who asks for all clocks gets them named, part by part, until nobody is left", U, "60", "480", "");
+	created("2025-03-03T09:00:00Z");
+	policy(p1, "standard", "20", "240", "");
+	ask = on("2025-03-03T09:30:00Z", "sla_policy.reapply", p1, "", "{\"all\":true}");
+	HAS("sla_reapplications", ask, "policy_version", "2");
+	HAS("sla_reapplications", ask, "finished_at", "null");
+	CLOCK(FIRST, 1, "policy_version", "1");
+	part(ask, 1, "{\"conversation_ids\":[\"" ID_C1 "\"]}");
+	CLOCK(FIRST, 1, "policy_version", "2");
+	CLOCK(FIRST, 1, "due_at", "2025-03-03T09:30:00Z");
+	HAS("sla_reapplications", ask, "named", "1");
+	part(ask, 1, "{}");
+	part(ask, 3, "{}");
+	HAS("sla_reapplications", ask, "parts", "1");
+	part(ask, 2, "{}");
+	HAS("sla_reapplications", ask, "parts", "2");
+	ok(strcmp(memory_db_text(&db, "sla_reapplications", &tenant, &ask, "finished_at"), "null") != 0, "the part that names nobody ends it");
+	part(ask, 3, "{\"conversation_ids\":[\"" ID_C1 "\"]}");
+	HAS("sla_reapplications", ask, "parts", "2");
+	on("2025-03-03T09:31:00Z", "sla_policy.reapply", p1, ",\"silent\":true", "{\"all\":true}");
+	on("2025-03-03T09:31:00Z", "sla_policy.reapply", c1, "", "{\"all\":true}");
+	end(2); /* nothing follows from what is silent; and there is no such policy */
 }
 
 static void unreadable(void)
@@ -383,6 +425,7 @@ int main(void)
 	sla_setup();
 	choices();
 	versions();
+	for_all();
 	unreadable();
 	who_answers();
 	void_answers();

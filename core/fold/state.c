@@ -88,6 +88,8 @@ static struct row *row_copy(struct state *s, const struct plan_rows *rows, const
 
 		*text = arena_copy(arena, *text);
 	}
+	if (from->exists && rows->sum_count)
+		sum_move(rows, row, arena);
 	return row;
 }
 
@@ -435,11 +437,8 @@ void state_sums(struct state *s, struct arena *arena, struct row_keys *keys)
 	struct wish w = { .state = s, .arena = arena, .keys = keys };
 
 	s->wanting.events = NULL; /* nothing of the batch is open any more */
-	if (s->partial_count == 0) {
-		for (struct row *row = s->changed; row; row = row->next_changed)
-			sum_finish(s, row);
+	if (s->partial_count == 0)
 		return;
-	}
 	start_wish(s, keys);
 	for (struct row *row = s->changed; row; row = row->next_changed)
 		if (row->partial)
@@ -500,6 +499,8 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 
 		*text = rows->is_json[i] ? memory_without_blanks(arena, *text) : arena_copy(arena, *text);
 	}
+	if (loaded && rows->sum_count)
+		sum_take(rows, row);
 	row->of = rows->projection;
 	row->next_changed = NULL;
 	row->tenant_id = key->tenant_id;

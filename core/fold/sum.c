@@ -2,12 +2,13 @@
 #include "fold/sum.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "fold/memory.h"
-#include "fold/plan.h"
 
-enum { STEPS_FIRST = 8, COUNTER_TEXT = 24 }; /* "2147483647":-2147483648, */
+enum {
+	COUNTERS_FIRST = 4,
+	COUNTER_TEXT = 25, /* "2147483647":-2147483648, */
+};
 
 void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id, bool *begun)
 {
@@ -29,50 +30,175 @@ void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id
 	return row;
 }
 
-void counters_add(struct fold *f, struct counters *c, int32_t key, int32_t by)
-{
-	if (c->step_count == c->step_room) {
-		int32_t room = c->step_room ? c->step_room * 2 : STEPS_FIRST;
-		struct counter_step *steps = arena_alloc(f->arena, sizeof(*steps) * (size_t)room);
+/* ---- counters ---- */
 
-		if (c->step_count)
-			memcpy(steps, c->steps, sizeof(*steps) * (size_t)c->step_count);
-		c->steps = steps;
-		c->step_room = room;
+/* The first of the counters whose key is not below this one. */
+static int32_t find_key(const struct counter_book *book, int32_t key)
+{
+	const int32_t *from = book->keys;
+
+	if (book->count && from[book->count - 1] < key)
+		return book->count;
+	for (int32_t left = book->count; left > 0;) {
+		int32_t half = left / 2;
+		bool below = from[half] < key;
+
+		from += below ? half + 1 : 0;
+		left = below ? left - half - 1 : half;
 	}
-	c->steps[c->step_count++] = (struct counter_step){ key, by };
+	return (int32_t)(from - book->keys);
 }
 
-void sum_join(struct state *s, struct row *row, const struct row *loaded)
+static void *moved(struct arena *arena, const void *from, int32_t count, int32_t room)
 {
-	const struct plan_rows *rows = &s->plan->rows[plan_index(s->plan, row->of)];
+	void *to = arena_alloc(arena, sizeof(int32_t) * (size_t)room);
 
-	assert(row->partial);
-	row->partial = false;
-	s->partial_count--;
-	if (!loaded)
+	return count ? memcpy(to, from, sizeof(int32_t) * (size_t)count) : to;
+}
+
+static void make_room(struct arena *arena, struct counter_book *book, int32_t room)
+{
+	book->keys = moved(arena, book->keys, book->count, room);
+	book->counts = moved(arena, book->counts, book->count, room);
+	book->places = moved(arena, book->places, book->count, room);
+	book->room = room;
+}
+
+static void make_text_room(struct arena *arena, struct counters *c, size_t room)
+{
+	char *text = arena_alloc(arena, room);
+
+	if (c->text.len)
+		memcpy(text, c->text.data, c->text.len);
+	c->text.data = text;
+	c->book->text_room = room;
+}
+
+/* The numbers of [at, count) go up or down by some places in their lists. */
+static void shift_lists(struct counter_book *book, int32_t at, int32_t by)
+{
+	size_t bytes = sizeof(int32_t) * (size_t)(book->count - at);
+
+	memmove(book->keys + at + by, book->keys + at, bytes);
+	memmove(book->counts + at + by, book->counts + at, bytes);
+	memmove(book->places + at + by, book->places + at, bytes);
+	book->count += by;
+}
+
+/* What stands in the text from `place` on moves by some bytes, and with it the counters from `at` on. */
+static void shift_text(struct arena *arena, struct counters *c, size_t place, int32_t at, int32_t by)
+{
+	struct counter_book *book = c->book;
+	size_t len = (size_t)((int64_t)c->text.len + by);
+	char *text;
+
+	if (len > book->text_room)
+		make_text_room(arena, c, len + len / 2 + COUNTER_TEXT);
+	text = (char *)c->text.data;
+	memmove(text + place + by, text + place, c->text.len - place);
+	for (; at < book->count; at++)
+		book->places[at] += (uint32_t)by;
+	c->text.len = len;
+}
+
+static int number_width(int32_t number)
+{
+	uint32_t left = number < 0 ? -(uint32_t)number : (uint32_t)number;
+	int width = 1 + (number < 0);
+
+	for (; left >= 10; left /= 10)
+		width++;
+	return width;
+}
+
+/* Right-aligned before `end`. */
+static void put_number(char *end, int32_t number)
+{
+	uint32_t left = number < 0 ? -(uint32_t)number : (uint32_t)number;
+
+	do
+		*--end = (char)('0' + left % 10);
+	while (left /= 10);
+	if (number < 0)
+		end[-1] = '-';
+}
+
+/* Where the counter's number ends. */
+static size_t end_of(const struct counters *c, int32_t at)
+{
+	return at + 1 < c->book->count ? c->book->places[at + 1] : c->text.len - 1;
+}
+
+static void insert(struct arena *arena, struct counters *c, int32_t at, int32_t key, int32_t count)
+{
+	struct counter_book *book = c->book;
+	int key_width = number_width(key), width = key_width + number_width(count) + 4;
+	size_t place;
+	char *text;
+
+	if (book->count == book->room)
+		make_room(arena, book, book->room ? book->room * 2 : COUNTERS_FIRST);
+	if (book->count == 0) {
+		make_text_room(arena, c, COUNTERS_FIRST * COUNTER_TEXT);
+		memcpy((char *)c->text.data, "}", 1);
+		c->text.len = 1;
+	}
+	place = at < book->count ? book->places[at] : c->text.len - 1;
+	shift_text(arena, c, place, at, width);
+	shift_lists(book, at, 1);
+	book->keys[at] = key;
+	book->counts[at] = count;
+	book->places[at] = (uint32_t)place;
+	text = (char *)c->text.data + place;
+	text[0] = ',';
+	text[1] = '"';
+	put_number(text + 2 + key_width, key);
+	memcpy(text + 2 + key_width, "\":", 2);
+	put_number(text + width, count);
+	if (at == 0) {
+		text[0] = '{';
+		if (book->count > 1)
+			text[width] = ',';
+	}
+}
+
+static void take_out(struct arena *arena, struct counters *c, int32_t at)
+{
+	struct counter_book *book = c->book;
+	size_t place = book->places[at], end = end_of(c, at);
+
+	shift_text(arena, c, end, at + 1, -(int32_t)(end - place));
+	shift_lists(book, at + 1, -1);
+	if (book->count == 0)
+		c->text = (struct bytes){ NULL, 0 };
+	else if (at == 0)
+		*(char *)c->text.data = '{';
+}
+
+static void set_count(struct arena *arena, struct counters *c, int32_t at, int32_t count)
+{
+	struct counter_book *book = c->book;
+	int longer = number_width(count) - number_width(book->counts[at]);
+
+	if (longer)
+		shift_text(arena, c, end_of(c, at), at + 1, longer);
+	book->counts[at] = count;
+	put_number((char *)c->text.data + end_of(c, at), count);
+}
+
+static void step(struct arena *arena, struct counters *c, int32_t key, int32_t by)
+{
+	struct counter_book *book = c->book;
+	int32_t at = find_key(book, key);
+
+	if (by == 0)
 		return;
-	row->fresh = false;
-	for (int i = 0; i < rows->sum_count; i++) {
-		const struct column *c = &row->of->columns[rows->sums[i]];
-		char *to = (char *)row + c->offset;
-		const char *from = (const char *)loaded + c->offset;
-
-		if (c->kind == COLUMN_JSON)
-			((struct counters *)(void *)to)->text =
-				memory_without_blanks(&s->halves[s->young].arena, *(const struct bytes *)(const void *)from);
-		else
-			sum_add((int64_t *)(void *)to, *(const int64_t *)(const void *)from);
-	}
-}
-
-/* ---- the counters' text ---- */
-
-static int by_key(const void *a, const void *b)
-{
-	int32_t x = ((const struct counter_step *)a)->key, y = ((const struct counter_step *)b)->key;
-
-	return x < y ? -1 : x > y;
+	if (at == book->count || book->keys[at] != key)
+		insert(arena, c, at, key, by);
+	else if (book->counts[at] + by == 0)
+		take_out(arena, c, at);
+	else
+		set_count(arena, c, at, book->counts[at] + by);
 }
 
 /* Digits from *at on; false when there are none before the end. */
@@ -93,98 +219,93 @@ static bool next_number(const char **at, const char *end, bool *minus, int32_t *
 	return true;
 }
 
-/* The next entry of {"904":2,...}; false at the end, and at what nobody here wrote. */
-static bool next_counter(const char **at, const char *end, struct counter_step *out)
+/* A text of counters, whose book is opened: what nobody here wrote is passed over. */
+static void open_book(struct arena *arena, struct counters *c)
 {
+	const char *p = c->text.data, *end = p ? p + c->text.len : NULL;
+	int32_t key, count;
 	bool minus;
 
-	if (!next_number(at, end, &minus, &out->key) || !next_number(at, end, &minus, &out->by))
-		return false;
-	out->by = minus ? -out->by : out->by;
-	return true;
+	c->book = arena_zalloc(arena, sizeof(*c->book));
+	c->text = (struct bytes){ NULL, 0 };
+	while (p && next_number(&p, end, &minus, &key) && next_number(&p, end, &minus, &count))
+		step(arena, c, key, minus ? -count : count);
 }
 
-static char *put_number(char *to, uint32_t number)
+void counters_add(struct fold *f, struct counters *c, int32_t key, int32_t by)
 {
-	char digits[10];
-	int count = 0;
-
-	do
-		digits[count++] = (char)('0' + number % 10);
-	while (number /= 10);
-	while (count)
-		*to++ = digits[--count];
-	return to;
+	if (!c->book)
+		open_book(f->arena, c);
+	step(f->arena, c, key, by);
 }
 
-/* Ten thousand of these a batch are not for printf. */
-static char *put_counter(char *to, bool first, const struct counter_step *c)
+/* What the database has, and on top of it what the batch has added. */
+static void join_counters(struct arena *arena, struct counters *c, struct bytes loaded)
 {
-	if (c->by == 0)
-		return to;
-	*to++ = first ? '{' : ',';
-	*to++ = '"';
-	to = put_number(to, (uint32_t)c->key);
-	*to++ = '"';
-	*to++ = ':';
-	if (c->by < 0)
-		*to++ = '-';
-	return put_number(to, c->by < 0 ? -(uint32_t)c->by : (uint32_t)c->by);
+	const struct counter_book *added = c->book;
+
+	c->text = memory_without_blanks(arena, loaded);
+	c->book = NULL;
+	if (!added)
+		return;
+	open_book(arena, c);
+	for (int32_t i = 0; i < added->count; i++)
+		step(arena, c, added->keys[i], added->counts[i]);
 }
 
-/* Entries as they stand. */
-static char *put_old(char *to, bool first, const char *from, const char *end)
-{
-	*to++ = first ? '{' : ',';
-	memcpy(to, from, (size_t)(end - from));
-	return to + (end - from);
-}
+/* ---- rows ---- */
 
-/* Old entries and sorted steps, both rising, into one.  `from` is where the entry `old` begins, `at` where it ends. */
-static void write_counters(struct arena *arena, struct counters *c)
-{
-	const char *at = c->text.data, *end = at ? at + c->text.len : NULL, *from = at ? at + 1 : NULL;
-	char *text = arena_alloc(arena, c->text.len + (size_t)c->step_count * COUNTER_TEXT + 2 * COUNTER_TEXT);
-	char *to = text;
-	struct counter_step old;
-	bool more = at && next_counter(&at, end, &old);
-
-	qsort(c->steps, (size_t)c->step_count, sizeof(*c->steps), by_key);
-	for (int32_t i = 0; i < c->step_count;) {
-		struct counter_step sum = { c->steps[i].key, 0 };
-
-		if (more && old.key <= sum.key) {
-			if (old.key < sum.key)
-				to = put_old(to, to == text, from, at);
-			else
-				sum.by = old.by;
-			from = at + 1;
-			more = next_counter(&at, end, &old);
-			if (sum.by == 0)
-				continue;
-		}
-		for (; i < c->step_count && c->steps[i].key == sum.key; i++)
-			sum.by += c->steps[i].by;
-		to = put_counter(to, to == text, &sum);
-	}
-	if (more)
-		to = put_old(to, to == text, from, end - 1);
-	if (to > text)
-		*to++ = '}';
-	c->text = to > text ? bytes_of(text, (size_t)(to - text)) : (struct bytes){ NULL, 0 };
-	c->steps = NULL;
-	c->step_count = c->step_room = 0;
-}
-
-void sum_finish(struct state *s, struct row *row)
+void sum_join(struct state *s, struct row *row, const struct row *loaded)
 {
 	const struct plan_rows *rows = &s->plan->rows[plan_index(s->plan, row->of)];
 
+	assert(row->partial);
+	row->partial = false;
+	s->partial_count--;
+	if (!loaded)
+		return;
+	row->fresh = false;
 	for (int i = 0; i < rows->sum_count; i++) {
 		const struct column *c = &row->of->columns[rows->sums[i]];
-		struct counters *counters = (struct counters *)(void *)((char *)row + c->offset);
+		char *to = (char *)row + c->offset;
+		const char *from = (const char *)loaded + c->offset;
 
-		if (c->kind == COLUMN_JSON && counters->step_count)
-			write_counters(&s->halves[s->young].arena, counters);
+		if (c->kind == COLUMN_JSON)
+			join_counters(&s->halves[s->young].arena, (struct counters *)(void *)to, *(const struct bytes *)(const void *)from);
+		else
+			sum_add((int64_t *)(void *)to, *(const int64_t *)(const void *)from);
+	}
+}
+
+
+static struct counters *counters_at(const struct plan_rows *rows, struct row *row, int i)
+{
+	const struct column *c = &rows->projection->columns[rows->sums[i]];
+
+	return c->kind == COLUMN_JSON ? (struct counters *)(void *)((char *)row + c->offset) : NULL;
+}
+
+void sum_take(const struct plan_rows *rows, struct row *row)
+{
+	for (int i = 0; i < rows->sum_count; i++) {
+		struct counters *c = counters_at(rows, row, i);
+
+		if (c)
+			c->book = NULL;
+	}
+}
+
+void sum_move(const struct plan_rows *rows, struct row *row, struct arena *arena)
+{
+	for (int i = 0; i < rows->sum_count; i++) {
+		struct counters *c = counters_at(rows, row, i);
+		struct counter_book *book;
+
+		if (!c || !c->book)
+			continue;
+		book = memcpy(arena_alloc(arena, sizeof(*book)), c->book, sizeof(*book));
+		make_room(arena, book, book->room);
+		book->text_room = c->text.len; /* the copy has no more */
+		c->book = book;
 	}
 }

@@ -15,23 +15,30 @@
  * end of int64: whatever was added can be taken away again.
  *
  * A JSON column of a sum is an object of counters, {"904":2,"1022":1}, in rising order, which is also how jsonb keeps
- * it; null when empty.  While a batch is folded its steps are only noted, and the text is written once.
+ * it; null when empty.  Histograms have hundreds of them, of which a batch moves a few, so the text is neither read nor
+ * written anew for each: with the first step a book is opened beside it, which says where in the text each counter
+ * stands, and every step changes its few characters there.  The text always holds.
+ *
+ *     text    { " 9 0 4 " : 2 , " 1 0 2 2 " : 1 }
+ *     places  0               8                 17
  */
 #ifndef VERBATIM_FOLD_SUM_H
 #define VERBATIM_FOLD_SUM_H
 
+#include "fold/plan.h"
 #include "fold/state.h"
 
-struct counter_step {
-	int32_t key; /* not negative */
-	int32_t by;
+struct counter_book {
+	int32_t count, room;
+	int32_t *keys, *counts; /* keys rise, none is negative; no count is 0 */
+	uint32_t *places;       /* in the text, of the brace or comma before each */
+	size_t text_room;
 };
 
-/* The member behind a JSON column that adds. */
+/* The member behind a JSON column that adds.  All of it stands in the rows' memory. */
 struct counters {
 	struct bytes text;
-	struct counter_step *steps; /* of this batch, in the rows' memory */
-	int32_t step_count, step_room;
+	struct counter_book *book; /* NULL: nobody has added yet */
 };
 
 /*
@@ -52,7 +59,10 @@ void counters_add(struct fold *f, struct counters *c, int32_t key, int32_t by);
 /* A partial row gets what was loaded (NULL: there is none). */
 void sum_join(struct state *s, struct row *row, const struct row *loaded);
 
-/* The counters' texts; nothing for rows that are not sums. */
-void sum_finish(struct state *s, struct row *row);
+/* A sum's row as it was loaded, of which only the texts hold. */
+void sum_take(const struct plan_rows *rows, struct row *row);
+
+/* A sum's row was copied, texts and all: it gets books of its own. */
+void sum_move(const struct plan_rows *rows, struct row *row, struct arena *arena);
 
 #endif

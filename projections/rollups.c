@@ -96,6 +96,81 @@ const struct projection rollup_day = {
 	COLUMNS(rollup, day_columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
 };
 
+/* ---- what a set goes by ---- */
+
+enum dimension { BY_CHANNEL, BY_TEAM, BY_AGENT, BY_TIER, BY_SEVERITY, BY_INTENT, DIMENSIONS };
+
+#define BIT(dimension) (1u << BY_##dimension)
+#define ALL_DIMENSIONS ((1u << DIMENSIONS) - 1)
+
+static const unsigned sets[ROLLUP_SETS] = {
+	[ROLLUP_ALL] = 0, [ROLLUP_CHANNEL] = BIT(CHANNEL), [ROLLUP_TEAM] = BIT(TEAM), [ROLLUP_AGENT] = BIT(AGENT),
+	[ROLLUP_TIER] = BIT(TIER), [ROLLUP_SEVERITY] = BIT(SEVERITY), [ROLLUP_INTENT] = BIT(INTENT),
+	[ROLLUP_CHANNEL_TEAM] = BIT(CHANNEL) | BIT(TEAM), [ROLLUP_TEAM_AGENT] = BIT(TEAM) | BIT(AGENT),
+};
+
+/* The dimensions whose values are known. */
+static unsigned known(const struct rollup_values *v)
+{
+	return (v->channel.data ? BIT(CHANNEL) : 0) | (uuid_is_nil(&v->team_id) ? 0 : BIT(TEAM)) |
+	       (uuid_is_nil(&v->agent_id) ? 0 : BIT(AGENT)) | (v->tier >= 0 ? BIT(TIER) : 0) |
+	       (v->severity >= 0 ? BIT(SEVERITY) : 0) | (v->intent.data ? BIT(INTENT) : 0);
+}
+
+static bool is_same(enum dimension by, const struct rollup_values *a, const struct rollup_values *b)
+{
+	switch (by) {
+	case BY_CHANNEL:
+		return bytes_equal(a->channel, b->channel);
+	case BY_TEAM:
+		return uuid_equal(&a->team_id, &b->team_id);
+	case BY_AGENT:
+		return uuid_equal(&a->agent_id, &b->agent_id);
+	case BY_TIER:
+		return a->tier == b->tier;
+	case BY_SEVERITY:
+		return a->severity == b->severity;
+	case BY_INTENT:
+		return bytes_equal(a->intent, b->intent);
+	case DIMENSIONS:
+		break;
+	}
+	return true;
+}
+
+/* Those of the dimensions in which the two differ. */
+static unsigned different(unsigned dimensions, const struct rollup_values *a, const struct rollup_values *b)
+{
+	unsigned found = 0;
+
+	for (; dimensions; dimensions &= dimensions - 1) {
+		enum dimension by = (enum dimension)__builtin_ctz(dimensions);
+
+		found |= is_same(by, a, b) ? 0 : 1u << by;
+	}
+	return found;
+}
+
+/* The values of some dimensions alone. */
+static struct rollup_values only(unsigned dimensions, const struct rollup_values *all)
+{
+	struct rollup_values v = { .tier = -1, .severity = -1 };
+
+	if (dimensions & BIT(CHANNEL))
+		v.channel = all->channel;
+	if (dimensions & BIT(TEAM))
+		v.team_id = all->team_id;
+	if (dimensions & BIT(AGENT))
+		v.agent_id = all->agent_id;
+	if (dimensions & BIT(TIER))
+		v.tier = all->tier;
+	if (dimensions & BIT(SEVERITY))
+		v.severity = all->severity;
+	if (dimensions & BIT(INTENT))
+		v.intent = all->intent;
+	return v;
+}
+
 /* ---- contributions ---- */
 
 void contribution_begin(struct contribution *c, int64_t at, struct bytes time_zone, const struct rollup_values *values)
@@ -136,12 +211,6 @@ static bool same_entries(const struct contribution *a, const struct contribution
 	return true;
 }
 
-static bool same_values(const struct rollup_values *a, const struct rollup_values *b)
-{
-	return a->tier == b->tier && a->severity == b->severity && uuid_equal(&a->team_id, &b->team_id) &&
-	       uuid_equal(&a->agent_id, &b->agent_id) && bytes_equal(a->channel, b->channel) && bytes_equal(a->intent, b->intent);
-}
-
 bool contribution_join(struct contribution *c, const struct contribution *more)
 {
 	if (more->count == 0)
@@ -151,52 +220,14 @@ bool contribution_join(struct contribution *c, const struct contribution *more)
 		return true;
 	}
 	if (c->at != more->at || c->count + more->count > ROLLUP_ENTRIES_MAX || !bytes_equal(c->time_zone, more->time_zone) ||
-	    !same_values(&c->values, &more->values))
+	    different(ALL_DIMENSIONS, &c->values, &more->values))
 		return false;
 	memcpy(c->entries + c->count, more->entries, (size_t)more->count * sizeof(more->entries[0]));
 	c->count += more->count;
 	return true;
 }
 
-/* The values that a set goes by; false when one of them is not known. */
-static bool values_of(enum rollup_set set, const struct rollup_values *all, struct rollup_values *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->tier = out->severity = -1;
-	switch (set) {
-	case ROLLUP_ALL:
-		return true;
-	case ROLLUP_CHANNEL_TEAM:
-	case ROLLUP_CHANNEL:
-		out->channel = all->channel;
-		if (set == ROLLUP_CHANNEL || !out->channel.data)
-			return out->channel.data;
-		out->team_id = all->team_id;
-		return !uuid_is_nil(&out->team_id);
-	case ROLLUP_TEAM:
-		out->team_id = all->team_id;
-		return !uuid_is_nil(&out->team_id);
-	case ROLLUP_TEAM_AGENT:
-	case ROLLUP_AGENT:
-		out->agent_id = all->agent_id;
-		if (set == ROLLUP_AGENT || uuid_is_nil(&out->agent_id))
-			return !uuid_is_nil(&out->agent_id);
-		out->team_id = all->team_id;
-		return !uuid_is_nil(&out->team_id);
-	case ROLLUP_TIER:
-		out->tier = all->tier;
-		return out->tier >= 0;
-	case ROLLUP_SEVERITY:
-		out->severity = all->severity;
-		return out->severity >= 0;
-	case ROLLUP_INTENT:
-		out->intent = all->intent;
-		return out->intent.data;
-	case ROLLUP_SETS:
-		break;
-	}
-	return false;
-}
+/* ---- a row's id ---- */
 
 static size_t put(char *to, size_t len, const void *data, size_t bytes)
 {
@@ -234,80 +265,164 @@ static void make_id(struct uuid *id, const struct uuid *tenant_id, int64_t bucke
 		id->b[i] = (uint8_t)(ms >> (40 - 8 * i));
 }
 
-static void add(struct fold *f, const struct projection *p, int64_t bucket_at, struct bytes time_zone, enum rollup_set set,
-		const struct rollup_values *values, const struct contribution *c, int sign)
+/* ---- adding ---- */
+
+/*
+ * Where a contribution goes, made ready for up to 18 rows: each is found by a hash that is put together from those of its
+ * parts (fold/sum.h), and only one that is new to this half of memory by its id.
+ */
+struct ground {
+	const struct contribution *what;
+	unsigned known;
+	int sign;
+	int64_t quarter, day;
+	uint64_t quarter_hash, day_hash, hashes[DIMENSIONS];
+	int32_t classes[ROLLUP_ENTRIES_MAX];
+};
+
+static uint64_t mix(uint64_t a, uint64_t b)
 {
-	struct rollup *r;
+	unsigned __int128 product = (unsigned __int128)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t hash_uuid(const struct uuid *id)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, id, sizeof(halves));
+	return mix(halves[0], halves[1]);
+}
+
+static uint64_t hash_text(struct bytes text)
+{
+	uint64_t hash = text.len, word = 0;
+
+	for (; text.len >= sizeof(word); text.data += sizeof(word), text.len -= sizeof(word)) {
+		memcpy(&word, text.data, sizeof(word));
+		hash = mix(hash, word);
+	}
+	word = 0;
+	if (text.len)
+		memcpy(&word, text.data, text.len);
+	return mix(hash, word);
+}
+
+static struct ground ground_of(struct fold *f, const struct contribution *c, int sign)
+{
+	const struct zone *zone = bytes_is(c->time_zone, "UTC") ? &zone_utc : f->state->zones.find(f->state->zones.data, c->time_zone);
+	const struct rollup_values *v = &c->values;
+	uint64_t tenant = hash_uuid(&f->event->tenant_id);
+	int64_t left = c->at % QUARTER;
+	struct ground g;
+
+	g.what = c;
+	g.known = known(v);
+	g.sign = sign;
+	g.quarter = c->at - left - (left < 0 ? QUARTER : 0);
+	g.day = zone_day(zone ? zone : &zone_utc, c->at);
+	g.quarter_hash = mix(tenant, (uint64_t)g.quarter);
+	g.day_hash = mix(tenant + hash_text(c->time_zone), (uint64_t)g.day + 1); /* a quarter never begins there */
+	g.hashes[BY_CHANNEL] = hash_text(v->channel);
+	g.hashes[BY_TEAM] = hash_uuid(&v->team_id);
+	g.hashes[BY_AGENT] = hash_uuid(&v->agent_id);
+	g.hashes[BY_TIER] = (uint64_t)v->tier;
+	g.hashes[BY_SEVERITY] = (uint64_t)v->severity;
+	g.hashes[BY_INTENT] = hash_text(v->intent);
+	for (int i = 0; i < c->count; i++)
+		g.classes[i] = c->entries[i].timed ? histogram_class(c->entries[i].amount) : 0;
+	return g;
+}
+
+static bool is_row(const struct rollup *r, const struct fold *f, const struct projection *p, int64_t bucket_at,
+		   struct bytes time_zone, enum rollup_set set, const struct rollup_values *values)
+{
+	return r->bucket_at == bucket_at && r->dimensions == (int16_t)set && r->row.of == p &&
+	       uuid_equal(&r->row.tenant_id, &f->event->tenant_id) && bytes_equal(r->time_zone, time_zone) &&
+	       !different(sets[set], &r->values, values);
+}
+
+static struct rollup *find_row(struct fold *f, const struct projection *p, uint64_t hash, int64_t bucket_at,
+			       struct bytes time_zone, enum rollup_set set, const struct rollup_values *all)
+{
+	struct rollup *r = sum_recall(f, hash);
+	struct rollup_values values;
 	struct uuid id;
 	bool begun;
 
-	make_id(&id, &f->event->tenant_id, bucket_at, time_zone, set, values);
+	if (r && is_row(r, f, p, bucket_at, time_zone, set, all)) {
+		sum_touch(f, r);
+		return r;
+	}
+	values = only(sets[set], all);
+	make_id(&id, &f->event->tenant_id, bucket_at, time_zone, set, &values);
 	r = fold_sum(f, p, &id, &begun);
 	if (begun) {
 		r->bucket_at = bucket_at;
 		r->time_zone = time_zone;
 		r->dimensions = (int16_t)set;
-		r->values = *values;
+		r->values = values;
 	}
-	for (int i = 0; i < c->count; i++) {
-		int64_t amount = c->entries[i].amount;
+	sum_remember(f, hash, r);
+	return r;
+}
 
-		if (c->entries[i].timed) {
-			struct rollup_spread *s = &r->times[c->entries[i].metric];
+static void add(struct fold *f, struct rollup *r, const struct ground *g)
+{
+	for (int i = 0; i < g->what->count; i++) {
+		int64_t amount = g->what->entries[i].amount;
 
-			s->count += sign;
-			sum_add(&s->micros, sign * amount);
-			counters_add(f, &s->histogram, histogram_class(amount), sign);
+		if (g->what->entries[i].timed) {
+			struct rollup_spread *s = &r->times[g->what->entries[i].metric];
+
+			s->count += g->sign;
+			sum_add(&s->micros, g->sign * amount);
+			counters_add(f, &s->histogram, g->classes[i], g->sign);
 		} else {
-			r->counts[c->entries[i].metric] += sign * amount;
+			r->counts[g->what->entries[i].metric] += g->sign * amount;
 		}
 	}
 }
 
-/* Where in time a contribution goes. */
-struct place {
-	int64_t quarter, day;
-};
-
-static struct place place_of(struct fold *f, const struct contribution *c)
+static void book(struct fold *f, const struct ground *g, enum rollup_set set)
 {
-	const struct zone *zone = bytes_is(c->time_zone, "UTC") ? &zone_utc : f->state->zones.find(f->state->zones.data, c->time_zone);
-	int64_t left = c->at % QUARTER;
+	const struct contribution *c = g->what;
+	uint64_t hash = (uint64_t)set;
 
-	return (struct place){ c->at - left - (left < 0 ? QUARTER : 0), zone_day(zone ? zone : &zone_utc, c->at) };
-}
-
-static void book(struct fold *f, const struct contribution *c, const struct place *at, enum rollup_set set,
-		 const struct rollup_values *values, int sign)
-{
-	add(f, &rollup_15m, at->quarter, (struct bytes){ NULL, 0 }, set, values, c, sign);
-	add(f, &rollup_day, at->day, c->time_zone, set, values, c, sign);
+	for (unsigned left = sets[set]; left; left &= left - 1)
+		hash = mix(hash, g->hashes[__builtin_ctz(left)]);
+	add(f, find_row(f, &rollup_15m, g->quarter_hash ^ hash, g->quarter, (struct bytes){ NULL, 0 }, set, &c->values), g);
+	add(f, find_row(f, &rollup_day, g->day_hash ^ hash, g->day, c->time_zone, set, &c->values), g);
 }
 
 void rollups_move(struct fold *f, const struct contribution *before, const struct contribution *after)
 {
-	struct place from = { 0 }, to = { 0 };
+	struct ground from = { .known = 0 }, to = { .known = 0 };
+	unsigned moved = ALL_DIMENSIONS;
 	bool same;
 
 	before = before && before->count ? before : NULL;
 	after = after && after->count ? after : NULL;
+	if (!before && !after)
+		return;
 	same = before && after && same_entries(before, after);
-	if ((!before && !after) || (same && same_values(&before->values, &after->values)))
+	if (same)
+		moved = different(ALL_DIMENSIONS, &before->values, &after->values);
+	if (!moved)
 		return;
 	if (before)
-		from = place_of(f, before);
+		from = ground_of(f, before, -1);
 	if (after)
-		to = same ? from : place_of(f, after);
+		to = ground_of(f, after, 1);
 	for (int set = 0; set < ROLLUP_SETS; set++) {
-		struct rollup_values old, new;
-		bool out = before && values_of((enum rollup_set)set, &before->values, &old);
-		bool in = after && values_of((enum rollup_set)set, &after->values, &new);
+		bool out = before && !(sets[set] & ~from.known), in = after && !(sets[set] & ~to.known);
 
-		if (same && out && in && same_values(&old, &new))
+		if (same && out && in && !(sets[set] & moved))
 			continue;
 		if (out)
-			book(f, before, &from, (enum rollup_set)set, &old, -1);
+			book(f, &from, (enum rollup_set)set);
 		if (in)
-			book(f, after, &to, (enum rollup_set)set, &new, 1);
+			book(f, &to, (enum rollup_set)set);
 	}
 }

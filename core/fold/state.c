@@ -44,6 +44,9 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 	map_init(&s->memos, sizeof(struct map_key));
 	map_init(&s->wanted, sizeof(struct wanted_key));
 	s->changed_end = &s->changed;
+	for (int i = 0; i < group->count && !s->sum_places; i++)
+		if (s->plan->rows[i].sum_count)
+			s->sum_places = mem_zalloc(sizeof(*s->sum_places) * SUM_PLACES);
 }
 
 static void half_clear(struct state *s, struct half *half)
@@ -64,6 +67,7 @@ void state_release(struct state *s)
 	arena_release(&s->memo_arena);
 	map_release(&s->wanted);
 	free(s->missed);
+	free(s->sum_places);
 	free(s->wanting.open);
 	free(s->wanting.fates);
 	memset(s, 0, sizeof(*s));
@@ -546,6 +550,7 @@ void state_done(struct state *s)
 		memos_clear(s);
 	if (half_used(s, &s->halves[s->young]) > s->half_bytes) {
 		s->young = !s->young;
+		sum_forget(s);
 		half_clear(s, &s->halves[s->young]);
 	}
 }
@@ -555,6 +560,7 @@ void state_drop(struct state *s)
 	half_clear(s, &s->halves[0]);
 	half_clear(s, &s->halves[1]);
 	forget_places(s);
+	sum_forget(s);
 	memos_clear(s);
 	s->changed = NULL;
 	s->changed_end = &s->changed;

@@ -128,6 +128,7 @@ struct state {
 	uint32_t round;         /* counts its calls */
 	struct wanting wanting;
 	struct fold_meter *meter; /* NULL unless somebody measures */
+	struct sum_place *sum_places; /* see fold/sum.h; NULL in a group without sums */
 	int partial_count;      /* rows of sums on the list of changes that hold only what the batch added */
 };
 

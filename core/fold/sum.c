@@ -10,6 +10,20 @@ enum {
 	COUNTER_TEXT = 25, /* "2147483647":-2147483648, */
 };
 
+void sum_touch(struct fold *f, void *p)
+{
+	struct row *row = p;
+
+	row->last_position = f->event->position;
+	memory_changed(f->state, row);
+}
+
+void sum_forget(struct state *s)
+{
+	if (s->sum_places)
+		memset(s->sum_places, 0, sizeof(*s->sum_places) * SUM_PLACES);
+}
+
 void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id, bool *begun)
 {
 	struct state *s = f->state;
@@ -25,8 +39,7 @@ void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id
 		s->partial_count += !known;
 		return row;
 	}
-	row->last_position = f->event->position;
-	memory_changed(s, row);
+	sum_touch(f, row);
 	return row;
 }
 

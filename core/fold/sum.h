@@ -47,6 +47,39 @@ struct counters {
  */
 void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id, bool *begun);
 
+/*
+ * A fold that adds to the same few rows again and again may find them by less than their ids: it remembers a row under a
+ * hash of what the row is about, and sees for itself whether what it is given back is the row it means.  What is
+ * remembered are rows of the young half, as long as it is the young one.
+ */
+enum { SUM_PLACES = 4096 };
+
+struct sum_place {
+	uint64_t hash;
+	void *row;
+};
+
+static inline struct sum_place *sum_place(const struct fold *f, uint64_t hash)
+{
+	return &f->state->sum_places[hash % SUM_PLACES];
+}
+
+/* The row; NULL when none is remembered. */
+static inline void *sum_recall(const struct fold *f, uint64_t hash)
+{
+	const struct sum_place *place = sum_place(f, hash);
+
+	return place->hash == hash ? place->row : NULL;
+}
+
+static inline void sum_remember(struct fold *f, uint64_t hash, void *row)
+{
+	*sum_place(f, hash) = (struct sum_place){ hash, row };
+}
+
+/* A row that was remembered is about to be added to. */
+void sum_touch(struct fold *f, void *row);
+
 static inline void sum_add(int64_t *sum, int64_t by)
 {
 	*sum = (int64_t)((uint64_t)*sum + (uint64_t)by);
@@ -55,6 +88,8 @@ static inline void sum_add(int64_t *sum, int64_t by)
 void counters_add(struct fold *f, struct counters *c, int32_t key, int32_t by);
 
 /* ---- for state.c ---- */
+
+void sum_forget(struct state *s);
 
 /* A partial row gets what was loaded (NULL: there is none). */
 void sum_join(struct state *s, struct row *row, const struct row *loaded);

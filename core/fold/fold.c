@@ -14,9 +14,7 @@ enum { ANOMALY_TEXT_MAX = 500, REFUSED_ORDINAL = 255 };
 
 static const struct plan_rows *rows_of(const struct fold *f, const struct row *row)
 {
-	const struct plan *plan = f->state->plan;
-
-	return &plan->rows[row->of == f->projection && f->step ? f->step->index : plan_index(plan, row->of)];
+	return &f->state->plan->rows[row->place];
 }
 
 static int64_t *time_at(struct row *row, size_t offset)

@@ -1,7 +1,6 @@
 /* plan - see plan.h. */
 #include "fold/plan.h"
 
-#include <assert.h>
 #include <pthread.h>
 
 #include "event/fields.h"
@@ -24,15 +23,6 @@ const struct projection *group_projection_of(const struct group *g, enum entity 
 		if (entity != ENTITY_NONE && g->projections[i]->entity == entity)
 			return g->projections[i];
 	return NULL;
-}
-
-int plan_index(const struct plan *plan, const struct projection *projection)
-{
-	for (int i = 0; i < plan->group->count; i++)
-		if (plan->group->projections[i] == projection)
-			return i;
-	assert(!"a fold named a read model of another group");
-	return -1;
 }
 
 static bool is_text(enum column_kind kind)
@@ -129,6 +119,7 @@ static void compile_rows(struct plan *plan, int index)
 
 	rows->projection = p;
 	null->of = p;
+	null->place = (uint8_t)index;
 	for (int i = 0; i < p->column_count; i++) {
 		const struct column *c = &p->columns[i];
 
@@ -346,6 +337,11 @@ static struct plan *compile(const struct group *group)
 	for (int i = 0; i < group->count; i++) {
 		const struct projection *p = group->projections[i];
 
+		size_t at = plan_place_of(p);
+
+		while (plan->places[at].projection)
+			at = (at + 1) % PLAN_PLACES;
+		plan->places[at] = (struct plan_place){ p, i };
 		if (p->entity != ENTITY_NONE) {
 			assert(plan->by_entity[p->entity] < 0);
 			plan->by_entity[p->entity] = i;

@@ -11,6 +11,8 @@
 #ifndef VERBATIM_FOLD_PLAN_H
 #define VERBATIM_FOLD_PLAN_H
 
+#include <assert.h>
+
 #include "fold/projection.h"
 
 struct copy_step {
@@ -79,8 +81,17 @@ struct plan_rows {
 	size_t created_at, updated_at; /* offsets, 0: no such column */
 };
 
+/* Read models by their addresses, a few to a full table; NULL: free. */
+enum { PLAN_PLACES = 4 * GROUP_PROJECTIONS_MAX };
+
+struct plan_place {
+	const struct projection *projection;
+	int index;
+};
+
 struct plan {
 	const struct group *group;
+	struct plan_place places[PLAN_PLACES];
 	struct plan_kind kinds[EV_COUNT];
 	struct plan_rows rows[GROUP_PROJECTIONS_MAX];
 	int by_entity[ENTITY_COUNT]; /* index of the projection, -1: none */
@@ -89,11 +100,24 @@ struct plan {
 	struct plan *next;
 };
 
+/* Where it is looked for first. */
+static inline size_t plan_place_of(const struct projection *projection)
+{
+	return (size_t)((uintptr_t)projection * UINT64_C(0x9e3779b97f4a7c15) >> 32) % PLAN_PLACES;
+}
+
 /* The group's plan; compiled on first use, thread-safe. */
 const struct plan *plan_get(const struct group *group);
 
 /* The projection's place in the group; asserts that it is there. */
-int plan_index(const struct plan *plan, const struct projection *projection);
+static inline int plan_index(const struct plan *plan, const struct projection *projection)
+{
+	size_t at = plan_place_of(projection);
+
+	for (; plan->places[at].projection != projection; at = (at + 1) % PLAN_PLACES)
+		assert(plan->places[at].projection); /* else a fold named a read model of another group */
+	return plan->places[at].index;
+}
 
 /* Sets a column from a JSON value; false when the value does not fit, and then nothing is written. */
 struct fold;

@@ -91,10 +91,11 @@ struct row {
 	struct uuid id;
 	int64_t last_position;
 	uint32_t looked; /* state_wants has followed its refs in this round */
-	bool exists;  /* false: looked for, and not in the database */
-	bool fresh;   /* created in this batch: INSERT, not UPDATE */
-	bool changed; /* on the batch's list */
-	bool partial; /* of a read model of sums: holds only what this batch added; what was there before is to be loaded */
+	uint8_t place;    /* of its read model in the group */
+	bool exists : 1;  /* false: looked for, and not in the database */
+	bool fresh : 1;   /* created in this batch: INSERT, not UPDATE */
+	bool changed : 1; /* on the batch's list */
+	bool partial : 1; /* of a read model of sums: holds only what this batch added; what was there before is to be loaded */
 };
 
 struct fold;

@@ -35,11 +35,8 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 	s->half_bytes = half_bytes;
 	s->zones = zones_utc_only;
 	block = block < BLOCK_MIN ? BLOCK_MIN : block > BLOCK_MAX ? BLOCK_MAX : block;
-	for (int h = 0; h < 2; h++) {
+	for (int h = 0; h < 2; h++)
 		arena_init(&s->halves[h].arena, block);
-		for (int i = 0; i < group->count; i++)
-			map_init(&s->halves[h].rows[i], sizeof(struct map_key));
-	}
 	arena_init(&s->memo_arena, BLOCK_MIN);
 	map_init(&s->memos, sizeof(struct map_key));
 	map_init(&s->wanted, sizeof(struct wanted_key));
@@ -51,16 +48,14 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 
 static void half_clear(struct state *s, struct half *half)
 {
-	for (int i = 0; i < s->group->count; i++)
-		map_clear(&half->rows[i]);
+	row_map_clear(&half->rows);
 	arena_reset(&half->arena);
 }
 
 void state_release(struct state *s)
 {
 	for (int h = 0; h < 2; h++) {
-		for (int i = 0; i < s->group->count; i++)
-			map_release(&s->halves[h].rows[i]);
+		row_map_release(&s->halves[h].rows);
 		arena_release(&s->halves[h].arena);
 	}
 	map_release(&s->memos);
@@ -100,18 +95,18 @@ static struct row *row_copy(struct state *s, const struct plan_rows *rows, const
 struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
 	struct row *row = s->recent[index];
-	struct map_key key;
+	uint64_t hash;
 
 	if (row && uuid_equal(&row->id, id) && uuid_equal(&row->tenant_id, tenant_id))
 		return row;
-	key = key_of(tenant_id, id);
-	row = map_find(&s->halves[s->young].rows[index], &key);
+	hash = row_hash(index, tenant_id, id);
+	row = row_map_find(&s->halves[s->young].rows, hash, index, tenant_id, id);
 	if (!row) {
-		row = map_find(&s->halves[!s->young].rows[index], &key);
+		row = row_map_find(&s->halves[!s->young].rows, hash, index, tenant_id, id);
 		if (!row)
 			return NULL;
 		row = row_copy(s, &s->plan->rows[index], row);
-		*map_put(&s->halves[s->young].rows[index], &key) = row;
+		*row_map_put(&s->halves[s->young].rows, hash, index, tenant_id, id) = row;
 	}
 	return s->recent[index] = row;
 }
@@ -119,8 +114,7 @@ struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id
 struct row *memory_blank(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
 	const struct plan_rows *rows = &s->plan->rows[index];
-	struct map_key key = key_of(tenant_id, id);
-	void **slot = map_put(&s->halves[s->young].rows[index], &key);
+	struct row **slot = row_map_put(&s->halves[s->young].rows, row_hash(index, tenant_id, id), index, tenant_id, id);
 	struct row before = { .fresh = true }, *row = *slot;
 
 	if (row && row->exists)
@@ -446,7 +440,7 @@ void state_sums(struct state *s, struct arena *arena, struct row_keys *keys)
 	start_wish(s, keys);
 	for (struct row *row = s->changed; row; row = row->next_changed)
 		if (row->partial)
-			keys_add(&w, plan_index(s->plan, row->of), &row->tenant_id, &row->id);
+			keys_add(&w, row->place, &row->tenant_id, &row->id);
 }
 
 /* jsonb prints a blank after colons and commas; the folds' JSON has none. */
@@ -487,7 +481,6 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 	int index = plan_index(s->plan, key->projection);
 	const struct plan_rows *rows = &s->plan->rows[index];
 	struct arena *arena = &s->halves[s->young].arena;
-	struct map_key map_key = key_of(&key->tenant_id, &key->id);
 	size_t bytes = loaded ? rows->projection->row_bytes : sizeof(struct row);
 	struct row *row;
 
@@ -506,24 +499,21 @@ void state_put(struct state *s, const struct row_key *key, const struct row *loa
 	if (loaded && rows->sum_count)
 		sum_take(rows, row);
 	row->of = rows->projection;
+	row->place = (uint8_t)index;
 	row->next_changed = NULL;
 	row->tenant_id = key->tenant_id;
 	row->id = key->id;
 	row->looked = 0;
 	row->exists = loaded != NULL;
 	row->fresh = row->changed = row->partial = false;
-	*map_put(&s->halves[s->young].rows[index], &map_key) = row;
+	*row_map_put(&s->halves[s->young].rows, row_hash(index, &key->tenant_id, &key->id), index, &key->tenant_id, &key->id) = row;
 }
 
 /* ---- after a batch ---- */
 
-static size_t half_used(const struct state *s, const struct half *half)
+static size_t half_used(const struct half *half)
 {
-	size_t used = half->arena.used;
-
-	for (int i = 0; i < s->group->count; i++)
-		used += half->rows[i].capacity * half->rows[i].slot_bytes;
-	return used;
+	return half->arena.used + half->rows.capacity * sizeof(*half->rows.slots);
 }
 
 /* A batch is over: rows may go, or stand elsewhere. */
@@ -548,7 +538,7 @@ void state_done(struct state *s)
 	forget_places(s);
 	if (s->memo_arena.used > MEMO_BYTES)
 		memos_clear(s);
-	if (half_used(s, &s->halves[s->young]) > s->half_bytes) {
+	if (half_used(&s->halves[s->young]) > s->half_bytes) {
 		s->young = !s->young;
 		sum_forget(s);
 		half_clear(s, &s->halves[s->young]);

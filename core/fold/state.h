@@ -30,6 +30,7 @@
 #include "base/map.h"
 #include "event/fields.h"
 #include "fold/projection.h"
+#include "fold/row_map.h"
 #include "rules/zone.h"
 
 /* Facts that an earlier fold of the group derived from this event, for the later ones.  Reset before each event. */
@@ -78,7 +79,7 @@ struct plan_fold;
 
 struct half {
 	struct arena arena;
-	struct map rows[GROUP_PROJECTIONS_MAX]; /* by (tenant_id, id) */
+	struct row_map rows;
 };
 
 /* For whoever measures: the clock is asked around each projection's fold of an event and around its decoding. */

@@ -270,7 +270,7 @@ static void join_counters(struct arena *arena, struct counters *c, struct bytes 
 
 void sum_join(struct state *s, struct row *row, const struct row *loaded)
 {
-	const struct plan_rows *rows = &s->plan->rows[plan_index(s->plan, row->of)];
+	const struct plan_rows *rows = &s->plan->rows[row->place];
 
 	assert(row->partial);
 	row->partial = false;

@@ -33,5 +33,5 @@ static const char *const indexes[] = {
 const struct projection anomalies = {
 	.schema = "core", .name = "anomalies", .version = 1,
 	.about = "Events that did not fit a read model: its rows were left as they were, and this row says why.",
-	COLUMNS(anomaly, columns), FOLDS(folds), .indexes = indexes,
+	COLUMNS(anomaly, columns), FOLDS(folds), .indexes = indexes, .history = true,
 };

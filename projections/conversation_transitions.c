@@ -81,5 +81,5 @@ static const char *const indexes[] = { "(tenant_id, conversation_id, position)",
 const struct projection conversation_transitions = {
 	.schema = "core", .name = "conversation_transitions", .version = 1,
 	.about = "Every change of a conversation's state, and what caused it.",
-	COLUMNS(transition, columns), FOLDS(folds), .indexes = indexes,
+	COLUMNS(transition, columns), FOLDS(folds), .indexes = indexes, .history = true,
 };

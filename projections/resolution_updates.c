@@ -193,5 +193,5 @@ static const char *const indexes[] = {
 const struct projection resolution_updates = {
 	.schema = "core", .name = "resolution_updates", .version = 1,
 	.about = "The history of a resolution, one row an event, in words.",
-	COLUMNS(resolution_update, columns), FOLDS(folds), .indexes = indexes,
+	COLUMNS(resolution_update, columns), FOLDS(folds), .indexes = indexes, .history = true,
 };

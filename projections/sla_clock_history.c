@@ -136,5 +136,5 @@ static const char *const indexes[] = {
 const struct projection sla_clock_history = {
 	.schema = "core", .name = "sla_clock_history", .version = 1,
 	.about = "What happened to the SLA clocks, in order, and which events caused it.",
-	COLUMNS(history, columns), FOLDS(folds), .indexes = indexes,
+	COLUMNS(history, columns), FOLDS(folds), .indexes = indexes, .history = true,
 };

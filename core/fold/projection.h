@@ -40,6 +40,8 @@
  * up say so (`adds`), the others never change.  Numbers add up; JSON that adds up is an object of counters, held as
  * struct counters.
  *
+ * A read model of history has rows that folds only add, under ids that no row can have yet, and none ever asks for.
+ *
  * Rows that stand beside an entity's (`beside`) have that entity's ids and are loaded whenever its row is, if the event
  * is folded into them.
  *
@@ -142,6 +144,7 @@ struct projection {
 	const struct fold_entry *folds;
 	const char *const *indexes; /* "(tenant_id, state)", "USING gin (tags)", "UNIQUE ..." not allowed; NULL-terminated or NULL */
 	int fillfactor;      /* 0: 100; less for rows that change often */
+	bool history;        /* rows are added and never looked at again, so memory keeps none that is written */
 	bool withheld;       /* the whole of it, ids too, is none of the analysts' business */
 	foresee_fn foresee;  /* for the events it folds, or NULL */
 };

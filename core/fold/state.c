@@ -37,6 +37,7 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 	block = block < BLOCK_MIN ? BLOCK_MIN : block > BLOCK_MAX ? BLOCK_MAX : block;
 	for (int h = 0; h < 2; h++)
 		arena_init(&s->halves[h].arena, block);
+	arena_init(&s->history, block);
 	arena_init(&s->memo_arena, BLOCK_MIN);
 	map_init(&s->memos, sizeof(struct map_key));
 	map_init(&s->wanted, sizeof(struct wanted_key));
@@ -58,6 +59,7 @@ void state_release(struct state *s)
 		row_map_release(&s->halves[h].rows);
 		arena_release(&s->halves[h].arena);
 	}
+	arena_release(&s->history);
 	map_release(&s->memos);
 	arena_release(&s->memo_arena);
 	map_release(&s->wanted);
@@ -97,6 +99,7 @@ struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id
 	struct row *row = s->recent[index];
 	uint64_t hash;
 
+	assert(!s->plan->rows[index].projection->history);
 	if (row && uuid_equal(&row->id, id) && uuid_equal(&row->tenant_id, tenant_id))
 		return row;
 	hash = row_hash(index, tenant_id, id);
@@ -111,16 +114,37 @@ struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id
 	return s->recent[index] = row;
 }
 
+/* Where a row of history is made: the same again for a second one of the event's id. */
+static struct row *history_row(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct row *row = s->recent[index];
+
+	if (row && uuid_equal(&row->id, id) && uuid_equal(&row->tenant_id, tenant_id))
+		return row;
+	row = arena_alloc(&s->history, s->plan->rows[index].projection->row_bytes);
+	row->exists = false;
+	return row;
+}
+
+static struct row *kept_row(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct row **slot = row_map_put(&s->halves[s->young].rows, row_hash(index, tenant_id, id), index, tenant_id, id);
+
+	if (*slot && (*slot)->exists)
+		return *slot;
+	*slot = arena_alloc(&s->halves[s->young].arena, s->plan->rows[index].projection->row_bytes);
+	(*slot)->exists = false;
+	return *slot;
+}
+
 struct row *memory_blank(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
 	const struct plan_rows *rows = &s->plan->rows[index];
-	struct row **slot = row_map_put(&s->halves[s->young].rows, row_hash(index, tenant_id, id), index, tenant_id, id);
-	struct row before = { .fresh = true }, *row = *slot;
+	struct row *row = rows->projection->history ? history_row(s, index, tenant_id, id) : kept_row(s, index, tenant_id, id);
+	struct row before = { .fresh = true };
 
-	if (row && row->exists)
+	if (row->exists)
 		before = *row; /* it may stand on the list of changes, and in the database */
-	else
-		*slot = row = arena_alloc(&s->halves[s->young].arena, rows->projection->row_bytes);
 	s->recent[index] = row;
 	memcpy(row, rows->blank, rows->projection->row_bytes);
 	row->tenant_id = *tenant_id;
@@ -535,6 +559,7 @@ void state_done(struct state *s)
 	s->changed_end = &s->changed;
 	s->changed_count = 0;
 	s->missed_count = 0;
+	arena_reset(&s->history);
 	forget_places(s);
 	if (s->memo_arena.used > MEMO_BYTES)
 		memos_clear(s);
@@ -549,6 +574,7 @@ void state_drop(struct state *s)
 {
 	half_clear(s, &s->halves[0]);
 	half_clear(s, &s->halves[1]);
+	arena_reset(&s->history);
 	forget_places(s);
 	sum_forget(s);
 	memos_clear(s);

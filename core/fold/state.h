@@ -15,7 +15,8 @@
  *
  * Memory is two half-spaces.  A row that is touched lives in the young half (found in the old half, it is
  * copied over); when the young half passes its bound after a batch, the old half is emptied and the two
- * change places.  So the busy rows stay, nothing is freed one by one, and no fold calls malloc for a row.
+ * change places.  So the busy rows stay, nothing is freed one by one, and no fold calls malloc for a row.  Rows of
+ * history are in neither: they go when they are written.
  *
  * state_drop forgets everything: after a refused write the rows in memory are ahead of the database's.
  *
@@ -112,6 +113,7 @@ struct state {
 	const struct group *group;
 	const struct plan *plan; /* the group's tables, made ready for folding (fold/plan.h) */
 	struct half halves[2];
+	struct arena history;   /* rows of this batch that nobody will look at again */
 	int young;
 	size_t half_bytes;      /* bound of the young half */
 	struct zone_source zones; /* for folds that reckon in local time; UTC alone until the owner gives another */

@@ -142,7 +142,7 @@ static void mark_contribution(const struct record *k, enum mark_kind kind, struc
 }
 
 /* One thing that happened now, under these values. */
-static void count_now(struct fold *f, const struct record *k, enum rollup_metric metric, int64_t many,
+static void count_now(struct fold *f, struct rollup_basket *b, const struct record *k, enum rollup_metric metric,
 		      const struct uuid *agent, const struct uuid *team)
 {
 	struct rollup_values values = k->values;
@@ -151,40 +151,50 @@ static void count_now(struct fold *f, const struct record *k, enum rollup_metric
 	values.agent_id = *agent;
 	values.team_id = *team;
 	contribution_begin(&c, f->event->occurred_at, k->time_zone, &values);
-	contribution_count(&c, metric, many);
-	rollups_move(f, NULL, &c);
+	contribution_count(&c, metric, 1);
+	basket_add(f, b, &c);
+}
+
+static void backlog(struct fold *f, const struct record *k, int64_t by, struct contribution *out)
+{
+	contribution_begin(out, f->event->occurred_at, k->time_zone, &k->values);
+	contribution_count(out, ROLLUP_backlog_change, by);
 }
 
 /* The conversation leaves the backlog, joins it, or goes over from one agent's (team's, tier's) to another's. */
-static void move_backlog(struct fold *f, const struct record *before, const struct record *after)
+static void move_backlog(struct fold *f, struct rollup_basket *b, const struct record *before, const struct record *after)
 {
 	struct contribution out, in;
 
-	contribution_begin(&out, f->event->occurred_at, before->time_zone, &before->values);
-	contribution_begin(&in, f->event->occurred_at, after->time_zone, &after->values);
-	if (before->in_backlog == 1)
-		contribution_count(&out, ROLLUP_backlog_change, 1);
-	if (after->in_backlog == 1)
-		contribution_count(&in, ROLLUP_backlog_change, 1);
-	rollups_move(f, &out, &in);
+	if (before->in_backlog == 1 && after->in_backlog == 1) {
+		backlog(f, before, 1, &out);
+		backlog(f, after, 1, &in);
+		rollups_move(f, &out, &in);
+	} else if (before->in_backlog == 1) {
+		backlog(f, before, -1, &out);
+		basket_add(f, b, &out);
+	} else if (after->in_backlog == 1) {
+		backlog(f, after, 1, &in);
+		basket_add(f, b, &in);
+	}
 }
 
 /* The events that are counted as such.  A resolution that is none (by merging) does not raise resolve_count. */
-static void count_events(struct fold *f, const struct record *before, const struct record *after)
+static void count_events(struct fold *f, struct rollup_basket *b, const struct record *before, const struct record *after)
 {
 	const struct mark *resolved = &before->marks[MARK_FULL_RESOLUTION], *now = &after->marks[MARK_FULL_RESOLUTION];
 	struct uuid nobody = { { 0 } };
 
 	if (after->resolve_count > before->resolve_count)
-		count_now(f, after, ROLLUP_resolutions, 1, &now->agent_id, &now->team_id);
+		count_now(f, b, after, ROLLUP_resolutions, &now->agent_id, &now->team_id);
 	if (after->reopen_count > before->reopen_count)
-		count_now(f, after, ROLLUP_reopens, 1, &resolved->agent_id, &resolved->team_id);
+		count_now(f, b, after, ROLLUP_reopens, &resolved->agent_id, &resolved->team_id);
 	if (after->transfer_count > before->transfer_count)
-		count_now(f, after, ROLLUP_transfers, 1, &before->values.agent_id, &before->values.team_id);
+		count_now(f, b, after, ROLLUP_transfers, &before->values.agent_id, &before->values.team_id);
 	if (after->escalation_count > before->escalation_count)
-		count_now(f, after, ROLLUP_escalations, 1, &before->values.agent_id, &before->values.team_id);
+		count_now(f, b, after, ROLLUP_escalations, &before->values.agent_id, &before->values.team_id);
 	if (after->handoff_count > before->handoff_count)
-		count_now(f, after, ROLLUP_handoffs, 1, &nobody, &after->values.team_id);
+		count_now(f, b, after, ROLLUP_handoffs, &nobody, &after->values.team_id);
 }
 
 /* ---- keeping the row ---- */
@@ -479,11 +489,12 @@ static bool same_ground(const struct record *a, const struct record *b)
 	       a->merged == b->merged && !a->reopen_count == !b->reopen_count;
 }
 
-/* Most events change one mark, or two at one time by one agent: those are put in together, so that each row is touched once. */
+/* The difference goes to the roll-ups. */
 static void settle(struct fold *f, const struct record *before, const struct record *after, bool new_exchange)
 {
 	bool same = same_ground(before, after);
-	struct contribution old, new, all = { .count = 0 };
+	struct rollup_basket basket = { .count = 0 };
+	struct contribution old, new;
 
 	for (int kind = 0; kind < MARKS; kind++) {
 		const struct mark *was = &before->marks[kind], *is = &after->marks[kind];
@@ -493,18 +504,15 @@ static void settle(struct fold *f, const struct record *before, const struct rec
 			continue;
 		mark_contribution(after, (enum mark_kind)kind, &new);
 		if (was->at == TIME_NONE || (kind == MARK_REPLY && new_exchange)) {
-			if (!contribution_join(&all, &new)) {
-				rollups_move(f, NULL, &all);
-				all = new;
-			}
+			basket_add(f, &basket, &new);
 		} else {
 			mark_contribution(before, (enum mark_kind)kind, &old);
 			rollups_move(f, &old, &new);
 		}
 	}
-	rollups_move(f, NULL, &all);
-	move_backlog(f, before, after);
-	count_events(f, before, after);
+	move_backlog(f, &basket, before, after);
+	count_events(f, &basket, before, after);
+	basket_empty(f, &basket);
 }
 
 /* Brings the row up to what the conversation is now. */

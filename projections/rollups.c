@@ -211,20 +211,33 @@ static bool same_entries(const struct contribution *a, const struct contribution
 	return true;
 }
 
-bool contribution_join(struct contribution *c, const struct contribution *more)
+/* Puts `more` into `c`, if it goes to the same rows and there is room. */
+static bool join(struct contribution *c, const struct contribution *more)
 {
-	if (more->count == 0)
-		return true;
-	if (c->count == 0) {
-		*c = *more;
-		return true;
-	}
 	if (c->at != more->at || c->count + more->count > ROLLUP_ENTRIES_MAX || !bytes_equal(c->time_zone, more->time_zone) ||
 	    different(ALL_DIMENSIONS, &c->values, &more->values))
 		return false;
 	memcpy(c->entries + c->count, more->entries, (size_t)more->count * sizeof(more->entries[0]));
 	c->count += more->count;
 	return true;
+}
+
+void basket_add(struct fold *f, struct rollup_basket *b, const struct contribution *c)
+{
+	if (c->count == 0)
+		return;
+	for (int i = 0; i < b->count; i++)
+		if (join(&b->held[i], c))
+			return;
+	if (b->count == ROLLUP_BASKET)
+		rollups_move(f, NULL, &b->held[--b->count]);
+	b->held[b->count++] = *c;
+}
+
+void basket_empty(struct fold *f, struct rollup_basket *b)
+{
+	while (b->count)
+		rollups_move(f, NULL, &b->held[--b->count]);
 }
 
 /* ---- a row's id ---- */

@@ -124,8 +124,17 @@ void contribution_count(struct contribution *c, enum rollup_metric metric, int64
 /* Negative durations count as 0, those over a hundred years as a hundred; TIME_NONE adds nothing. */
 void contribution_time(struct contribution *c, enum rollup_time metric, int64_t micros);
 
-/* Puts `more` into `c`, if it goes to the same rows and there is room (into one of nothing, always). */
-bool contribution_join(struct contribution *c, const struct contribution *more);
+/* Contributions on their way to the rows: what goes to the same rows is put in together, so that each is touched once. */
+enum { ROLLUP_BASKET = 4 };
+
+struct rollup_basket {
+	struct contribution held[ROLLUP_BASKET];
+	int count;
+};
+
+/* Puts `c` in with the others; moves one out when the basket is full. */
+void basket_add(struct fold *f, struct rollup_basket *b, const struct contribution *c);
+void basket_empty(struct fold *f, struct rollup_basket *b);
 
 /* Takes `before` out of the rows and puts `after` in; either may be NULL.  What is the same in both touches nothing. */
 void rollups_move(struct fold *f, const struct contribution *before, const struct contribution *after);

@@ -75,10 +75,10 @@ static void print_groups(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 7, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", ">anomalies since start", "error" });
+	table_init(&t, 8, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", "pace", ">anomalies since start", "error" });
 	for (uint32_t i = 0; i < count; i++) {
 		struct bytes name = client_text(&groups[i], "group"), state = client_text(&groups[i], "state");
-		struct bytes error = client_text(&groups[i], "error");
+		struct bytes error = client_text(&groups[i], "error"), pace = client_text(&groups[i], "pace");
 		int64_t lag = client_int(&groups[i], "lag", 0), anomalies = client_int(&groups[i], "anomalies", 0);
 
 		table_cell(&t, "%.*s", (int)name.len, name.data ? name.data : "");
@@ -86,6 +86,7 @@ static void print_groups(const msgpack_object *map, struct buffer *out, int widt
 		table_cell(&t, "%s", human_count(client_int(&groups[i], "position", 0), text));
 		table_cell_style(&t, lag > 10000 ? STYLE_YELLOW : STYLE_PLAIN, "%s", human_count(lag, text));
 		table_cell_style(&t, error.len ? STYLE_RED : state_style(state), "%.*s", (int)state.len, state.data ? state.data : "");
+		table_cell(&t, "%.*s", (int)pace.len, pace.data ? pace.data : "");
 		table_cell(&t, "%s", human_count(anomalies, text));
 		table_cell_style(&t, STYLE_RED, "%.*s", (int)error.len, error.data ? error.data : "");
 	}

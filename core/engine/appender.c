@@ -419,6 +419,8 @@ static bool form(struct appender *a, struct request_list *finished)
 		a->look--;
 	a->state = APPENDER_SENDING;
 	a->rode = a->shared = false;
+	if (a->load)
+		load_enter(a->load, a->env->monotonic(a->env));
 	ask(a);
 	return true;
 }
@@ -674,8 +676,11 @@ static void tick(struct appender *a)
 		a->call.request.done = NULL;
 		take[before](a);
 	}
-	if (before == APPENDER_SENDING)
+	if (before == APPENDER_SENDING) {
 		gate_leave(a->gate, &a->pass);
+		if (a->load)
+			load_leave(a->load, a->env->monotonic(a->env));
+	}
 	if (a->closing && a->state != APPENDER_CLOSED) {
 		close_now(a);
 		return;

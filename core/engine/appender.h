@@ -45,6 +45,7 @@
 #include "engine/env.h"
 #include "engine/gate.h"
 #include "engine/meter.h"
+#include "engine/pace.h"
 
 enum appender_state {
 	APPENDER_CONNECTING,
@@ -76,6 +77,7 @@ struct appender {
 	bool closing;
 	struct gate *gate;     /* of the engine: held while a batch is under way; NULL: none */
 	struct gate_pass pass;
+	struct load *load;     /* of the engine: counts the time that batches are under way; NULL: nobody asks */
 	bool shared;           /* the call under way is of several appenders ... */
 	bool rode;             /* ... and went by another's session */
 	int failures;          /* in a row, for the back-off */

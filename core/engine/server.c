@@ -35,7 +35,8 @@ enum {
 	WORKER_EVENTS = 2000,
 	WORKER_READ_BYTES = 2 << 20,
 	LEASE_MS = 10000,
-	PACE_MS = 50,
+	PAUSE_MS = 50,
+	BEHIND_MS = 15000,        /* a fold so far behind takes its full share, however much is appended */
 	POLL_MS = 200,
 	CLOCKS_AT_ONCE = 250,     /* decisions under way in a shard; less when there are many shards */
 	CLOCKS_MOST = 4000,       /* and in all */
@@ -45,6 +46,7 @@ enum {
 	CLOCK_POLL_MS = 1000,
 	CLOCK_FULL_MS = 15000,
 	CLOCK_LAG_EVENTS = 100000,
+	BEHIND_EVENTS = CLOCK_LAG_EVENTS * 3 / 4,  /* likewise; sooner than clocks stand still */
 	EXPECTS_MOST = 100,
 	APPENDS_AT_ONCE = 2,      /* shards with a commit under way; the others gather meanwhile */
 	SMALL_AT_ONCE = 1,        /* of these, with few events in it */
@@ -211,7 +213,9 @@ static void start_parts(struct engine *e)
 		.database_ms = (int)o->database_ms,
 		.threads = (int)o->workers,
 		.shards = e->shards + 1,
-		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, worker_share(e, 6, STATE_MOST), LEASE_MS, PACE_MS, POLL_MS },
+		.limits = { WORKER_EVENTS, WORKER_READ_BYTES, worker_share(e, 6, STATE_MOST), LEASE_MS, PAUSE_MS, POLL_MS },
+		.load = &e->load,
+		.pace = { BEHIND_MS * 1000, BEHIND_EVENTS },
 		.owner = e->owner,
 		.moved = worker_moved,
 	};
@@ -242,6 +246,7 @@ static void start_parts(struct engine *e)
 		snprintf(name, sizeof(name), "verbatim appender %d", i);
 		appender_open(a, (int16_t)i, &e->env.env, e->factory->open(e->factory, name), &e->log, &batch, seed);
 		a->gate = &e->gate;
+		a->load = &e->load;
 		a->patience_ms = o->database_ms;
 		a->committed = engine_committed;
 		a->closed = on_appender_closed;

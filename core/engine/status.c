@@ -110,14 +110,16 @@ static void pack_group(const struct engine *e, struct worker *w, msgpack_packer 
 {
 	int64_t position = atomic_load(&w->view.position), head = e->appenders[w->shard].head;
 
-	msgpack_pack_map(p, 9);
+	msgpack_pack_map(p, 11);
 	pack_key_text(p, "group", w->group->name);
 	pack_key_int(p, "shard", w->shard);
 	pack_key_int(p, "generation", atomic_load(&w->view.generation));
 	pack_key_int(p, "position", position);
 	pack_key_int(p, "lag", head > position ? head - position : 0);
 	pack_key_text(p, "state", worker_state_name((enum worker_state)atomic_load(&w->view.state)));
+	pack_key_text(p, "pace", pace_way_name((enum pace_way)atomic_load(&w->view.way)));
 	pack_key_int(p, "events", atomic_load(&w->view.events));
+	pack_key_int(p, "batches", atomic_load(&w->view.batches));
 	pack_key_int(p, "anomalies", atomic_load(&w->view.anomalies));
 	pthread_mutex_lock(&w->view.lock);
 	pack_key_text(p, "error", w->view.trouble.code ? w->view.trouble.message : "");
@@ -177,7 +179,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 22);
+	msgpack_pack_map(p, 23);
 	pack_text(p, "ready");
 	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
@@ -195,6 +197,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	pack_key_int(p, "memory_bytes", engine_resident_bytes());
 	pack_key_int(p, "appended_events", events);
 	pack_key_int(p, "appended_batches", batches);
+	pack_key_int(p, "append_percent", threads_load(&e->threads));
 	pack_key_int(p, "duplicates", duplicates);
 	pack_key_int(p, "refused", refused);
 	pack_text(p, "shard_list");

@@ -63,6 +63,7 @@ void threads_start(struct threads *t, const struct threads_options *o)
 		struct thread *th = &t->threads[i];
 
 		th->gate = (struct gate){ .most = WRITING_AT_ONCE, .most_small = SMALL_AT_ONCE };
+		th->pace = (struct pace){ .load = o->load, .limits = o->pace };
 		uv_loop_init(&th->loop);
 		uv_async_init(&th->loop, &th->wake, on_wake);
 		th->wake.data = th;
@@ -81,6 +82,8 @@ void threads_start(struct threads *t, const struct threads_options *o)
 		w->rows.zones = o->zones;
 		w->alarms = o->alarms; /* in another group no row is of that read model */
 		w->gate = &th->gate;
+		w->at_once = WRITING_AT_ONCE;
+		w->pace = &th->pace;
 		w->moved = o->moved;
 		w->closed = on_worker_closed;
 		w->data = th;
@@ -101,6 +104,18 @@ struct worker *threads_worker(struct threads *t, const struct group *group, int 
 		if (groups[g] == group)
 			return &t->workers[g * shards + shard];
 	return NULL;
+}
+
+int threads_load(const struct threads *t)
+{
+	int most = 0;
+
+	for (int i = 0; i < t->count; i++) {
+		int percent = atomic_load(&t->threads[i].pace.percent);
+
+		most = percent > most ? percent : most;
+	}
+	return most;
 }
 
 void threads_stop(struct threads *t)

@@ -18,6 +18,7 @@ struct thread {
 	struct worker **workers; /* borrowed from threads.workers */
 	int count, open;
 	struct gate gate;
+	struct pace pace;
 	_Atomic bool stop;
 };
 
@@ -35,6 +36,8 @@ struct threads_options {
 	int threads;
 	int shards;              /* with shard 0 */
 	struct feed *feeds;
+	const struct load *load;  /* of the appends */
+	struct pace_limits pace;
 	struct worker_limits limits;
 	struct uuid owner;
 	struct zone_source zones;
@@ -47,6 +50,9 @@ struct threads_options {
 void threads_start(struct threads *t, const struct threads_options *options);
 
 struct worker *threads_worker(struct threads *t, const struct group *group, int shard);
+
+/* The share of the time that appends were at the database, lately, as the workers see it. */
+int threads_load(const struct threads *t);
 
 /* Asks all workers to end, waits for the threads, frees everything but the views (threads_release). */
 void threads_stop(struct threads *t);

@@ -15,7 +15,8 @@ enum {
 	LOOK_MS = 1000,         /* while another generation answers, how often it is looked at */
 	ROUNDS_MOST = 200,      /* of loads for one batch; each event needs few, for the folds bound their chains */
 	ARENA_BLOCK = 256 << 10,
-	PACE_MS_PER_EVENT = 4,
+	PAUSE_MS_PER_EVENT = 4,
+	PAUSES_IN_TURN = 4,     /* so much longer they are while appends come first */
 };
 
 static void tick(struct worker *w);
@@ -37,7 +38,7 @@ static void on_timer(struct env_timer *t)
 {
 	struct worker *w = t->data;
 
-	w->timer_out = w->pacing = false;
+	w->timer_out = w->pausing = false;
 	tick(w);
 }
 
@@ -45,6 +46,18 @@ static void wait_ms(struct worker *w, int64_t ms)
 {
 	w->timer_out = true;
 	w->env->timer_start(w->env, &w->timer, ms);
+}
+
+/* True when `due` is still to come: then the timer runs, and nothing in the feed wakes the worker early. */
+static bool pause_until(struct worker *w, int64_t due)
+{
+	int64_t us = due - w->env->monotonic(w->env);
+
+	if (us <= 0)
+		return false;
+	w->pausing = true;
+	wait_ms(w, (us + 999) / 1000);
+	return true;
 }
 
 /* Its turn has come; another worker's call is under way, so it begins on the next turn of the loop. */
@@ -81,7 +94,8 @@ void worker_open(struct worker *w, const struct group *group, int16_t shard, str
 static void set_state(struct worker *w, enum worker_state state)
 {
 	w->state = state;
-	if (state != WORKER_FOLDED && state != WORKER_WRITING)
+	/* A lease that is renewed costs nobody his place in the queue. */
+	if ((state < WORKER_READING || state > WORKER_WRITING) && !(state <= WORKER_IDLE && w->renewing))
 		gate_leave(w->gate, &w->pass);
 	atomic_store(&w->view.state, (int)state);
 	atomic_store(&w->view.owner, w->renewing || (state >= WORKER_IDLE && state <= WORKER_WRITING));
@@ -240,6 +254,8 @@ static void lease_take(struct worker *w)
 		atomic_fetch_add(&w->view.taken, 1);
 	set_state(w, w->renewing ? WORKER_IDLE : WORKER_CHECKPOINT);
 	w->renewing = false;
+	if (w->pass.queued)
+		pause_until(w, w->lease_due);
 }
 
 static void checkpoint_send(struct worker *w)
@@ -363,9 +379,11 @@ static void begin(struct worker *w)
 {
 	int64_t now = w->env->monotonic(w->env);
 	/* A batch that is as large as they come says that more waits. */
-	int64_t pace_ms = w->count < w->limits.events / 2 ? PACE_MS_PER_EVENT * (int64_t)w->count : 0;
+	int64_t pause_ms = w->count < w->limits.events / 2 ? PAUSE_MS_PER_EVENT * (int64_t)w->count : 0;
+	int64_t most_ms = w->limits.pause_ms * (atomic_load(&w->view.way) == PACE_FREELY ? 1 : PAUSES_IN_TURN);
 
-	w->next_due = now + (pace_ms < w->limits.pace_ms ? pace_ms : w->limits.pace_ms) * 1000;
+	w->began = now;
+	w->next_due = now + (pause_ms < most_ms ? pause_ms : most_ms) * 1000;
 	w->poll_due = now + w->limits.poll_ms * 1000;
 	w->empty_reads = 0;
 	w->from = 0;
@@ -540,6 +558,19 @@ static void fold(struct worker *w)
 	w->folded = true;
 }
 
+/* The batch is written. */
+static void finish(struct worker *w)
+{
+	int64_t now = w->env->monotonic(w->env);
+	bool all = feed_head(w->feed) <= w->position;
+
+	atomic_store(&w->view.behind_us, all ? 0 : w->env->wall(w->env) - w->events[w->count - 1]->recorded_at);
+	if (w->pace && atomic_load(&w->view.way) == PACE_RESTING)
+		w->pace->rest_until = now + pace_rest_us(atomic_load(&w->pace->percent), now - w->began);
+	drop_batch(w);
+	set_state(w, WORKER_IDLE);
+}
+
 static void write_take(struct worker *w)
 {
 	int status = w->call.request.status;
@@ -603,26 +634,40 @@ static void write_take(struct worker *w)
 	if (w->from < w->count) {
 		int rest = w->count - w->from;
 
+		if (atomic_load(&w->view.way) == PACE_FREELY)
+			gate_leave(w->gate, &w->pass);
 		w->width = rest < w->most ? rest : w->most;
 		start_rounds(w);
 		set_state(w, WORKER_LOADING);
 	} else {
-		drop_batch(w);
-		set_state(w, WORKER_IDLE);
+		finish(w);
 	}
 	tell(w);
 }
 
-/* True when the next batch is not due yet: then the timer runs. */
-static bool pace(struct worker *w)
+/* Whether the next batch may begin as far as the appends are concerned; else let_in or the timer will come. */
+static bool may_begin(struct worker *w, int64_t now)
 {
-	int64_t us = w->next_due - w->env->monotonic(w->env);
+	struct pace *p = w->pace;
+	int64_t head = feed_head(w->feed);
+	enum pace_way way = PACE_FREELY;
 
-	if (us <= 0)
-		return false;
-	w->pacing = true;
-	wait_ms(w, (us + 999) / 1000);
-	return true;
+	if (!p)
+		return true;
+	pace_look(p, now);
+	if (head > w->position)
+		way = pace_way(atomic_load(&p->percent), atomic_load(&w->view.behind_us), head - w->position, &p->limits);
+	atomic_store(&w->view.way, (int)way);
+	if (w->gate)
+		w->gate->most = way == PACE_FREELY ? w->at_once : 1;
+	if (way == PACE_FREELY) {
+		gate_leave(w->gate, &w->pass); /* it may have waited inside */
+		return true;
+	}
+	if (gate_enter(w->gate, &w->pass, false))
+		return !pause_until(w, p->rest_until);
+	pause_until(w, w->lease_due);
+	return false;
 }
 
 /* While people see another generation: whether it is time to see how far that one is. */
@@ -650,7 +695,7 @@ static void idle_next(struct worker *w)
 		set_state(w, WORKER_CHECKPOINT);
 		return;
 	}
-	if (pace(w))
+	if (pause_until(w, w->next_due) || !may_begin(w, now))
 		return;
 	w->woken = false;
 	if (take_feed(w))
@@ -681,7 +726,7 @@ static void tick(struct worker *w)
 		close_soon(w);
 		return;
 	}
-	while (!w->request_out && !w->timer_out && !w->pass.queued) {
+	while (!w->request_out && !w->timer_out && (!w->pass.queued || w->env->monotonic(w->env) >= w->lease_due)) {
 		switch (w->state) {
 		case WORKER_CONNECTING:
 			connect_send(w);
@@ -729,7 +774,7 @@ void worker_start(struct worker *w)
 
 void worker_wake(struct worker *w)
 {
-	if (w->state != WORKER_IDLE || !w->timer_out || w->pacing)
+	if (w->state != WORKER_IDLE || !w->timer_out || w->pausing)
 		return;
 	w->env->timer_stop(w->env, &w->timer);
 	w->timer_out = false;

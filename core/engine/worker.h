@@ -22,9 +22,10 @@
  *
  * A batch comes from the feed when it begins right after the worker's position, else from the log.  Batches grow
  * by themselves while the previous write is in flight, while the thread's other workers have their turn (the
- * gate), and by the pace: some milliseconds pass for each event of the last batch, up to pace_ms, before the next one
+ * gate), and by the pause: some milliseconds pass for each event of the last batch, up to pause_ms, before the next one
  * begins.  What a transaction costs is far more than what an event costs; so a busy shard writes few large ones,
- * and an event that comes alone waits for nothing.
+ * and an event that comes alone waits for nothing.  While appends keep the database busy, they come first (pace.h): a
+ * worker then takes its place at the gate before it loads, rests there, and has it until the commit.
  */
 #ifndef VERBATIM_ENGINE_WORKER_H
 #define VERBATIM_ENGINE_WORKER_H
@@ -35,6 +36,7 @@
 #include "engine/appender.h"
 #include "engine/feed.h"
 #include "engine/gate.h"
+#include "engine/pace.h"
 #include "fold/state.h"
 
 enum worker_state {
@@ -56,7 +58,7 @@ struct worker_limits {
 	size_t read_bytes;   /* payload bytes of one read */
 	size_t state_bytes;  /* of half the row cache */
 	int64_t lease_ms;
-	int64_t pace_ms;     /* the longest pause between the beginnings of two batches; 0: none */
+	int64_t pause_ms;    /* the longest between the beginnings of two batches; 0: none */
 	int64_t poll_ms;     /* how often the log is looked at when nothing comes through the feed */
 };
 
@@ -72,6 +74,8 @@ struct worker_view {
 	_Atomic int64_t anomalies;
 	_Atomic int64_t events;
 	_Atomic int64_t batches;
+	_Atomic int64_t behind_us; /* by how much the last batch came after its events were recorded; 0: it has all */
+	_Atomic int way;        /* enum pace_way: how it goes forward */
 	_Atomic bool watched;   /* somebody waits for its position: a stand-by looks at the checkpoint often */
 	_Atomic bool owner;     /* it folds this shard, as far as it knows */
 	_Atomic int64_t alarm;  /* the earliest instant it wrote into `alarms` since somebody took it; INT64_MAX: none */
@@ -105,8 +109,10 @@ struct worker {
 	struct env_timer timer;
 	struct random random;
 	bool request_out, timer_out, closing, woken;
-	bool pacing;             /* the timer is the pace's: nothing wakes it early */
-	struct gate *gate;       /* of its thread: held while a batch is written; NULL: none */
+	bool pausing;            /* the timer is a pause's: nothing wakes it early */
+	struct gate *gate;       /* of its thread: held while a batch is written, or from its first load; NULL: none */
+	int at_once;             /* the gate's places when it goes freely */
+	struct pace *pace;       /* of its thread; NULL: it always goes freely */
 	struct gate_pass pass;
 	int failures;
 	int empty_reads;         /* in a row, while the feed says that there is more */
@@ -116,6 +122,7 @@ struct worker {
 	struct error spoiled_how;
 	int64_t position;
 	int64_t next_due;        /* monotonic: when the next batch may begin */
+	int64_t began;           /* monotonic: the batch at hand, or the last one */
 	int64_t poll_due;        /* monotonic: when the log is looked at although the feed knows of nothing */
 	int64_t look_due;        /* monotonic: when it looks what people see; while its generation does not answer */
 	bool looking;            /* the checkpoint is asked for that alone */

@@ -115,6 +115,12 @@ static void engine_up(void *data)
 	e->log = (struct appender_log){ w->log_id, w->epoch };
 	e->appends = (struct gate){ .most = 1 + (int)random_below(&w->random, 2), .most_small = 1 };
 	e->writes = (struct gate){ .most = 2, .most_small = 1 };
+	e->load = (struct load){ 0 };
+	if (random_below(&w->random, 3) == 0) /* appends that never end: nobody may starve */
+		load_enter(&e->load, w->now + 1);
+	e->pace = (struct pace){ .load = &e->load };
+	e->pace.limits.lag_us = (int64_t)random_below(&w->random, 2) * TIME_HOUR + TIME_SECOND;
+	e->pace.limits.lag_events = 1 + (int64_t)random_below(&w->random, 100);
 	e->open = 0;
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
 		uint64_t seed = random_next(&w->random);
@@ -126,6 +132,7 @@ static void engine_up(void *data)
 		appender_open(&e->appenders[i], (int16_t)i, &e->env.env, e->factory->open(e->factory, "a"), &e->log,
 			      &batch_limits, seed);
 		e->appenders[i].gate = &e->appends;
+		e->appenders[i].load = &e->load;
 		e->appenders[i].patience_ms = WORLD_ANSWER_MS;
 		e->appenders[i].committed = committed;
 		e->appenders[i].closed = appender_closed;
@@ -133,6 +140,8 @@ static void engine_up(void *data)
 		worker_open(&e->workers[i], e->group, (int16_t)i, &e->env.env, e->factory->open(e->factory, "w"),
 			    &e->feeds[i], &worker_limits, &e->owner, seed);
 		e->workers[i].gate = &e->writes;
+		e->workers[i].at_once = e->writes.most;
+		e->workers[i].pace = &e->pace;
 		e->workers[i].alarms = e->clocks.alarms;
 		e->workers[i].moved = worker_moved;
 		e->workers[i].closed = worker_closed;

@@ -19,6 +19,8 @@ struct engine_sim {
 	struct appender_log log;
 	struct appender appenders[WORLD_SHARDS + 1];
 	struct gate appends, writes;
+	struct load load;
+	struct pace pace;
 	struct worker workers[WORLD_SHARDS + 1];
 	struct feed feeds[WORLD_SHARDS + 1];
 	struct worker *wakes[WORLD_SHARDS + 1];

@@ -135,19 +135,24 @@ static void print_timers(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 7, (const char *const[]){ "shard", "SLA clocks", ">next due in", ">warnings", ">breaches", ">last late by", "error" });
+	table_init(&t, 9, (const char *const[]){ "shard", "SLA clocks", ">next due in", ">warnings", ">breaches", ">past when known", ">last late by",
+						 ">at most", "error" });
 	for (uint32_t i = 0; i < count; i++) {
 		struct bytes state = client_text(&timers[i], "state"), next = client_text(&timers[i], "next");
 		struct bytes error = client_text(&timers[i], "error");
 		int64_t at = TIME_NONE, left = next.len && time_parse(next.data, next.len, &at) ? at - time_wall() : 0;
 		int64_t warnings = client_int(&timers[i], "warnings", 0), breaches = client_int(&timers[i], "breaches", 0);
+		int64_t past = client_int(&timers[i], "past", 0);
+		bool timely = warnings + breaches > past;
 
 		table_cell(&t, "%lld", (long long)client_int(&timers[i], "shard", 0));
 		table_cell(&t, "%.*s", (int)state.len, state.data ? state.data : "");
 		table_cell(&t, "%s", next.len ? human_duration(left > 0 ? left : 0, text) : "");
 		table_cell(&t, "%s", human_count(warnings, text));
 		table_cell(&t, "%s", human_count(breaches, text));
-		table_cell(&t, "%s", warnings + breaches ? human_duration(client_int(&timers[i], "late_ms", 0) * 1000, text) : "");
+		table_cell(&t, "%s", human_count(past, text));
+		table_cell(&t, "%s", timely ? human_duration(client_int(&timers[i], "late_ms", 0) * 1000, text) : "");
+		table_cell(&t, "%s", timely ? human_duration(client_int(&timers[i], "late_most_ms", 0) * 1000, text) : "");
 		table_cell_style(&t, STYLE_RED, "%.*s", (int)error.len, error.data ? error.data : "");
 	}
 	buffer_add_byte(out, '\n');
@@ -174,8 +179,9 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	buffer_add_byte(out, '\n');
 	buffer_printf(out, "since its start: %s events", human_count(client_int(map, "appended_events", 0), a));
 	buffer_printf(out, " in %s commits", human_count(client_int(map, "appended_batches", 0), a));
-	buffer_printf(out, ", %s duplicates, %s requests refused\n", human_count(client_int(map, "duplicates", 0), a),
+	buffer_printf(out, ", %s duplicates, %s requests refused", human_count(client_int(map, "duplicates", 0), a),
 		      human_count(client_int(map, "refused", 0), b));
+	buffer_printf(out, "; %s events journaled by itself\n", human_count(client_int(map, "journaled_events", 0), a));
 	buffer_printf(out, "now: %s connections, %s under way", human_count(client_int(map, "connections", 0), a),
 		      human_bytes(client_int(map, "inflight_bytes", 0), b));
 	buffer_printf(out, ", %s of memory\n\n", human_bytes(client_int(map, "memory_bytes", 0), a));
@@ -238,7 +244,9 @@ const struct command status_command = {
 	.usage = "status [OPTION]...",
 	.brief = "show how an engine is",
 	.help = "Asks the running engine over its own protocol: shards and their events, read models and how far they are behind, the SLA clocks' "
-		"next instants, connections, memory. Events, duplicates, refusals and anomalies are counted since the engine's start; core.anomalies has them all. The exit "
+		"next instants, connections, memory. Events, duplicates, refusals and anomalies are counted since the engine's start; "
+		"core.anomalies has them all. What the engine journals itself (broken promises, say) is counted apart; \"last late by\" and "
+		"\"at most\" tell how soon that was after the instant, leaving out what was past when it became known. The exit "
 		"status is 0 only when the engine is ready.\n"
 		"\n"
 		"  verbatim status\n"

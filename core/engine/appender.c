@@ -87,12 +87,36 @@ static void answer_all(struct request_list *list)
 		r->answer(r);
 }
 
+/* An outcome is known. */
+static void count(struct appender *a, const struct request *r)
+{
+	int duplicates = r->status ? 0 : request_duplicates(r);
+
+	if (r->own) {
+		a->races += r->status ? r->count : duplicates;
+		a->journaled += r->status ? 0 : r->count - duplicates;
+		return;
+	}
+	a->refused += r->status != 0;
+	a->duplicates += duplicates;
+	a->events += r->status ? 0 : r->count - duplicates;
+}
+
+/* The same of a request that is refused only after this. */
+static void count_refused(struct appender *a, const struct request *r)
+{
+	if (r->own)
+		a->races += r->count;
+	else
+		a->refused++;
+}
+
 static void refuse_all(struct appender *a, struct request_list *list, int code, const char *text)
 {
 	struct request *r;
 
 	while ((r = request_list_take(list))) {
-		a->refused++;
+		count_refused(a, r);
 		request_refuse(r, code, "%s", text);
 	}
 }
@@ -162,7 +186,7 @@ static void refuse_waiting(struct appender *a, const char *text)
 	struct request *r;
 
 	while ((r = request_list_take(&a->queue))) {
-		a->refused++;
+		count_refused(a, r);
 		request_refuse(r, E_UNAVAILABLE, "%s; %s", text,
 			       r->unsettled ? "whether this request is stored is not known: send it again, and it is stored once"
 					    : "this request is not stored: send it again later");
@@ -390,10 +414,8 @@ static bool form(struct appender *a, struct request_list *finished)
 	}
 	request_list_init(&done);
 	formed = batch_form(b, &a->queue, &place, &limits, &done) > 0;
-	for (struct request *r; (r = request_list_take(&done)); request_list_add(finished, r)) {
-		a->duplicates += r->status ? 0 : request_duplicates(r);
-		a->refused += r->status != 0;
-	}
+	for (struct request *r; (r = request_list_take(&done)); request_list_add(finished, r))
+		count(a, r);
 	if (!formed)
 		return false;
 	a->sent_at = a->env->monotonic(a->env);
@@ -496,7 +518,6 @@ static void took_commit(struct appender *a)
 	a->vouched = a->head;
 	memcpy(a->vouched_root, b->root, LEAF_BYTES);
 	a->vouched_epoch = a->log->epoch;
-	a->events += b->count;
 	a->batches++;
 	meter_add(&a->batch_meter, meter_batch_events, b->count);
 	meter_add(&a->commit_meter, meter_commit_us, a->env->monotonic(a->env) - a->sent_at);
@@ -505,7 +526,7 @@ static void took_commit(struct appender *a)
 	a->state = APPENDER_IDLE;
 	batch_acknowledge(b, &a->log->log_id, a->log->epoch);
 	for (const struct request *r = done.first; r; r = r->next)
-		a->duplicates += request_duplicates(r);
+		count(a, r);
 	if (a->committed)
 		a->committed(a->data, a);
 	request_list_init(&b->requests);
@@ -526,7 +547,8 @@ static void sift(struct appender *a)
 		request_list_add(r->status ? &out : &kept, r);
 	a->batch.count = 0;
 	request_list_prepend(&a->queue, &kept);
-	a->refused += out.count;
+	for (const struct request *o = out.first; o; o = o->next)
+		count(a, o);
 	a->state = APPENDER_IDLE;
 	answer_all(&out);
 }

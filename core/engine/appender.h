@@ -121,7 +121,8 @@ struct appender {
 	void *data;
 	int64_t sent_at;       /* monotonic: of the batch under way */
 	struct meter commit_meter, batch_meter; /* microseconds and events, by batch */
-	int64_t events, batches, duplicates, refused; /* counted since start */
+	/* Counted since start: what clients sent; and the engine's own, of which `races` were not taken, or there already. */
+	int64_t events, batches, duplicates, refused, journaled, races;
 };
 
 /* Takes `store` (not connected). */

@@ -135,7 +135,7 @@ static const struct metric_name names[METRICS] = {
 	[LOG_POSITION] = { "verbatim_log_position", "gauge", "the last position of a shard, as far as this engine knows" },
 	[APPENDER_UP] = { "verbatim_appender_up", "gauge", "1 while a shard takes events" },
 	[WAITING] = { "verbatim_waiting_events", "gauge", "events that wait for their commit" },
-	[APPENDED] = { "verbatim_appended_events_total", "counter", "events committed by this engine" },
+	[APPENDED] = { "verbatim_appended_events_total", "counter", "events committed by this engine, what it journals itself among them" },
 	[COMMITS] = { "verbatim_append_commits_total", "counter", "batches committed by this engine" },
 	[DUPLICATES] = { "verbatim_duplicate_events_total", "counter", "events that stood in the log already" },
 	[REFUSED] = { "verbatim_refused_total", "counter", "calls answered with an error, by its code" },
@@ -153,7 +153,7 @@ static const struct metric_name names[METRICS] = {
 	[GENERATION_LAG] = { "verbatim_generation_lag_events", "gauge", "events that a generation of read models has still to fold" },
 	[TIMERS_UP] = { "verbatim_sla_timers_up", "gauge", "1 while this engine watches the SLA clocks of a shard" },
 	[TIMERS_NEXT] = { "verbatim_sla_next_due_time_seconds", "gauge", "the next instant at which a clock is due, in Unix time" },
-	[TIMERS_LATE] = { "verbatim_sla_late_seconds", "gauge", "from the instant of the last warning or breach to its acknowledgement" },
+	[TIMERS_LATE] = { "verbatim_sla_late_seconds", "gauge", "from the instant of the last warning or breach to its acknowledgement; not of what was past when it became known" },
 	[WARNINGS] = { "verbatim_sla_warnings_total", "counter", "warnings journaled by this engine" },
 	[BREACHES] = { "verbatim_sla_breaches_total", "counter", "breaches journaled by this engine" },
 };
@@ -214,7 +214,7 @@ static void put_of_shard(const struct engine *e, enum metric_id id, const struct
 	case LOG_POSITION: line(out, name, labels, a->head); return;
 	case APPENDER_UP: line(out, name, labels, engine_appender_is_well(a)); return;
 	case WAITING: line(out, name, labels, waiting); return;
-	case APPENDED: line(out, name, labels, a->events); return;
+	case APPENDED: line(out, name, labels, a->events + a->journaled); return;
 	case COMMITS: line(out, name, labels, a->batches); return;
 	case DUPLICATES: line(out, name, labels, a->duplicates); return;
 	default: (void)e; return;

@@ -36,6 +36,7 @@ struct request {
 	struct uuid tenant_id;
 	int shard;
 	size_t bytes;          /* what it counts for in the bounds */
+	bool own;              /* the engine's, which journals something: counted apart from what clients send */
 	int64_t recorded_after; /* `clock` when it would be recorded at or before this instant; 0: none */
 
 	/* A batch with this request was sent and its connection died: what the log holds behind `unsettled_after` may be ours, not a duplicate. */

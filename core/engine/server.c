@@ -300,6 +300,7 @@ static void journal(struct engine *e, const char *type, int32_t epoch, int64_t o
 	sha256(seed.data, seed.len, hash);
 	uuid_v7(&entry.event_id, occurred_at / 1000, hash); /* tells its age, so that it is found however old it is */
 	r->answer = on_journaled;
+	r->own = true;
 	error_clear(&error);
 	if (journal_request(r, &entry, e->env.env.wall(&e->env.env), &e->request_limits, &error)) {
 		log_warn("server", "%s was not journaled: %s", type, error.message);

@@ -151,7 +151,7 @@ static void pack_timers(const struct timers *t, msgpack_packer *p)
 	bool owner = atomic_load(&t->fold->owner);
 	char next[TIME_TEXT];
 
-	msgpack_pack_map(p, 8);
+	msgpack_pack_map(p, 10);
 	pack_key_int(p, "shard", t->shard);
 	pack_text(p, "owner");
 	pack_bool(p, owner);
@@ -159,13 +159,15 @@ static void pack_timers(const struct timers *t, msgpack_packer *p)
 	pack_key_text(p, "next", owner && t->next != INT64_MAX ? time_format(t->next, next) : "");
 	pack_key_int(p, "warnings", t->warnings);
 	pack_key_int(p, "breaches", t->breaches);
+	pack_key_int(p, "past", t->past);
 	pack_key_int(p, "late_ms", t->late / 1000);
+	pack_key_int(p, "late_most_ms", t->late_most / 1000);
 	pack_key_text(p, "error", t->trouble.code ? t->trouble.message : "");
 }
 
 void status_pack(struct engine *e, msgpack_packer *p)
 {
-	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused, head = 0;
+	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused, journaled = 0, races = 0, head = 0;
 	const char *database = is_silent(e) ? "not answering" : e->control_connected ? "connected" : "connecting";
 	char log_id[UUID_TEXT], why[512];
 	bool well = engine_is_well(e, why, sizeof(why));
@@ -175,11 +177,13 @@ void status_pack(struct engine *e, msgpack_packer *p)
 		batches += e->appenders[i].batches;
 		duplicates += e->appenders[i].duplicates;
 		refused += e->appenders[i].refused;
+		journaled += e->appenders[i].journaled;
+		races += e->appenders[i].races;
 		head += e->appenders[i].head;
 		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 23);
+	msgpack_pack_map(p, 25);
 	pack_text(p, "ready");
 	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
@@ -200,6 +204,8 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	pack_key_int(p, "append_percent", threads_load(&e->threads));
 	pack_key_int(p, "duplicates", duplicates);
 	pack_key_int(p, "refused", refused);
+	pack_key_int(p, "journaled_events", journaled);
+	pack_key_int(p, "journal_races", races);
 	pack_text(p, "shard_list");
 	msgpack_pack_array(p, (size_t)e->shards + 1);
 	for (int i = 0; i <= e->shards; i++)

@@ -92,6 +92,7 @@ void timers_open(struct timers *t, int16_t shard, const struct timers_model *mod
 	t->limits = *limits;
 	t->next = INT64_MAX;
 	t->from = TIME_MIN;
+	t->clear = INT64_MAX;
 	random_seed(&t->random, seed + (uint64_t)shard);
 	map_init(&t->aside, sizeof(struct aside_key));
 	arena_init(&t->call_arena, ARENA_BLOCK);
@@ -180,6 +181,7 @@ static void learn_take(struct timers *t)
 	}
 	t->generation = t->call.checkpoint.generation;
 	t->start = -1;
+	t->clear = INT64_MAX;
 	t->await = 0;
 	t->full_due = 0;
 	t->state = TIMERS_LOOKING;
@@ -300,6 +302,7 @@ static void submit(struct timers *t, struct due_clock *const *due, int n)
 	struct request *r = request_new(t->pool);
 
 	r->answer = on_answer;
+	r->own = true;
 	r->ticket.owner = t;
 	r->tenant_id = due[0]->tenant_id;
 	r->shard = t->shard;
@@ -362,6 +365,7 @@ static void journal_names(struct timers *t)
 	error_clear(&t->refusal);
 	fault_point("timers.named");
 	r->answer = on_answer;
+	r->own = true;
 	r->ticket.owner = t;
 	r->tenant_id = t->naming.ask.tenant_id;
 	r->shard = t->shard;
@@ -402,6 +406,16 @@ static bool has_ask(const struct timers *t, const struct due_ask *a)
 
 /* ---- answers ---- */
 
+static void note_lateness(struct timers *t, int64_t due)
+{
+	if (due < t->clear) {
+		t->past++;
+		return;
+	}
+	t->late = t->env->wall(t->env) - t->skew - due;
+	t->late_most = time_later(t->late_most, t->late);
+}
+
 static void took_stored(struct timers *t, const struct request *r)
 {
 	for (int i = 0; i < r->count; i++) {
@@ -420,7 +434,7 @@ static void took_stored(struct timers *t, const struct request *r)
 			t->named++;
 			continue;
 		}
-		t->late = t->env->wall(t->env) - e->occurred_at;
+		note_lateness(t, e->occurred_at);
 		if (e->type->kind == EV_SLA_WARNING)
 			t->warnings++;
 		else
@@ -511,7 +525,7 @@ static void look_take(struct timers *t)
 	}
 	t->failures = 0;
 	t->trouble.code = 0;
-	t->from = c->horizon;
+	t->from = t->clear = c->horizon;
 	t->state = TIMERS_SLEEPING;
 }
 

@@ -121,7 +121,12 @@ struct timers {
 	void (*closed)(void *data, struct timers *t);
 	void *data;
 	int64_t warnings, breaches, named; /* journaled since start; events that name whom an ask concerns */
-	int64_t late;          /* of the last one, from its instant to its acknowledgement */
+	/*
+	 * From its instant to its acknowledgement: the latest decision, and the latest at all.  Not of `past` ones, which
+	 * were over when they became known: nobody watched then, or their conversation was told of late.
+	 */
+	int64_t late, late_most, past;
+	int64_t clear;         /* a look since this engine watches found nothing due before it; INT64_MAX: none yet */
 };
 
 /* Finds them among the group's read models. */

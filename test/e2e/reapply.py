@@ -46,6 +46,11 @@ same(engine.sql("select core.sla_reapply('%s')" % ids[m]), [], "and nobody is le
 same(engine.sql(how % other.tenant), [["1", "3600", str(TALKS - 1)], ["1", "36000", str(TALKS)]], "the other tenant's stay with theirs")
 same(engine.one("select count(*) from core.anomalies"), "0", "and nothing did not fit")
 
+# A resolution's story is found by an index, as a conversation's is.
+plan = "\n".join(r[0] for r in engine.sql("set enable_seqscan = off; explain select * from core.sla_clock_history where tenant_id = '%s' and resolution_id = '%s'"
+                                          " order by position" % (m.tenant, m.uuid())))
+ok("resolution_id = " in plan and "Sort" not in plan, "what happened to a resolution's clock comes from an index, in order")
+
 # ---- all: true ----
 
 

@@ -5,7 +5,7 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import *
+from lib.desk import *
 
 engine = Engine()
 client = engine.client()
@@ -25,7 +25,7 @@ def counted(name, events=0, duplicates=0, refused=0):
     same(since(), {"appended_events": events, "duplicates": duplicates, "refused": refused}, name)
 
 
-wait_until(lambda: watcher.call("status")["appended_events"] >= 1, 10)  # log.created
+wait_until(lambda: watcher.call("status")["journaled_events"] >= 1, 10)  # log.created
 since()
 maker = Maker(seed=1)
 one, two, three = maker.customer(), maker.customer(), maker.customer()
@@ -57,5 +57,29 @@ ok(raw.recv(4096), "bytes that are no MessagePack are answered")
 raw.close()
 counted("and are one", refused=1)
 counted("looking counts nothing")
+
+# ---- what the engine journals itself ----
+
+
+def timers(*keys):
+    return [watcher.call("status")["timers"][desk.shard - 1][k] for k in keys]
+
+
+desk = Desk(engine, 7)
+since()
+due = time.time() + 1.5
+desk.client.append([desk.begun(due), desk.begun(due)])
+wait_until(lambda: timers("breaches") == [2], 20)
+counted("what clients sent is counted as theirs", events=2)
+warnings, breaches, past, late, most = timers("warnings", "breaches", "past", "late_ms", "late_most_ms")
+same((warnings, breaches, past), (2, 2, 2), "the warnings were past when they became known, the breaches were not")
+ok(0 <= late <= most < 1500, "the breaches were journaled soon after their instant (%d, at most %d ms)" % (late, most))
+status = watcher.call("status")
+same(status["journaled_events"], 5, "log.created, and what time decided, are counted as the engine's")
+ack = desk.client.append([desk.begun(time.time() - 86400)])
+wait_until(lambda: timers("breaches") == [3], 20)
+same(timers("past", "late_most_ms"), [4, most], "one that was told a day late makes nobody look late")
+out = engine.run("status", "--to", engine.address).stdout
+ok("; 7 events journaled by itself" in out, "status says so")
 same(engine.stop(), 0, "an orderly end")
 done()

@@ -114,6 +114,43 @@ static int show_queue(struct pg_conn *conn, const char *tenants, struct error *e
 	return 0;
 }
 
+static int show_promises(struct pg_conn *conn, const char *tenants, struct error *error)
+{
+	struct pg_result *rows;
+	char count[HUMAN_TEXT];
+	struct table t;
+	int code = db_query(conn,
+			    "SELECT clock, count(*) FILTER (WHERE late), "
+			    "count(*) FILTER (WHERE state = 'running' AND NOT late AND due_at < now() + interval '1 hour'), "
+			    "count(*) FILTER (WHERE late OR breached_at IS NOT NULL), "
+			    "count(*) FILTER (WHERE state = 'fulfilled' AND breached_at IS NULL) "
+			    "FROM core.sla_clocks, LATERAL (SELECT state = 'running' AND due_at < now() AS late) l "
+			    "WHERE tenant_id = ANY ($1::uuid[]) GROUP BY clock ORDER BY min(CASE clock WHEN 'first_response' THEN 1 "
+			    "WHEN 'next_response' THEN 2 WHEN 'update' THEN 3 ELSE 4 END)",
+			    1, &tenants, &rows, error);
+
+	if (code)
+		return code;
+	heading("Promises (core.sla_clocks)");
+	table_init(&t, 6, (const char *const[]){ "SLA clock", ">late now", ">due within the hour", ">broken so far", ">kept", ">kept, of those decided" });
+	for (int i = 0; i < db_rows(rows); i++) {
+		int64_t late = db_int(rows, i, 1), broken = db_int(rows, i, 3), kept = db_int(rows, i, 4);
+
+		table_cell(&t, "%s", db_text(rows, i, 0));
+		table_cell_style(&t, late ? STYLE_RED : STYLE_PLAIN, "%s", human_count(late, count));
+		table_cell(&t, "%s", human_count(db_int(rows, i, 2), count));
+		table_cell(&t, "%s", human_count(broken, count));
+		table_cell(&t, "%s", human_count(kept, count));
+		if (kept + broken)
+			table_cell(&t, "%lld %%", (long long)(100 * kept / (kept + broken)));
+		else
+			table_cell(&t, "%s", "");
+	}
+	print_table(&t);
+	db_free(rows);
+	return 0;
+}
+
 static int show_timeline(struct pg_conn *conn, const char *tenants, struct error *error)
 {
 	bool colour = term_has_colour(stdout);
@@ -199,30 +236,49 @@ int demo_show(const char *conninfo, const char *tenants, struct error *error)
 	if (!code)
 		code = show_queue(conn, tenants, error);
 	if (!code)
+		code = show_promises(conn, tenants, error);
+	if (!code)
 		code = show_timeline(conn, tenants, error);
 	db_close(conn);
 	return code;
 }
 
+/* The client of the README, word for word but for the address (test/e2e/newcomer.py keeps it so). */
+static const char client_begin[] =
+	"    import msgpack, socket, time, uuid\n"
+	"\n";
+static const char client_rest[] =
+	"    answers = msgpack.Unpacker(s.makefile(\"rb\", 0), timestamp=3)\n"
+	"    def call(method, *params):\n"
+	"        s.sendall(msgpack.packb([0, 1, method, params], datetime=True))\n"
+	"        kind, msgid, error, result = answers.unpack()\n"
+	"        if error: raise Exception(error)\n"
+	"        return result\n"
+	"\n"
+	"    call(\"hello\", 1, \"\", \"my program\")\n"
+	"    tenant, customer, conversation, message = (str(uuid.uuid4()) for _ in range(4))\n"
+	"    def event(type, entity, payload, **more):\n"
+	"        return dict(event_id=str(uuid.uuid4()), event_type=type, tenant_id=tenant, entity_id=entity, actor_type=\"api\",\n"
+	"                    occurred_at=time.strftime(\"%Y-%m-%dT%H:%M:%SZ\", time.gmtime()), payload=payload, **more)\n"
+	"\n"
+	"    ack = call(\"append\", [\n"
+	"        event(\"customer.created\", customer, {\"identities\": [{\"kind\": \"email\", \"value\": \"ada@example.com\"}],\n"
+	"                                             \"profile\": {\"name\": \"Ada\"}}),\n"
+	"        event(\"conversation.created\", conversation, {\"customer_id\": customer, \"initial_channel\": \"email\"}),\n"
+	"        event(\"message.received\", message, {\"channel\": \"email\", \"direction\": \"inbound\", \"sender_type\": \"customer\",\n"
+	"                                            \"content\": \"Where is my parcel?\"}, conversation_id=conversation)])\n"
+	"    call(\"wait\", [], [ack[\"log_id\"], ack[\"epoch\"], ack[\"shard\"], ack[\"last\"], ack[\"leaf\"]], 10000)\n";
+
 static void print_python(const char *address)
 {
 	const char *colon = strrchr(address, ':');
 
-	printf("  python   apt install python3-msgpack, then\n\n");
+	printf("  python   apt install python3-msgpack, then\n\n%s", client_begin);
 	if (strncmp(address, "unix:", 5) == 0)
-		printf("    import socket, msgpack\n"
-		       "    s = socket.socket(socket.AF_UNIX); s.connect(\"%s\")\n", address + 5);
+		printf("    s = socket.socket(socket.AF_UNIX); s.connect(\"%s\")\n", address + 5);
 	else
-		printf("    import socket, msgpack\n"
-		       "    s = socket.create_connection((\"%.*s\", %s))\n", (int)(colon - address), address, colon + 1);
-	printf("    answers = msgpack.Unpacker(s.makefile(\"rb\", 0))\n"
-	       "    def call(method, *params):\n"
-	       "        s.sendall(msgpack.packb([0, 1, method, params]))\n"
-	       "        return answers.unpack()\n"
-	       "    call(\"hello\", 1, \"\", \"me\")\n"
-	       "    call(\"append\", [{\"event_id\": \"0199c0de-0000-7000-8000-000000000001\", \"event_type\": \"tenant.created\",\n"
-	       "        \"tenant_id\": \"0199c0de-0000-4000-8000-000000000001\", \"entity_id\": \"0199c0de-0000-4000-8000-000000000001\",\n"
-	       "        \"actor_type\": \"api\", \"occurred_at\": \"2026-11-22T10:00:00Z\", \"payload\": {\"name\": \"My company\"}}])\n");
+		printf("    s = socket.create_connection((\"%.*s\", %s))\n", (int)(colon - address), address, colon + 1);
+	fputs(client_rest, stdout);
 }
 
 /* An engine that stays is named by its address; one that is started again is found by where its data is. */

@@ -8,8 +8,8 @@
 #include "base/error.h"
 
 /*
- * Prints to standard output: conversations by state, anomalies, the head of the agent queue, one conversation's
- * timeline.  `tenants` is a PostgreSQL array literal of the tenants to look at.
+ * Prints to standard output: conversations by state, anomalies, the head of the agent queue, which promises are kept,
+ * one conversation's timeline.  `tenants` is a PostgreSQL array literal of the tenants to look at.
  */
 int demo_show(const char *conninfo, const char *tenants, struct error *error) must_check;
 

@@ -76,7 +76,10 @@ static const struct fold_entry folds[] = {
 	{ .kind = EV_UNKNOWN },
 };
 
-static const char *const indexes[] = { "(tenant_id, conversation_id, position)", NULL };
+/* The second is asked by analytics.resolved_between. */
+static const char *const indexes[] = {
+	"(tenant_id, conversation_id, position)", "(tenant_id, occurred_at) WHERE to_state = 'resolved'", NULL,
+};
 
 const struct projection conversation_transitions = {
 	.schema = "core", .name = "conversation_transitions", .version = 1,

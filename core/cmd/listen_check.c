@@ -18,7 +18,7 @@
 enum { LOOK_MS = 500, NAME_MAX_BYTES = 256 };
 
 /* An engine says its number; one that wants another token is an engine all the same. */
-static int taken(const char *address, const char *token, struct error *error)
+static int taken(const char *option, const char *address, const char *token, struct error *error)
 {
 	static const char no_params[] = { (char)0x90 };
 	struct client *c = client_new(&(struct client_options){ .addresses = address, .token = token, .name = "verbatim serve", .connect_ms = LOOK_MS });
@@ -29,24 +29,24 @@ static int taken(const char *address, const char *token, struct error *error)
 
 	if (!code && client_call(c, "status", bytes_of(no_params, 1), LOOK_MS, &status, &why) == 0)
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': the engine with process id %lld is there; use it (verbatim status --to %s), "
-				 "stop it, or choose another %s with --listen", address, (long long)client_int(&status, "pid", 0), address, way);
+				 "stop it, or choose another %s with --%s", address, (long long)client_int(&status, "pid", 0), address, way, option);
 	else if (!code || code == E_UNAUTHORIZED)
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': an engine is there that does not know this token; stop it, or choose "
-				 "another %s with --listen", address, way);
+				 "another %s with --%s", address, way, option);
 	else
-		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there; choose another %s with --listen", address, way);
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there; choose another %s with --%s", address, way, option);
 	client_free(c);
 	return code;
 }
 
-static int check_unix(const char *address, const char *token, struct error *error)
+static int check_unix(const char *option, const char *address, const char *token, struct error *error)
 {
 	char path[PATH_MAX], folder[PATH_MAX];
 	int fd;
 
 	if (dial(bytes_text(address), LOOK_MS, &fd, error) == 0) {
 		close(fd);
-		return taken(address, token, error);
+		return taken(option, address, token, error);
 	}
 	error_clear(error);
 	snprintf(path, sizeof(path), "%s", address + 5);
@@ -56,7 +56,7 @@ static int check_unix(const char *address, const char *token, struct error *erro
 	return 0;
 }
 
-static int check_tcp(const char *address, const char *token, struct error *error)
+static int check_tcp(const char *option, const char *address, const char *token, struct error *error)
 {
 	const char *colon = strrchr(address, ':');
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list;
@@ -65,33 +65,33 @@ static int check_tcp(const char *address, const char *token, struct error *error
 	int fd, one = 1, code;
 
 	if (colon == address || strtol(colon + 1, NULL, 10) > UINT16_MAX)
-		return error_set(error, E_CONFIG, "--listen '%s': %s", address,
+		return error_set(error, E_CONFIG, "--%s '%s': %s", option, address,
 				 colon == address ? "say HOST:PORT" : "the port is no number from 0 to 65535");
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - address) - 2 * bracketed, address + bracketed);
 	code = getaddrinfo(host, colon + 1, &hints, &list);
 	if (code)
-		return error_set(error, E_CONFIG, "--listen '%s': %s", address, gai_strerror(code));
+		return error_set(error, E_CONFIG, "--%s '%s': %s", option, address, gai_strerror(code));
 	fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	code = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) || bind(fd, list->ai_addr, list->ai_addrlen) ? errno : 0;
 	freeaddrinfo(list);
 	if (fd >= 0)
 		close(fd);
 	if (code == EADDRINUSE)
-		return taken(address, token, error);
+		return taken(option, address, token, error);
 	return code ? error_set(error, E_CONFIG, "cannot listen on '%s': %s", address, strerror(code)) : 0;
 }
 
-int listen_check(const char *const *addresses, int count, const char *token, struct error *error)
+int listen_check(const char *option, const char *const *addresses, int count, const char *token, struct error *error)
 {
 	int code = 0;
 
 	for (int i = 0; i < count && !code; i++) {
 		for (int j = 0; j < i; j++)
 			if (strcmp(addresses[i], addresses[j]) == 0)
-				return error_set(error, E_CONFIG, "--listen '%s' is given twice", addresses[i]);
+				return error_set(error, E_CONFIG, "--%s '%s' is given twice", option, addresses[i]);
 		code = dial_check(bytes_text(addresses[i]), error);
 		if (!code)
-			code = strncmp(addresses[i], "unix:", 5) == 0 ? check_unix(addresses[i], token, error) : check_tcp(addresses[i], token, error);
+			code = strncmp(addresses[i], "unix:", 5) == 0 ? check_unix(option, addresses[i], token, error) : check_tcp(option, addresses[i], token, error);
 	}
 	return code;
 }

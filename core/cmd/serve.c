@@ -142,6 +142,7 @@ static int check_addresses(struct serve *s, struct error *error)
 {
 	const struct serve_options *o = s->options;
 	char here[PATH_MAX];
+	int status;
 
 	if (o->listen.count == 0 || o->listen.count > LISTEN_MAX)
 		return error_set(error, E_USAGE, "give 1 to %d addresses with --listen", LISTEN_MAX);
@@ -164,7 +165,8 @@ static int check_addresses(struct serve *s, struct error *error)
 	}
 	if (!o->target.db && engine_is_locked(o->target.data))
 		return 0; /* whose engine that is will be told in a moment */
-	return listen_check(s->addresses, o->listen.count, o->token ? o->token : "", error);
+	status = listen_check("listen", s->addresses, o->listen.count, o->token ? o->token : "", error);
+	return status || !o->http ? status : listen_check("http", &o->http, 1, "", error);
 }
 
 /* ---- the database ---- */

@@ -53,6 +53,8 @@ stranger=$!
 until_true 10 test -s port
 exits 78 'an engine on a stranger'\''s port' ./vb serve --data other --listen "127.0.0.1:$(cat port)"
 like "$OUT" 'another program is there; choose another port' 'is told so'
+exits 78 'figures on a stranger'\''s port' ./vb serve --data other --listen 127.0.0.1:0 --http "127.0.0.1:$(cat port)"
+like "$OUT" 'another program is there; choose another port, or 0 for a free one, with --http' 'are refused by name'
 kill "$stranger"
 exits 78 'a port that is none' ./vb serve --data other --listen 127.0.0.1:70000
 exits 78 'the same address twice' ./vb serve --data other --listen 127.0.0.1:7999 --listen 127.0.0.1:7999

@@ -135,8 +135,7 @@ static void print_timers(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 9, (const char *const[]){ "shard", "SLA clocks", ">next due in", ">warnings", ">breaches", ">past when known", ">last late by",
-						 ">at most", "error" });
+	table_init(&t, 9, (const char *const[]){ "shard", "SLA clocks", ">next in", ">warned", ">broken", ">past", ">late by", ">at most", "error" });
 	for (uint32_t i = 0; i < count; i++) {
 		struct bytes state = client_text(&timers[i], "state"), next = client_text(&timers[i], "next");
 		struct bytes error = client_text(&timers[i], "error");
@@ -245,8 +244,8 @@ const struct command status_command = {
 	.brief = "show how an engine is",
 	.help = "Asks the running engine over its own protocol: shards and their events, read models and how far they are behind, the SLA clocks' "
 		"next instants, connections, memory. Events, duplicates, refusals and anomalies are counted since the engine's start; "
-		"core.anomalies has them all. What the engine journals itself (broken promises, say) is counted apart; \"last late by\" and "
-		"\"at most\" tell how soon that was after the instant, leaving out what was past when it became known. The exit "
+		"core.anomalies has them all. What the engine journals itself (broken promises, say) is counted apart; \"late by\" is how "
+		"soon after its instant the last one was, \"at most\" the latest, without those that were \"past\" when they became known. The exit "
 		"status is 0 only when the engine is ready.\n"
 		"\n"
 		"  verbatim status\n"

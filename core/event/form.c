@@ -1,6 +1,8 @@
 /* form - see form.h. */
 #include "event/form.h"
 
+#include <stdio.h>
+
 #include "base/time.h"
 #include "event/canonical_text.h"
 #include "event/check.h"
@@ -95,6 +97,16 @@ static const msgpack_object *value_find(const msgpack_object *value, const char 
 	return NULL;
 }
 
+static int no_member(const struct form *form, const struct path *path, struct error *error)
+{
+	char text[QUOTE_BYTES], list[200] = "";
+	size_t n = 0;
+
+	for (const struct form_member *m = form->members; m->name && n < sizeof(list) - 1; m++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", m == form->members ? "" : ", ", m->name);
+	return path_error(path, error, E_INVALID, "'%s' is not one of %s", quote(path->name, text), list);
+}
+
 /* Its keys are texts, and none stands twice: it is canonical by now. */
 static int check_members(const struct form *form, const msgpack_object *value, const struct path *path, struct error *error)
 {
@@ -107,7 +119,7 @@ static int check_members(const struct form *form, const msgpack_object *value, c
 		const struct form_member *m = member_find(form, at.name);
 
 		if (!m)
-			return path_error(&at, error, E_INVALID, "is no member of %s", form->about);
+			return no_member(form, &at, error);
 		if (pair->val.type == MSGPACK_OBJECT_NIL)
 			continue;
 		r = form_check(m->form, &pair->val, &at, error);

@@ -106,6 +106,10 @@ struct fold;
 struct wish;
 typedef void (*foresee_fn)(struct wish *w, const struct event *e);
 
+/* All events of a batch are folded: what was gathered goes into the rows. */
+struct state;
+typedef void (*settle_fn)(struct state *s);
+
 /* 0, or a negative code that stops the worker (a bug or a lost row; an event that does not fit is an anomaly and 0). */
 typedef int (*fold_fn)(struct fold *f, const struct event *e);
 
@@ -146,6 +150,7 @@ struct projection {
 	int fillfactor;      /* 0: 100; less for rows that change often */
 	bool history;        /* rows are added and never looked at again, so memory keeps none that is written */
 	bool withheld;       /* the whole of it, ids too, is none of the analysts' business */
+	settle_fn settle;    /* of sums: adds what the folds gathered (state.h), or NULL */
 	foresee_fn foresee;  /* for the events it folds, or NULL */
 };
 

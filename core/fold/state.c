@@ -37,7 +37,7 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 	block = block < BLOCK_MIN ? BLOCK_MIN : block > BLOCK_MAX ? BLOCK_MAX : block;
 	for (int h = 0; h < 2; h++)
 		arena_init(&s->halves[h].arena, block);
-	arena_init(&s->history, block);
+	arena_init(&s->passing, block);
 	arena_init(&s->memo_arena, BLOCK_MIN);
 	map_init(&s->memos, sizeof(struct map_key));
 	map_init(&s->wanted, sizeof(struct wanted_key));
@@ -59,7 +59,7 @@ void state_release(struct state *s)
 		row_map_release(&s->halves[h].rows);
 		arena_release(&s->halves[h].arena);
 	}
-	arena_release(&s->history);
+	arena_release(&s->passing);
 	map_release(&s->memos);
 	arena_release(&s->memo_arena);
 	map_release(&s->wanted);
@@ -121,7 +121,7 @@ static struct row *history_row(struct state *s, int index, const struct uuid *te
 
 	if (row && uuid_equal(&row->id, id) && uuid_equal(&row->tenant_id, tenant_id))
 		return row;
-	row = arena_alloc(&s->history, s->plan->rows[index].projection->row_bytes);
+	row = arena_alloc(&s->passing, s->plan->rows[index].projection->row_bytes);
 	row->exists = false;
 	return row;
 }
@@ -459,6 +459,9 @@ void state_sums(struct state *s, struct arena *arena, struct row_keys *keys)
 	struct wish w = { .state = s, .arena = arena, .keys = keys };
 
 	s->wanting.events = NULL; /* nothing of the batch is open any more */
+	for (int i = 0; s->gathered && i < s->group->count; i++)
+		if (s->group->projections[i]->settle)
+			s->group->projections[i]->settle(s);
 	if (s->partial_count == 0)
 		return;
 	start_wish(s, keys);
@@ -549,7 +552,7 @@ static void forget_places(struct state *s)
 
 void state_done(struct state *s)
 {
-	assert(s->partial_count == 0);
+	assert(s->partial_count == 0 && !s->gathered);
 	for (struct row *row = s->changed, *next; row; row = next) {
 		next = row->next_changed;
 		row->next_changed = NULL;
@@ -559,7 +562,8 @@ void state_done(struct state *s)
 	s->changed_end = &s->changed;
 	s->changed_count = 0;
 	s->missed_count = 0;
-	arena_reset(&s->history);
+	arena_reset(&s->passing);
+	s->gathered = NULL;
 	forget_places(s);
 	if (s->memo_arena.used > MEMO_BYTES)
 		memos_clear(s);
@@ -574,7 +578,8 @@ void state_drop(struct state *s)
 {
 	half_clear(s, &s->halves[0]);
 	half_clear(s, &s->halves[1]);
-	arena_reset(&s->history);
+	arena_reset(&s->passing);
+	s->gathered = NULL;
 	forget_places(s);
 	sum_forget(s);
 	memos_clear(s);

@@ -113,7 +113,8 @@ struct state {
 	const struct group *group;
 	const struct plan *plan; /* the group's tables, made ready for folding (fold/plan.h) */
 	struct half halves[2];
-	struct arena history;   /* rows of this batch that nobody will look at again */
+	struct arena passing;   /* of this batch: rows of history, and what is gathered for sums */
+	void *gathered;         /* in there; of the read model that settles, NULL: nothing */
 	int young;
 	size_t half_bytes;      /* bound of the young half */
 	struct zone_source zones; /* for folds that reckon in local time; UTC alone until the owner gives another */

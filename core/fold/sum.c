@@ -7,15 +7,16 @@
 
 enum {
 	COUNTERS_FIRST = 4,
-	COUNTER_TEXT = 25, /* "2147483647":-2147483648, */
+	COUNTER_USUAL = 8, /* bytes, as "904":2, */
+	TEXT_FIRST = 52,   /* more than {"2147483647":-2147483648} */
 };
 
-void sum_touch(struct fold *f, void *p)
+void sum_touch(struct state *s, void *p, int64_t position)
 {
 	struct row *row = p;
 
-	row->last_position = f->event->position;
-	memory_changed(f->state, row);
+	row->last_position = position;
+	memory_changed(s, row);
 }
 
 void sum_forget(struct state *s)
@@ -24,22 +25,20 @@ void sum_forget(struct state *s)
 		memset(s->sum_places, 0, sizeof(*s->sum_places) * SUM_PLACES);
 }
 
-void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id, bool *begun)
+void *sum_row(struct state *s, const struct projection *p, const struct uuid *tenant_id, const struct uuid *id,
+	      int64_t position, bool *begun)
 {
-	struct state *s = f->state;
 	int index = plan_index(s->plan, p);
-	struct row *row = memory_find(s, index, &f->event->tenant_id, id);
+	struct row *row = memory_find(s, index, tenant_id, id);
+	bool known = row != NULL;
 
 	*begun = !row || !row->exists;
 	if (*begun) {
-		bool known = row != NULL;
-
-		row = memory_new(s, index, f->event, id);
+		row = memory_blank(s, index, tenant_id, id);
 		row->partial = !known;
 		s->partial_count += !known;
-		return row;
 	}
-	sum_touch(f, row);
+	sum_touch(s, row, position);
 	return row;
 }
 
@@ -62,29 +61,48 @@ static int32_t find_key(const struct counter_book *book, int32_t key)
 	return (int32_t)(from - book->keys);
 }
 
-static void *moved(struct arena *arena, const void *from, int32_t count, int32_t room)
+static int32_t *counts_of(struct counter_book *book)
 {
-	void *to = arena_alloc(arena, sizeof(int32_t) * (size_t)room);
-
-	return count ? memcpy(to, from, sizeof(int32_t) * (size_t)count) : to;
+	return book->keys + book->room;
 }
 
-static void make_room(struct arena *arena, struct counter_book *book, int32_t room)
+static int32_t *places_of(struct counter_book *book)
 {
-	book->keys = moved(arena, book->keys, book->count, room);
-	book->counts = moved(arena, book->counts, book->count, room);
-	book->places = moved(arena, book->places, book->count, room);
+	return book->keys + 2 * book->room;
+}
+
+static void copy_list(int32_t *to, const int32_t *from, int32_t count)
+{
+	memcpy(to, from, sizeof(*to) * (size_t)count);
+}
+
+static char *text_of(struct counter_book *book)
+{
+	return (char *)(places_of(book) + book->room);
+}
+
+static struct counter_book *book_new(struct arena *arena, int32_t room, size_t text_room)
+{
+	struct counter_book *book = arena_alloc(arena, sizeof(*book) + 3 * sizeof(int32_t) * (size_t)room + text_room);
+
+	book->count = 0;
 	book->room = room;
+	book->text_room = (uint32_t)text_room;
+	return book;
 }
 
-static void make_text_room(struct arena *arena, struct counters *c, size_t room)
+/* Another block with this much room, to which lists and text move. */
+static void make_room(struct arena *arena, struct counters *c, int32_t room, size_t text_room)
 {
-	char *text = arena_alloc(arena, room);
+	struct counter_book *old = c->book, *book = book_new(arena, room, text_room);
 
+	book->count = old->count;
+	copy_list(book->keys, old->keys, old->count);
+	copy_list(counts_of(book), counts_of(old), old->count);
+	copy_list(places_of(book), places_of(old), old->count);
 	if (c->text.len)
-		memcpy(text, c->text.data, c->text.len);
-	c->text.data = text;
-	c->book->text_room = room;
+		c->text.data = memcpy(text_of(book), c->text.data, c->text.len);
+	c->book = book;
 }
 
 /* The numbers of [at, count) go up or down by some places in their lists. */
@@ -93,25 +111,21 @@ static void shift_lists(struct counter_book *book, int32_t at, int32_t by)
 	size_t bytes = sizeof(int32_t) * (size_t)(book->count - at);
 
 	memmove(book->keys + at + by, book->keys + at, bytes);
-	memmove(book->counts + at + by, book->counts + at, bytes);
-	memmove(book->places + at + by, book->places + at, bytes);
+	memmove(counts_of(book) + at + by, counts_of(book) + at, bytes);
+	memmove(places_of(book) + at + by, places_of(book) + at, bytes);
 	book->count += by;
 }
 
 /* What stands in the text from `place` on moves by some bytes, and with it the counters from `at` on. */
-static void shift_text(struct arena *arena, struct counters *c, size_t place, int32_t at, int32_t by)
+static void shift_text(struct counters *c, size_t place, int32_t at, int32_t by)
 {
-	struct counter_book *book = c->book;
-	size_t len = (size_t)((int64_t)c->text.len + by);
-	char *text;
+	char *text = (char *)c->text.data;
+	int32_t *places = places_of(c->book), count = c->book->count;
 
-	if (len > book->text_room)
-		make_text_room(arena, c, len + len / 2 + COUNTER_TEXT);
-	text = (char *)c->text.data;
 	memmove(text + place + by, text + place, c->text.len - place);
-	for (; at < book->count; at++)
-		book->places[at] += (uint32_t)by;
-	c->text.len = len;
+	for (; at < count; at++)
+		places[at] += by;
+	c->text.len = (size_t)((int64_t)c->text.len + by);
 }
 
 static int number_width(int32_t number)
@@ -139,29 +153,27 @@ static void put_number(char *end, int32_t number)
 /* Where the counter's number ends. */
 static size_t end_of(const struct counters *c, int32_t at)
 {
-	return at + 1 < c->book->count ? c->book->places[at + 1] : c->text.len - 1;
+	return at + 1 < c->book->count ? (size_t)places_of(c->book)[at + 1] : c->text.len - 1;
 }
 
 static void insert(struct arena *arena, struct counters *c, int32_t at, int32_t key, int32_t count)
 {
-	struct counter_book *book = c->book;
 	int key_width = number_width(key), width = key_width + number_width(count) + 4;
 	size_t place;
 	char *text;
 
-	if (book->count == book->room)
-		make_room(arena, book, book->room ? book->room * 2 : COUNTERS_FIRST);
-	if (book->count == 0) {
-		make_text_room(arena, c, COUNTERS_FIRST * COUNTER_TEXT);
-		memcpy((char *)c->text.data, "}", 1);
-		c->text.len = 1;
-	}
-	place = at < book->count ? book->places[at] : c->text.len - 1;
-	shift_text(arena, c, place, at, width);
-	shift_lists(book, at, 1);
-	book->keys[at] = key;
-	book->counts[at] = count;
-	book->places[at] = (uint32_t)place;
+	if (c->book->count == 0)
+		c->text = bytes_of(memcpy(text_of(c->book), "}", 1), 1);
+	if (c->book->count == c->book->room)
+		make_room(arena, c, c->book->room * 2, c->book->text_room * 2);
+	if (c->text.len + (size_t)width > c->book->text_room)
+		make_room(arena, c, c->book->room, c->book->text_room * 2);
+	place = end_of(c, at - 1);
+	shift_text(c, place, at, width);
+	shift_lists(c->book, at, 1);
+	c->book->keys[at] = key;
+	counts_of(c->book)[at] = count;
+	places_of(c->book)[at] = (int32_t)place;
 	text = (char *)c->text.data + place;
 	text[0] = ',';
 	text[1] = '"';
@@ -170,19 +182,18 @@ static void insert(struct arena *arena, struct counters *c, int32_t at, int32_t 
 	put_number(text + width, count);
 	if (at == 0) {
 		text[0] = '{';
-		if (book->count > 1)
+		if (c->book->count > 1)
 			text[width] = ',';
 	}
 }
 
-static void take_out(struct arena *arena, struct counters *c, int32_t at)
+static void take_out(struct counters *c, int32_t at)
 {
-	struct counter_book *book = c->book;
-	size_t place = book->places[at], end = end_of(c, at);
+	size_t place = (size_t)places_of(c->book)[at], end = end_of(c, at);
 
-	shift_text(arena, c, end, at + 1, -(int32_t)(end - place));
-	shift_lists(book, at + 1, -1);
-	if (book->count == 0)
+	shift_text(c, end, at + 1, -(int32_t)(end - place));
+	shift_lists(c->book, at + 1, -1);
+	if (c->book->count == 0)
 		c->text = (struct bytes){ NULL, 0 };
 	else if (at == 0)
 		*(char *)c->text.data = '{';
@@ -190,29 +201,31 @@ static void take_out(struct arena *arena, struct counters *c, int32_t at)
 
 static void set_count(struct arena *arena, struct counters *c, int32_t at, int32_t count)
 {
-	struct counter_book *book = c->book;
-	int longer = number_width(count) - number_width(book->counts[at]);
+	int longer = number_width(count) - number_width(counts_of(c->book)[at]);
 
+	if ((int64_t)c->text.len + longer > c->book->text_room)
+		make_room(arena, c, c->book->room, c->book->text_room * 2);
 	if (longer)
-		shift_text(arena, c, end_of(c, at), at + 1, longer);
-	book->counts[at] = count;
+		shift_text(c, end_of(c, at), at + 1, longer);
+	counts_of(c->book)[at] = count;
 	put_number((char *)c->text.data + end_of(c, at), count);
 }
 
 static void step(struct arena *arena, struct counters *c, int32_t key, int32_t by)
 {
-	struct counter_book *book = c->book;
-	int32_t at = find_key(book, key);
+	int32_t at = find_key(c->book, key);
 
 	if (by == 0)
 		return;
-	if (at == book->count || book->keys[at] != key)
+	if (at == c->book->count || c->book->keys[at] != key)
 		insert(arena, c, at, key, by);
-	else if (book->counts[at] + by == 0)
-		take_out(arena, c, at);
+	else if (counts_of(c->book)[at] + by == 0)
+		take_out(c, at);
 	else
-		set_count(arena, c, at, book->counts[at] + by);
+		set_count(arena, c, at, counts_of(c->book)[at] + by);
 }
+
+/* ---- the book ---- */
 
 /* Digits from *at on; false when there are none before the end. */
 static bool next_number(const char **at, const char *end, bool *minus, int32_t *out)
@@ -239,23 +252,25 @@ static void open_book(struct arena *arena, struct counters *c)
 	int32_t key, count;
 	bool minus;
 
-	c->book = arena_zalloc(arena, sizeof(*c->book));
+	c->book = book_new(arena, COUNTERS_FIRST + (int32_t)(c->text.len / COUNTER_USUAL), TEXT_FIRST + c->text.len + c->text.len / 4);
 	c->text = (struct bytes){ NULL, 0 };
 	while (p && next_number(&p, end, &minus, &key) && next_number(&p, end, &minus, &count))
 		step(arena, c, key, minus ? -count : count);
 }
 
-void counters_add(struct fold *f, struct counters *c, int32_t key, int32_t by)
+void counters_add(struct state *s, struct counters *c, int32_t key, int32_t by)
 {
+	struct arena *arena = &s->halves[s->young].arena;
+
 	if (!c->book)
-		open_book(f->arena, c);
-	step(f->arena, c, key, by);
+		open_book(arena, c);
+	step(arena, c, key, by);
 }
 
 /* What the database has, and on top of it what the batch has added. */
 static void join_counters(struct arena *arena, struct counters *c, struct bytes loaded)
 {
-	const struct counter_book *added = c->book;
+	struct counter_book *added = c->book;
 
 	c->text = memory_without_blanks(arena, loaded);
 	c->book = NULL;
@@ -263,7 +278,7 @@ static void join_counters(struct arena *arena, struct counters *c, struct bytes 
 		return;
 	open_book(arena, c);
 	for (int32_t i = 0; i < added->count; i++)
-		step(arena, c, added->keys[i], added->counts[i]);
+		step(arena, c, added->keys[i], counts_of(added)[i]);
 }
 
 /* ---- rows ---- */
@@ -290,7 +305,6 @@ void sum_join(struct state *s, struct row *row, const struct row *loaded)
 	}
 }
 
-
 static struct counters *counters_at(const struct plan_rows *rows, struct row *row, int i)
 {
 	const struct column *c = &rows->projection->columns[rows->sums[i]];
@@ -312,13 +326,8 @@ void sum_move(const struct plan_rows *rows, struct row *row, struct arena *arena
 {
 	for (int i = 0; i < rows->sum_count; i++) {
 		struct counters *c = counters_at(rows, row, i);
-		struct counter_book *book;
 
-		if (!c || !c->book)
-			continue;
-		book = memcpy(arena_alloc(arena, sizeof(*book)), c->book, sizeof(*book));
-		make_room(arena, book, book->room);
-		book->text_room = c->text.len; /* the copy has no more */
-		c->book = book;
+		if (c && c->book)
+			make_room(arena, c, c->book->room, c->book->text_room);
 	}
 }

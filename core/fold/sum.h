@@ -3,12 +3,13 @@
  *
  * A row of a roll-up belongs to a quarter of an hour and a few attributes, so which ones a batch will touch shows only
  * while it is folded.  Were they loaded like other rows, nearly every batch would be folded twice (state_fold,
- * E_CANCELLED).  Instead a fold adds to a row whether it is in memory or not, and what the database has is joined
+ * E_CANCELLED).  Instead it is added to a row whether it is in memory or not, and what the database has is joined
  * before anything is written:
  *
- *     fold_sum            not in memory: a blank row, `partial`           +3
- *     state_sums          names the partial rows; the caller loads them
- *     state_put           what was loaded is added to the row             39 + 3
+ *     folds               gather what is to be added (state.h, `gathered`)
+ *     state_sums          the read model settles: sum_row gives a row, or a blank one, `partial`       +3
+ *                         the partial rows are named; the caller loads them
+ *     state_put           what was loaded is added to the row                                          39 + 3
  *     state_sums          none is partial any more: the rows are finished and may be written
  *
  * Addition does not mind the order, so this gives the rows that loading first would have given.  Sums go round at the
@@ -28,11 +29,12 @@
 #include "fold/plan.h"
 #include "fold/state.h"
 
+/* One block of memory: keys, counts, places, text. */
 struct counter_book {
 	int32_t count, room;
-	int32_t *keys, *counts; /* keys rise, none is negative; no count is 0 */
-	uint32_t *places;       /* in the text, of the brace or comma before each */
-	size_t text_room;
+	uint32_t text_room;
+	int32_t keys[]; /* rise, none is negative; behind the room for them as much for counts, of which none is 0, and then
+			 * for the places in the text of the brace or comma before each */
 };
 
 /* The member behind a JSON column that adds.  All of it stands in the rows' memory. */
@@ -42,10 +44,11 @@ struct counters {
 };
 
 /*
- * The row of another read model of the group, which is one of sums, about to be added to.  A new one has its columns'
- * fallbacks: *begun says that the caller has to set the columns that do not add up, always to the same for this id.
+ * A row that is about to be added to, for an event at this position.  A new one has its columns' fallbacks: *begun says
+ * that the caller has to set the columns that do not add up, always to the same for this id.
  */
-void *fold_sum(struct fold *f, const struct projection *p, const struct uuid *id, bool *begun);
+void *sum_row(struct state *s, const struct projection *p, const struct uuid *tenant_id, const struct uuid *id,
+	      int64_t position, bool *begun);
 
 /*
  * A fold that adds to the same few rows again and again may find them by less than their ids: it remembers a row under a
@@ -59,33 +62,33 @@ struct sum_place {
 	void *row;
 };
 
-static inline struct sum_place *sum_place(const struct fold *f, uint64_t hash)
+static inline struct sum_place *sum_place(const struct state *s, uint64_t hash)
 {
-	return &f->state->sum_places[hash % SUM_PLACES];
+	return &s->sum_places[hash % SUM_PLACES];
 }
 
 /* The row; NULL when none is remembered. */
-static inline void *sum_recall(const struct fold *f, uint64_t hash)
+static inline void *sum_recall(const struct state *s, uint64_t hash)
 {
-	const struct sum_place *place = sum_place(f, hash);
+	const struct sum_place *place = sum_place(s, hash);
 
 	return place->hash == hash ? place->row : NULL;
 }
 
-static inline void sum_remember(struct fold *f, uint64_t hash, void *row)
+static inline void sum_remember(struct state *s, uint64_t hash, void *row)
 {
-	*sum_place(f, hash) = (struct sum_place){ hash, row };
+	*sum_place(s, hash) = (struct sum_place){ hash, row };
 }
 
 /* A row that was remembered is about to be added to. */
-void sum_touch(struct fold *f, void *row);
+void sum_touch(struct state *s, void *row, int64_t position);
 
 static inline void sum_add(int64_t *sum, int64_t by)
 {
 	*sum = (int64_t)((uint64_t)*sum + (uint64_t)by);
 }
 
-void counters_add(struct fold *f, struct counters *c, int32_t key, int32_t by);
+void counters_add(struct state *s, struct counters *c, int32_t key, int32_t by);
 
 /* ---- for state.c ---- */
 

@@ -38,35 +38,35 @@ static bool same(const struct model *m, const struct counters *c)
 	return *want ? c->text.data && bytes_is(c->text, want) : !c->text.data;
 }
 
-static void counters_are(struct fold *f, const char *before, int32_t key, int32_t by, const char *after, const char *name)
+static void counters_are(struct state *s, const char *before, int32_t key, int32_t by, const char *after, const char *name)
 {
 	struct counters c = { .text = *before ? bytes_text(before) : (struct bytes){ NULL, 0 } };
 
-	counters_add(f, &c, key, by);
+	counters_add(s, &c, key, by);
 	ok(*after ? c.text.data && bytes_is(c.text, after) : !c.text.data, "%s", name);
 }
 
-static void cases(struct fold *f)
+static void cases(struct state *s)
 {
-	counters_are(f, "", 904, 2, "{\"904\":2}", "the first counter");
-	counters_are(f, "{\"904\":2}", 904, -2, "", "the last one that comes to nothing leaves null");
-	counters_are(f, "{\"904\":2}", 904, 0, "{\"904\":2}", "nothing added changes nothing");
-	counters_are(f, "{\"904\":2,\"1022\":1}", 0, 7, "{\"0\":7,\"904\":2,\"1022\":1}", "in front");
-	counters_are(f, "{\"904\":2,\"1022\":1}", 1000, 7, "{\"904\":2,\"1000\":7,\"1022\":1}", "between");
-	counters_are(f, "{\"904\":2,\"1022\":1}", 2204, 7, "{\"904\":2,\"1022\":1,\"2204\":7}", "behind");
-	counters_are(f, "{\"904\":2,\"1022\":1}", 904, -2, "{\"1022\":1}", "the first goes");
-	counters_are(f, "{\"904\":2,\"1022\":1}", 1022, -1, "{\"904\":2}", "the last goes");
-	counters_are(f, "{\"904\":9,\"1022\":1}", 904, 1, "{\"904\":10,\"1022\":1}", "a digit more");
-	counters_are(f, "{\"904\":10,\"1022\":1}", 904, -1, "{\"904\":9,\"1022\":1}", "a digit less");
-	counters_are(f, "{\"904\":2,\"1022\":1}", 904, -12, "{\"904\":-10,\"1022\":1}", "below nothing");
-	counters_are(f, "{\"904\":-1,\"1022\":1}", 904, 3, "{\"904\":2,\"1022\":1}", "and up again");
-	counters_are(f, "{\"2147483647\":2147483646}", 2147483647, 1, "{\"2147483647\":2147483647}", "as wide as they come");
-	counters_are(f, "{ \"904\": 2, \"1022\": 1 }", 904, 1, "{\"904\":3,\"1022\":1}", "as somebody else may print it");
-	counters_are(f, "{\"1022\":1,\"904\":2}", 904, 1, "{\"904\":3,\"1022\":1}", "in another order");
+	counters_are(s, "", 904, 2, "{\"904\":2}", "the first counter");
+	counters_are(s, "{\"904\":2}", 904, -2, "", "the last one that comes to nothing leaves null");
+	counters_are(s, "{\"904\":2}", 904, 0, "{\"904\":2}", "nothing added changes nothing");
+	counters_are(s, "{\"904\":2,\"1022\":1}", 0, 7, "{\"0\":7,\"904\":2,\"1022\":1}", "in front");
+	counters_are(s, "{\"904\":2,\"1022\":1}", 1000, 7, "{\"904\":2,\"1000\":7,\"1022\":1}", "between");
+	counters_are(s, "{\"904\":2,\"1022\":1}", 2204, 7, "{\"904\":2,\"1022\":1,\"2204\":7}", "behind");
+	counters_are(s, "{\"904\":2,\"1022\":1}", 904, -2, "{\"1022\":1}", "the first goes");
+	counters_are(s, "{\"904\":2,\"1022\":1}", 1022, -1, "{\"904\":2}", "the last goes");
+	counters_are(s, "{\"904\":9,\"1022\":1}", 904, 1, "{\"904\":10,\"1022\":1}", "a digit more");
+	counters_are(s, "{\"904\":10,\"1022\":1}", 904, -1, "{\"904\":9,\"1022\":1}", "a digit less");
+	counters_are(s, "{\"904\":2,\"1022\":1}", 904, -12, "{\"904\":-10,\"1022\":1}", "below nothing");
+	counters_are(s, "{\"904\":-1,\"1022\":1}", 904, 3, "{\"904\":2,\"1022\":1}", "and up again");
+	counters_are(s, "{\"2147483647\":2147483646}", 2147483647, 1, "{\"2147483647\":2147483647}", "as wide as they come");
+	counters_are(s, "{ \"904\": 2, \"1022\": 1 }", 904, 1, "{\"904\":3,\"1022\":1}", "as somebody else may print it");
+	counters_are(s, "{\"1022\":1,\"904\":2}", 904, 1, "{\"904\":3,\"1022\":1}", "in another order");
 }
 
 /* Counters grow and shrink; now and then the book is lost, as when a row comes from the database. */
-static void against_a_model(struct fold *f, uint64_t seed)
+static void against_a_model(struct state *s, uint64_t seed)
 {
 	struct counters c = { .text = { NULL, 0 } };
 	struct random random;
@@ -84,11 +84,11 @@ static void against_a_model(struct fold *f, uint64_t seed)
 			by = -m.counts[at];
 		}
 		m.counts[at] += by;
-		counters_add(f, &c, m.keys[at], by);
+		counters_add(s, &c, m.keys[at], by);
 		bad += !same(&m, &c);
 		nothing += !c.text.data;
 		if (random_below(&random, 100) == 0) {
-			c.text = arena_copy(f->arena, c.text);
+			c.text = arena_copy(&s->halves[0].arena, c.text);
 			c.book = NULL;
 		}
 	}
@@ -98,13 +98,12 @@ static void against_a_model(struct fold *f, uint64_t seed)
 
 int main(void)
 {
-	struct arena arena;
-	struct fold f = { .arena = &arena };
+	struct state s = { .young = 0 };
 
-	arena_init(&arena, 1 << 16);
-	cases(&f);
+	arena_init(&s.halves[0].arena, 1 << 16);
+	cases(&s);
 	for (uint64_t seed = 1; seed <= 5; seed++)
-		against_a_model(&f, seed);
-	arena_release(&arena);
+		against_a_model(&s, seed);
+	arena_release(&s.halves[0].arena);
 	return tap_done();
 }

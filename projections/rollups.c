@@ -287,7 +287,7 @@ static void make_id(struct uuid *id, const struct uuid *tenant_id, int64_t bucke
  * and of these a set's together: so a row's lines are in the cache for as long as they are needed, and not fetched anew
  * for each event.  Nothing is lost by that, since no fold looks at a roll-up.
  */
-enum { TENANT_LISTS = 64 };
+enum { TENANT_LISTS = 64, ABREAST = 16 };
 
 struct gathered {
 	struct gathered *next;
@@ -480,14 +480,77 @@ static void add(struct state *s, struct rollup *r, const struct gathered *g)
 	}
 }
 
-static void book(struct state *s, const struct gathered *g, enum rollup_set set)
+/* Fetched while others are worked on. */
+static void fetch_metrics(const struct rollup *r, const struct gathered *g)
+{
+	for (int i = 0; i < g->count; i++) {
+		const struct gathered_entry *e = &g->entries[i];
+
+		if (e->class >= 0)
+			__builtin_prefetch(&r->times[e->metric]);
+		else
+			__builtin_prefetch(&r->counts[e->metric]);
+	}
+}
+
+static void fetch_books(const struct rollup *r, const struct gathered *g)
+{
+	for (int i = 0; i < g->count; i++)
+		if (g->entries[i].class >= 0)
+			counters_fetch(&r->times[g->entries[i].metric].histogram);
+}
+
+static uint64_t hash_of(const struct gathered *g, enum rollup_set set)
 {
 	uint64_t hash = (uint64_t)set;
 
 	for (unsigned left = sets[set]; left; left &= left - 1)
 		hash = mix(hash, g->hashes[__builtin_ctz(left)]);
-	add(s, find_row(s, g, &rollup_15m, g->quarter_hash ^ hash, g->quarter, (struct bytes){ NULL, 0 }, set), g);
-	add(s, find_row(s, g, &rollup_day, g->day_hash ^ hash, g->day, g->time_zone, set), g);
+	return hash;
+}
+
+/* A few contributions to one set, step by step through all of them, so that the waits for memory fall together. */
+static void book(struct state *s, struct gathered *const *few, int count, enum rollup_set set)
+{
+	struct rollup *quarters[ABREAST], *days[ABREAST];
+	uint64_t hashes[ABREAST];
+
+	for (int i = 0; i < count; i++) {
+		hashes[i] = hash_of(few[i], set);
+		sum_fetch(s, few[i]->quarter_hash ^ hashes[i]);
+		sum_fetch(s, few[i]->day_hash ^ hashes[i]);
+	}
+	for (int i = 0; i < count; i++) {
+		const struct gathered *g = few[i];
+
+		quarters[i] = find_row(s, g, &rollup_15m, g->quarter_hash ^ hashes[i], g->quarter, (struct bytes){ NULL, 0 }, set);
+		days[i] = find_row(s, g, &rollup_day, g->day_hash ^ hashes[i], g->day, g->time_zone, set);
+		fetch_metrics(quarters[i], g);
+		fetch_metrics(days[i], g);
+	}
+	for (int i = 0; i < count; i++) {
+		fetch_books(quarters[i], few[i]);
+		fetch_books(days[i], few[i]);
+	}
+	for (int i = 0; i < count; i++) {
+		add(s, quarters[i], few[i]);
+		add(s, days[i], few[i]);
+	}
+}
+
+static void settle_set(struct state *s, struct gathered *list, enum rollup_set set)
+{
+	struct gathered *few[ABREAST];
+	int count = 0;
+
+	for (struct gathered *g = list; g; g = g->next) {
+		if (g->sets >> set & 1)
+			few[count++] = g;
+		if (count == ABREAST || !g->next) {
+			book(s, few, count, set);
+			count = 0;
+		}
+	}
 }
 
 static void settle(struct state *s)
@@ -497,7 +560,5 @@ static void settle(struct state *s)
 	s->gathered = NULL;
 	for (int i = 0; all && i < TENANT_LISTS; i++)
 		for (int set = 0; set < ROLLUP_SETS && all->lists[i].first; set++)
-			for (const struct gathered *g = all->lists[i].first; g; g = g->next)
-				if (g->sets >> set & 1)
-					book(s, g, (enum rollup_set)set);
+			settle_set(s, all->lists[i].first, (enum rollup_set)set);
 }

@@ -465,9 +465,9 @@ void state_sums(struct state *s, struct arena *arena, struct row_keys *keys)
 	if (s->partial_count == 0)
 		return;
 	start_wish(s, keys);
-	for (struct row *row = s->changed; row; row = row->next_changed)
-		if (row->partial)
-			keys_add(&w, row->place, &row->tenant_id, &row->id);
+	for (const struct partial_row *p = s->partials; p; p = p->next)
+		if (p->row->partial)
+			keys_add(&w, p->row->place, &p->row->tenant_id, &p->row->id);
 }
 
 /* jsonb prints a blank after colons and commas; the folds' JSON has none. */
@@ -564,6 +564,7 @@ void state_done(struct state *s)
 	s->missed_count = 0;
 	arena_reset(&s->passing);
 	s->gathered = NULL;
+	s->partials = NULL;
 	forget_places(s);
 	if (s->memo_arena.used > MEMO_BYTES)
 		memos_clear(s);
@@ -580,6 +581,7 @@ void state_drop(struct state *s)
 	half_clear(s, &s->halves[1]);
 	arena_reset(&s->passing);
 	s->gathered = NULL;
+	s->partials = NULL;
 	forget_places(s);
 	sum_forget(s);
 	memos_clear(s);

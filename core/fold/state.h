@@ -133,7 +133,8 @@ struct state {
 	struct wanting wanting;
 	struct fold_meter *meter; /* NULL unless somebody measures */
 	struct sum_place *sum_places; /* see fold/sum.h; NULL in a group without sums */
-	int partial_count;      /* rows of sums on the list of changes that hold only what the batch added */
+	struct partial_row *partials; /* rows of sums that hold only what the batch added; those that do no more, too */
+	int partial_count;
 };
 
 /* What a fold function sees. */

@@ -25,6 +25,16 @@ void sum_forget(struct state *s)
 		memset(s->sum_places, 0, sizeof(*s->sum_places) * SUM_PLACES);
 }
 
+static void begin_partial(struct state *s, struct row *row)
+{
+	struct partial_row *p = arena_alloc(&s->passing, sizeof(*p));
+
+	row->partial = true;
+	*p = (struct partial_row){ s->partials, row };
+	s->partials = p;
+	s->partial_count++;
+}
+
 void *sum_row(struct state *s, const struct projection *p, const struct uuid *tenant_id, const struct uuid *id,
 	      int64_t position, bool *begun)
 {
@@ -35,8 +45,8 @@ void *sum_row(struct state *s, const struct projection *p, const struct uuid *te
 	*begun = !row || !row->exists;
 	if (*begun) {
 		row = memory_blank(s, index, tenant_id, id);
-		row->partial = !known;
-		s->partial_count += !known;
+		if (!known)
+			begin_partial(s, row);
 	}
 	sum_touch(s, row, position);
 	return row;

@@ -75,6 +75,16 @@ static inline void *sum_recall(const struct state *s, uint64_t hash)
 	return place->hash == hash ? place->row : NULL;
 }
 
+/* It will be recalled soon: place and row are brought into the cache. */
+static inline void sum_fetch(const struct state *s, uint64_t hash)
+{
+	const struct sum_place *place = sum_place(s, hash);
+
+	__builtin_prefetch(place->row);
+	__builtin_prefetch((const char *)place->row + 64);
+	__builtin_prefetch((const char *)place->row + 128);
+}
+
 static inline void sum_remember(struct state *s, uint64_t hash, void *row)
 {
 	*sum_place(s, hash) = (struct sum_place){ hash, row };
@@ -88,9 +98,22 @@ static inline void sum_add(int64_t *sum, int64_t by)
 	*sum = (int64_t)((uint64_t)*sum + (uint64_t)by);
 }
 
+/* The same for the book that will be added to. */
+static inline void counters_fetch(const struct counters *c)
+{
+	__builtin_prefetch(c->book);
+	__builtin_prefetch((const char *)c->book + 64);
+	__builtin_prefetch((const char *)c->book + 128);
+}
+
 void counters_add(struct state *s, struct counters *c, int32_t key, int32_t by);
 
 /* ---- for state.c ---- */
+
+struct partial_row {
+	struct partial_row *next;
+	struct row *row;
+};
 
 void sum_forget(struct state *s);
 

@@ -69,7 +69,7 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" ('statement_timeout', '30s'), ('lock_timeout', '8s'), ('idle_in_transaction_session_timeout', '10s'),"
 		" ('default_transaction_isolation', 'read committed'), ('plan_cache_mode', 'force_generic_plan'),"
 		" ('jit', 'off'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'),"
-		" ('enable_mergejoin', 'off'), ('enable_material', 'off'), ('max_parallel_workers_per_gather', '0')"
+		" ('enable_mergejoin', 'off'), ('enable_material', 'off'), ('enable_memoize', 'off'), ('max_parallel_workers_per_gather', '0')"
 		") v (name, value)",
 	[PG_ROLE] =
 		"SELECT set_config('role', rolname, false) FROM pg_roles"

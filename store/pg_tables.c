@@ -92,7 +92,15 @@ static char *owned(struct buffer *b)
  * (id, tenant_id), answers: with plain equality the planner, which knows nothing of a young table, may take any
  * index that begins with tenant_id and walk through all of a tenant's rows for each key.
  */
-#define KEY_MATCHES(k) "t.id = " k ".id AND t.tenant_id IS NOT DISTINCT FROM " k ".tenant_id"
+#define KEY_MATCHES(t, k) t ".id = " k ".id AND " t ".tenant_id IS NOT DISTINCT FROM " k ".tenant_id"
+
+/*
+ * The end of a look-up of one row, which makes it begin with the newest version.  While a stranger's old snapshot keeps
+ * what is dead from being removed, a row that is written again and again has an entry in the key's index for each of
+ * its versions that found no room on its predecessor's page.  They stand in the order of their pages, and versions
+ * are added at the table's end; so from the back the first one is alive, and from the front thousands are dead.
+ */
+#define NEWEST(t) " ORDER BY " t ".id DESC, " t ".tenant_id DESC LIMIT 1"
 
 /* Ordinal, last_position, the columns in the table's order, in the kinds' own types. */
 static char *load_sql(const struct projection *p, const char *table)
@@ -104,7 +112,7 @@ static char *load_sql(const struct projection *p, const char *table)
 		buffer_printf(&b, ", t.\"%s\"::%s", p->columns[i].name, pg_kind_type(p->columns[i].kind));
 	buffer_printf(&b,
 		      " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY k (tenant_id, id, n)"
-		      " JOIN generations.\"%s\" t ON " KEY_MATCHES("k"),
+		      " CROSS JOIN LATERAL (SELECT * FROM generations.\"%s\" t WHERE " KEY_MATCHES("t", "k") NEWEST("t") ") t",
 		      table);
 	return owned(&b);
 }
@@ -182,7 +190,8 @@ static int add_update(struct buffer *b, const struct pg_shape *shape, int kind, 
 		buffer_printf(b, " AS \"%s\"", p->columns[i].name);
 	}
 	buffer_add_text(b, shape->fenced ? " FROM fence" : "");
-	buffer_add_text(b, ") u WHERE " KEY_MATCHES("u"));
+	buffer_printf(b, ") u CROSS JOIN LATERAL (SELECT v.ctid AS place FROM generations.\"%s\" v WHERE "
+			 KEY_MATCHES("v", "u") NEWEST("v") ") v WHERE t.ctid = v.place", table);
 	buffer_add_text(b, shape->fenced ? " RETURNING true" : "");
 	return n;
 }

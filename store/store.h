@@ -207,7 +207,7 @@ struct store_project {
 	bool answers;         /* as of this commit, the generation is the one that people see */
 	/*
 	 * E_FENCED: another was first.  E_ROW_REFUSED: the database refused a row; error.field names the read model.
-	 * E_READ_MODEL: a row to be updated is not there, so somebody has changed the read model by hand.
+	 * E_READ_MODEL: a row to be updated is not there; twice in a row: somebody has changed the read model by hand.
 	 */
 };
 

@@ -574,8 +574,10 @@ static void finish(struct worker *w)
 static void write_take(struct worker *w)
 {
 	int status = w->call.request.status;
+	bool again = w->again;
 	struct error none;
 
+	w->again = false;
 	if (status == E_ROW_REFUSED && !w->call.request.lost) {
 		if (w->refusing) { /* not even the anomaly goes in: a person must look */
 			w->refusing = false;
@@ -590,6 +592,11 @@ static void write_take(struct worker *w)
 		w->most = w->width = w->width / 2;
 		start_rounds(w);
 		set_state(w, WORKER_LOADING);
+		return;
+	}
+	if (status == E_READ_MODEL && !w->call.request.lost && !again) {
+		w->again = true; /* somebody may have held the row while we came: it is another version now */
+		set_state(w, WORKER_FOLDED);
 		return;
 	}
 	if (status == E_READ_MODEL && !w->call.request.lost) {

@@ -130,6 +130,7 @@ struct worker {
 	bool renewing;
 	bool holds;              /* the lease may be ours: an orderly end gives it back */
 	bool refusing;           /* the write under way holds the anomaly of a refused event */
+	bool again;              /* the write under way is the second try: in the first a row was not there */
 
 	/* The batch at hand. */
 	struct feed_batch *taken;    /* list */

@@ -210,9 +210,12 @@ SINGLE = ("--connections", 64, "--batch", 1)
 
 
 def appends(engine, table, kind):
+    """Each round is a burst: appends come first until the read models are far behind, and begin with all of them shown."""
     say(f"appends, projections {kind}")
     limits, pipelined, single = [], [], []
     for _ in range(ROUNDS):
+        if kind == "on":
+            engine.settle()
         limits.append(engine.limit())
         pipelined.append(engine.load(f"pipelined, projections {kind}", *PIPELINED, "--seconds", SECONDS))
         single.append(engine.load(f"single, projections {kind}", *SINGLE, "--seconds", SECONDS))

@@ -95,12 +95,21 @@ static char *owned(struct buffer *b)
 #define KEY_MATCHES(t, k) t ".id = " k ".id AND " t ".tenant_id IS NOT DISTINCT FROM " k ".tenant_id"
 
 /*
- * The end of a look-up of one row, which makes it begin with the newest version.  While a stranger's old snapshot keeps
- * what is dead from being removed, a row that is written again and again has an entry in the key's index for each of
- * its versions that found no room on its predecessor's page.  They stand in the order of their pages, and versions
- * are added at the table's end; so from the back the first one is alive, and from the front thousands are dead.
+ * The end of a look-up of one row of sums, which makes it begin with the newest version.  While a stranger's old snapshot
+ * keeps what is dead from being removed, a row that nearly every batch adds to has an entry in the key's index for each
+ * of its versions that found no room on its predecessor's page.  They stand in the order of their pages, and versions
+ * are added at the table's end; so from the back the first one is alive, and from the front thousands are dead.  Rows
+ * of other read models have few versions, and are found with less by their key alone.
  */
 #define NEWEST(t) " ORDER BY " t ".id DESC, " t ".tenant_id DESC LIMIT 1"
+
+static bool is_of_sums(const struct projection *p)
+{
+	for (int i = 0; i < p->column_count; i++)
+		if (p->columns[i].adds)
+			return true;
+	return false;
+}
 
 /* Ordinal, last_position, the columns in the table's order, in the kinds' own types. */
 static char *load_sql(const struct projection *p, const char *table)
@@ -110,10 +119,12 @@ static char *load_sql(const struct projection *p, const char *table)
 	buffer_add_text(&b, "SELECT k.n::int4, t.last_position");
 	for (int i = 0; i < p->column_count; i++)
 		buffer_printf(&b, ", t.\"%s\"::%s", p->columns[i].name, pg_kind_type(p->columns[i].kind));
-	buffer_printf(&b,
-		      " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY k (tenant_id, id, n)"
-		      " CROSS JOIN LATERAL (SELECT * FROM generations.\"%s\" t WHERE " KEY_MATCHES("t", "k") NEWEST("t") ") t",
-		      table);
+	buffer_add_text(&b, " FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY k (tenant_id, id, n)");
+	if (is_of_sums(p))
+		buffer_printf(&b, " CROSS JOIN LATERAL (SELECT * FROM generations.\"%s\" t WHERE " KEY_MATCHES("t", "k") NEWEST("t") ") t",
+			      table);
+	else
+		buffer_printf(&b, " JOIN generations.\"%s\" t ON " KEY_MATCHES("t", "k"), table);
 	return owned(&b);
 }
 
@@ -190,8 +201,11 @@ static int add_update(struct buffer *b, const struct pg_shape *shape, int kind, 
 		buffer_printf(b, " AS \"%s\"", p->columns[i].name);
 	}
 	buffer_add_text(b, shape->fenced ? " FROM fence" : "");
-	buffer_printf(b, ") u CROSS JOIN LATERAL (SELECT v.ctid AS place FROM generations.\"%s\" v WHERE "
-			 KEY_MATCHES("v", "u") NEWEST("v") ") v WHERE t.ctid = v.place", table);
+	if (is_of_sums(p))
+		buffer_printf(b, ") u CROSS JOIN LATERAL (SELECT v.ctid AS place FROM generations.\"%s\" v WHERE "
+				 KEY_MATCHES("v", "u") NEWEST("v") ") v WHERE t.ctid = v.place", table);
+	else
+		buffer_add_text(b, ") u WHERE " KEY_MATCHES("t", "u"));
 	buffer_add_text(b, shape->fenced ? " RETURNING true" : "");
 	return n;
 }

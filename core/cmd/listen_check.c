@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/client.h"
@@ -39,16 +40,29 @@ static int taken(const char *option, const char *address, const char *token, str
 	return code;
 }
 
+/* Whether somebody listens on the socket.  One that is too busy to take us is there: only a refusal says that nobody is. */
+static bool is_live(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), code;
+
+	if (fd < 0 || strlen(path) >= sizeof(at.sun_path))
+		code = ECONNREFUSED;
+	else {
+		memcpy(at.sun_path, path, strlen(path) + 1);
+		code = connect(fd, (struct sockaddr *)&at, sizeof(at)) ? errno : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return code != ECONNREFUSED && code != ENOENT && code != ENOTDIR && code != EACCES && code != ENOTSOCK;
+}
+
 static int check_unix(const char *option, const char *address, const char *token, struct error *error)
 {
 	char path[PATH_MAX], folder[PATH_MAX];
-	int fd;
 
-	if (dial(bytes_text(address), LOOK_MS, &fd, error) == 0) {
-		close(fd);
+	if (is_live(address + 5))
 		return taken(option, address, token, error);
-	}
-	error_clear(error);
 	snprintf(path, sizeof(path), "%s", address + 5);
 	snprintf(folder, sizeof(folder), "%s", dirname(path));
 	if (access(folder, W_OK | X_OK) != 0)

@@ -75,18 +75,19 @@ static void print_groups(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 8, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", "pace", ">anomalies since start", "error" });
+	table_init(&t, 7, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", ">anomalies since start", "error" });
 	for (uint32_t i = 0; i < count; i++) {
 		struct bytes name = client_text(&groups[i], "group"), state = client_text(&groups[i], "state");
 		struct bytes error = client_text(&groups[i], "error"), pace = client_text(&groups[i], "pace");
+		bool slowed = pace.len && !bytes_is(pace, "freely"); /* appends come first */
 		int64_t lag = client_int(&groups[i], "lag", 0), anomalies = client_int(&groups[i], "anomalies", 0);
 
 		table_cell(&t, "%.*s", (int)name.len, name.data ? name.data : "");
 		table_cell(&t, "%lld", (long long)client_int(&groups[i], "shard", 0));
 		table_cell(&t, "%s", human_count(client_int(&groups[i], "position", 0), text));
 		table_cell_style(&t, lag > 10000 ? STYLE_YELLOW : STYLE_PLAIN, "%s", human_count(lag, text));
-		table_cell_style(&t, error.len ? STYLE_RED : state_style(state), "%.*s", (int)state.len, state.data ? state.data : "");
-		table_cell(&t, "%.*s", (int)pace.len, pace.data ? pace.data : "");
+		table_cell_style(&t, error.len ? STYLE_RED : state_style(state), "%.*s%s%.*s", (int)state.len, state.data ? state.data : "",
+				 slowed ? ", " : "", slowed ? (int)pace.len : 0, pace.data ? pace.data : "");
 		table_cell(&t, "%s", human_count(anomalies, text));
 		table_cell_style(&t, STYLE_RED, "%.*s", (int)error.len, error.data ? error.data : "");
 	}

@@ -66,8 +66,8 @@ wait "$engine"
 # A live socket is not taken away from who listens on it; a dead one is replaced.
 ./vb serve --data d --listen "unix:$T/v.sock" >serve.out 2>&1 &
 engine=$!
-until_true 30 grep -q 'is ready' serve.out
-exits 78 'a second engine on the same socket' ./vb serve --data other --listen "unix:$T/v.sock"
+until_true 60 grep -q 'is ready' serve.out || fail 'the first engine is ready' "$(cat serve.out)"
+exits 78 'a second engine on the same socket' timeout 60 ./vb serve --data other --listen "unix:$T/v.sock"
 like "$OUT" "the engine with process id $engine is there" 'leaves it to the first'
 until_true 20 ./vb status --to "unix:$T/v.sock" >status.out 2>&1 && pass 'which still answers' || fail 'which still answers' "$(cat status.out)"
 kill "$engine"

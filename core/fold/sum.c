@@ -282,10 +282,11 @@ static void join_counters(struct arena *arena, struct counters *c, struct bytes 
 {
 	struct counter_book *added = c->book;
 
-	c->text = memory_without_blanks(arena, loaded);
-	c->book = NULL;
-	if (!added)
+	if (!added) {
+		c->text = memory_without_blanks(arena, loaded);
 		return;
+	}
+	c->text = loaded;
 	open_book(arena, c);
 	for (int32_t i = 0; i < added->count; i++)
 		step(arena, c, added->keys[i], counts_of(added)[i]);

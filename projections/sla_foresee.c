@@ -83,12 +83,16 @@ static void foresee_answer(struct wish *w, struct conversation *c, int64_t at)
 	wish_two(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
 }
 
-static void foresee_void(struct wish *w, const struct event *e, struct conversation *c, const struct message *m)
+/* The message may become an answer within this batch, before it fails; so it may be one of now, or not even be there. */
+static void foresee_void(struct wish *w, struct conversation *c, const struct message *m)
 {
 	wish_answers(w, c);
 	wish_all_open(w, c);
 	wish_clock(w, c, SLA_FIRST_RESPONSE, c->clock_cycles[SLA_FIRST_RESPONSE]);
-	wish_clock(w, c, SLA_NEXT_RESPONSE, c->clock_cycles[SLA_NEXT_RESPONSE]);
+	wish_two(w, c, SLA_NEXT_RESPONSE, c->clock_cycles[SLA_NEXT_RESPONSE]);
+	wish_two(w, c, SLA_UPDATE, c->clock_cycles[SLA_UPDATE]);
+	if (!m)
+		return;
 	wish_clock(w, c, SLA_NEXT_RESPONSE, m->next_response_cycle);
 	wish_two(w, c, SLA_UPDATE, m->update_cycle);
 }
@@ -96,19 +100,20 @@ static void foresee_void(struct wish *w, const struct event *e, struct conversat
 static void foresee_message(struct wish *w, const struct event *e)
 {
 	const struct message *m = wish_row(w, &messages, &e->entity_id);
-	bool said = e->type->kind == EV_MESSAGE_RECEIVED || e->type->kind == EV_MESSAGE_SENT;
+	enum event_kind kind = e->type->kind;
+	bool said = kind == EV_MESSAGE_RECEIVED || kind == EV_MESSAGE_SENT || kind == EV_MESSAGE_FAILED;
 	struct conversation *c = NULL;
 
 	if (said || (m && answer_may_change(m, e)))
 		c = wish_conversation(w, m ? &m->conversation_id : &e->conversation_id);
 	if (!c)
 		return;
-	if (e->type->kind == EV_MESSAGE_RECEIVED)
+	if (kind == EV_MESSAGE_RECEIVED)
 		foresee_received(w, e, c);
-	else if (e->type->kind == EV_MESSAGE_FAILED)
-		foresee_void(w, e, c, m);
+	else if (kind == EV_MESSAGE_FAILED)
+		foresee_void(w, c, m);
 	else
-		foresee_answer(w, c, e->type->kind == EV_MESSAGE_SENT ? e->occurred_at : TIME_MIN);
+		foresee_answer(w, c, kind == EV_MESSAGE_SENT ? e->occurred_at : TIME_MIN);
 }
 
 /* The team that the event gives the conversation to. */

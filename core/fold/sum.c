@@ -175,9 +175,9 @@ static void insert(struct arena *arena, struct counters *c, int32_t at, int32_t 
 	if (c->book->count == 0)
 		c->text = bytes_of(memcpy(text_of(c->book), "}", 1), 1);
 	if (c->book->count == c->book->room)
-		make_room(arena, c, c->book->room * 2, c->book->text_room * 2);
+		make_room(arena, c, c->book->room + c->book->room / 2 + 1, c->book->text_room + c->book->text_room / 2);
 	if (c->text.len + (size_t)width > c->book->text_room)
-		make_room(arena, c, c->book->room, c->book->text_room * 2);
+		make_room(arena, c, c->book->room, c->book->text_room + c->book->text_room / 2);
 	place = end_of(c, at - 1);
 	shift_text(c, place, at, width);
 	shift_lists(c->book, at, 1);
@@ -339,6 +339,6 @@ void sum_move(const struct plan_rows *rows, struct row *row, struct arena *arena
 		struct counters *c = counters_at(rows, row, i);
 
 		if (c && c->book)
-			make_room(arena, c, c->book->room, c->book->text_room);
+			make_room(arena, c, c->book->count + c->book->count / 8 + 1, c->text.len + c->text.len / 8 + TEXT_FIRST);
 	}
 }

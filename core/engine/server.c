@@ -32,7 +32,7 @@ enum {
 	FEED_MOST = 2 << 20,      /* of one worker's feed; less when --memory or the number of shards says so */
 	STATE_MOST = 3 << 20,     /* of half a worker's row cache, likewise */
 	BATCH_BYTES = 2 << 20,
-	WORKER_EVENTS = 2000,
+	WORKER_EVENTS = 1000,     /* of one transaction: what they touch is in memory twice, once for each half of the cache */
 	WORKER_READ_BYTES = 2 << 20,
 	LEASE_MS = 10000,
 	PAUSE_MS = 50,

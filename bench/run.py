@@ -341,7 +341,7 @@ def folds(table):
         us = group["cpu_us_per_event"]
         table.add(f"folds, all read models of {group['group']}, from decoded events, a core", [1e6 / us], "/s", f"{amount(row['events'])} events", None,
                   ">= 300,000", 1e6 / us >= 300000, f"{us:.2f}")
-        for part in ("preparing", "parsing"):
+        for part in ("preparing", "settling", "parsing"):
             table.add(f"  of it {part}", [100 * group[part + "_us_per_event"] / us], "%", "", None, "", None, f"{group[part + '_us_per_event']:.2f}")
         for p in sorted(group["projections"], key=lambda p: -p["share"]):
             if p["events"] and p["cpu_us_per_event"]:

@@ -8,17 +8,23 @@ struct clock {
 	struct uuid conversation_id, resolution_id, started_by;
 	int16_t clock;
 	int64_t cycle, target_version, run, shard, due_at, next_at, next_threshold, next_nth;
+	struct uuid policy_id;
+	int64_t policy_version;
+	int16_t state;
 };
+
+static const char *const states[] = { "running", "paused", "fulfilled", NULL };
 
 static const struct column columns[] = {
 	COLUMN(clock, conversation_id, UUID), COLUMN(clock, resolution_id, UUID), COLUMN(clock, started_by, UUID),
 	COLUMN(clock, clock, ENUM, .sql = "varchar(20)", .values = kinds), COLUMN(clock, cycle, INT4),
 	COLUMN(clock, target_version, INT4), COLUMN(clock, run, INT4), COLUMN(clock, shard, INT2), COLUMN(clock, due_at, TIME),
 	COLUMN(clock, next_at, TIME), COLUMN(clock, next_threshold, DECIMAL, .sql = "numeric(14,4)", .scale = DUE_THRESHOLD_SCALE),
-	COLUMN(clock, next_nth, INT2),
+	COLUMN(clock, next_nth, INT2), COLUMN(clock, policy_id, UUID), COLUMN(clock, policy_version, INT4, .sql = "integer"),
+	COLUMN(clock, state, ENUM, .sql = "varchar(20)", .values = states),
 };
 
-static const char *const indexes[] = { "(shard, next_at) WHERE next_at IS NOT NULL", "(tenant_id, due_at)", NULL };
+static const char *const indexes[] = { "(shard, next_at) WHERE next_at IS NOT NULL", "(tenant_id, due_at)", "(tenant_id, conversation_id)", NULL };
 
 static const struct projection clocks = {
 	.schema = "cache", .name = "sla_clocks", .version = 1, .indexes = indexes, COLUMNS(clock, columns),
@@ -148,6 +154,42 @@ static void test_cost(int64_t base)
 	is_int(tuples("seq_tup_read"), scanned, "and none by scanning the table");
 }
 
+/* Whom an ask concerns, gone through a few rows at a time: each open clock of an older version once, and an end to it. */
+static void test_names(void)
+{
+	struct store_names n = { .clocks = &clocks, .generation = 1, .rows = 7, .limit = 3, .arena = &arena };
+	struct uuid seen[200] = { { { 0 } } };
+	int count = 0, looks = 0;
+	PGresult *r;
+
+	sql_run("INSERT INTO generations.cache_sla_clocks_v1_g1 (tenant_id, id, last_position, conversation_id, resolution_id, started_by, clock, cycle,"
+		" target_version, run, shard, policy_id, policy_version, state) SELECT md5('n')::uuid, md5('n' || n)::uuid, n, md5('v' || n / 5)::uuid,"
+		" CASE WHEN n % 5 = 4 THEN md5('r' || n)::uuid END, md5('e')::uuid, 'update', 1, 1, 1, 3, md5('p' || n % 3)::uuid, 1 + n % 2,"
+		" (ARRAY['running', 'paused', 'fulfilled'])[1 + n % 7 % 3] FROM generate_series(0, 149) n");
+	r = sql("SELECT md5('n')::uuid, md5('p1')::uuid");
+	ok(uuid_parse(PQgetvalue(r, 0, 0), 36, &n.ask.tenant_id) && uuid_parse(PQgetvalue(r, 0, 1), 36, &n.ask.policy_id), "an ask");
+	PQclear(r);
+	n.ask.policy_version = 2;
+	while (!n.complete && looks++ < 100) {
+		is_int(ASK(store, names, &n), 0, "names");
+		ok(n.count <= n.limit, "no more than asked for");
+		for (int i = 0; i < n.count && count < 200; i++)
+			seen[count++] = uuid_is_nil(&n.names[i].resolution_id) ? n.names[i].conversation_id : n.names[i].resolution_id;
+	}
+	sql_run("CREATE TEMP TABLE named (id uuid)");
+	for (int i = 0; i < count; i++) {
+		char text[120], id[UUID_TEXT];
+
+		snprintf(text, sizeof(text), "INSERT INTO named VALUES ('%s')", uuid_format(&seen[i], id));
+		sql_run(text);
+	}
+#define WANTED "SELECT coalesce(resolution_id, conversation_id) FROM generations.cache_sla_clocks_v1_g1 WHERE tenant_id = md5('n')::uuid" \
+	       " AND policy_id = md5('p1')::uuid AND policy_version < 2 AND state <> 'fulfilled'"
+	ok(count > 10 && looks > 20 && looks < 100, "%d named in %d looks", count, looks);
+	is_int(sql_int("SELECT count(*) FROM ((" WANTED " EXCEPT ALL TABLE named) UNION ALL (TABLE named EXCEPT ALL " WANTED ")) d"), 0,
+	       "each open clock of an older version of the policy, once");
+}
+
 int main(void)
 {
 	struct store_checkpoint c = { .group = &group, .shard = 1 };
@@ -175,6 +217,7 @@ int main(void)
 	test_rows(base);
 	test_clocks(base);
 	test_cost(base);
+	test_names();
 	writer_release(&w);
 	close_and_wait(store);
 	fixture_close();

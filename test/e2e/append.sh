@@ -68,7 +68,7 @@ sql() {
 # ---- without an engine ----
 
 # What time decided meanwhile is the engine's own.
-SENT="event_type NOT IN ('sla.warning', 'sla.breached')"
+SENT="NOT (event_type IN ('sla.warning', 'sla.breached') OR event_type = 'sla_policy.reapply' AND causation_id IS NOT NULL)"
 
 "$V" append --data "$DIR/nothing" "$DIR/no-such-file" 2>"$DIR/err"
 is $? 66 "a file that is not there is exit status 66"

@@ -66,8 +66,7 @@ void sha256(const void *data, size_t len, uint8_t out[32])
 	sha256_two(data, len, NULL, 0, out);
 }
 
-/* `out` may be one of the two. */
-static void node(const uint8_t *left, const uint8_t *right, uint8_t *out)
+void merkle_node(const uint8_t left[LEAF_BYTES], const uint8_t right[LEAF_BYTES], uint8_t out[LEAF_BYTES])
 {
 	uint8_t text[1 + 2 * LEAF_BYTES];
 
@@ -137,7 +136,7 @@ static bool level_add(struct merkle *m, int level, const uint8_t *entry, uint8_t
 	memcpy(hashes + count * LEAF_BYTES, entry, LEAF_BYTES);
 	memcpy(carry, entry, LEAF_BYTES);
 	for (k = 0; count >> k & 1; k++)
-		node(frontier_at(m, level, k), carry, carry);
+		merkle_node(frontier_at(m, level, k), carry, carry);
 	if (k == FRONTIER)
 		return true;
 	memcpy(frontier_at(m, level, k), carry, LEAF_BYTES);
@@ -167,7 +166,7 @@ void merkle_root(const struct merkle *m, uint8_t out[LEAF_BYTES])
 			if (!(m->count[level] >> k & 1))
 				continue;
 			if (any)
-				node(frontier_at(m, level, k), out, out);
+				merkle_node(frontier_at(m, level, k), out, out);
 			else
 				memcpy(out, frontier_at(m, level, k), LEAF_BYTES);
 			any = true;
@@ -186,7 +185,7 @@ void merkle_tile_hash(const uint8_t *hashes, int count, uint8_t out[LEAF_BYTES])
 		int pairs = count / 2;
 
 		for (int i = 0; i < pairs; i++)
-			node(work + 2 * i * LEAF_BYTES, work + (2 * i + 1) * LEAF_BYTES, work + i * LEAF_BYTES);
+			merkle_node(work + 2 * i * LEAF_BYTES, work + (2 * i + 1) * LEAF_BYTES, work + i * LEAF_BYTES);
 		if (count & 1)
 			memmove(work + pairs * LEAF_BYTES, work + (count - 1) * LEAF_BYTES, LEAF_BYTES);
 		count = pairs + (count & 1);
@@ -232,13 +231,13 @@ bool merkle_check_inclusion(int64_t index, int64_t size, const uint8_t leaf[LEAF
 		if (sn == 0)
 			return false;
 		if ((fn & 1) || fn == sn) {
-			node(p, r, r);
+			merkle_node(p, r, r);
 			while (!(fn & 1) && fn != 0) {
 				fn >>= 1;
 				sn >>= 1;
 			}
 		} else {
-			node(r, p, r);
+			merkle_node(r, p, r);
 		}
 		fn >>= 1;
 		sn >>= 1;
@@ -281,14 +280,14 @@ bool merkle_check_consistency(int64_t old_size, const uint8_t old_root[LEAF_BYTE
 		if (sn == 0)
 			return false;
 		if ((fn & 1) || fn == sn) {
-			node(c, fr, fr);
-			node(c, sr, sr);
+			merkle_node(c, fr, fr);
+			merkle_node(c, sr, sr);
 			while (!(fn & 1) && fn != 0) {
 				fn >>= 1;
 				sn >>= 1;
 			}
 		} else {
-			node(sr, c, sr);
+			merkle_node(sr, c, sr);
 		}
 		fn >>= 1;
 		sn >>= 1;

@@ -57,6 +57,9 @@ bool merkle_check_inclusion(int64_t index, int64_t size, const uint8_t leaf[LEAF
 bool merkle_check_consistency(int64_t old_size, const uint8_t old_root[LEAF_BYTES], int64_t size,
 			      const uint8_t root[LEAF_BYTES], const uint8_t *path, int path_count);
 
+/* The hash of a node; `out` may be one of the two. */
+void merkle_node(const uint8_t left[LEAF_BYTES], const uint8_t right[LEAF_BYTES], uint8_t out[LEAF_BYTES]);
+
 /* SHA-256 in one call, with the digest object fetched once a thread. */
 void sha256(const void *data, size_t len, uint8_t out[32]);
 /* SHA-256 of two runs, one after the other. */

@@ -37,8 +37,14 @@ CFLAGS_ALL = -std=c11 $(WARN) $(if $(WERROR),-Werror) $(HARD) $(FLAGS_$(MODE)) $
 LDFLAGS_ALL = $(LINK) $(FLAGS_$(MODE)) $(LDFLAGS)
 LIBS := $(PKG_LIBS) -lpthread -lm
 
-SRC  := $(sort $(shell find core store projections -name '*.c'))
+OFFLINE_MAIN := core/offline/main.c
+SRC  := $(filter-out $(OFFLINE_MAIN),$(sort $(shell find core store projections -name '*.c')))
 OBJ  := $(SRC:%.c=$(OUT)/obj/%.o) $(OUT)/obj/schema.o
+# The offline verifier: nothing of it speaks to a database or waits on a loop.
+OFFLINE := core/base/arena core/base/base64 core/base/bytes core/base/error core/base/ustar core/base/uuid core/event/checkpoint \
+        core/event/json core/event/merkle core/event/note core/event/proof core/event/utf8 core/offline/bundle core/offline/main \
+        core/offline/manifest
+OFFLINE_OBJ := $(OFFLINE:%=$(OUT)/obj/%.o)
 LIB_OBJ := $(filter-out $(OUT)/obj/core/cmd/main.o,$(OBJ))
 SQL  := $(sort $(shell find schema -name '*.sql'))
 TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c) test/simulation/simulate.c test/simulation/timers.c)
@@ -51,7 +57,7 @@ BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(filter-out bench/common.c,$(w
 .PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate fuzz fuzz-targets $(FUZZ:%=fuzz-%)
 .SECONDARY:
 
-all: $(OUT)/verbatim
+all: $(OUT)/verbatim $(OUT)/verbatim-verify
 
 # V=1 shows every command.
 Q := $(if $(V),,@)
@@ -59,6 +65,10 @@ Q := $(if $(V),,@)
 $(OUT)/verbatim: $(OBJ)
 	$(if $(V),,@echo '  link $@')
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(OUT)/verbatim-verify: $(OFFLINE_OBJ)
+	$(if $(V),,@echo '  link $@')
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs libcrypto libxxhash) -lpthread
 
 $(OUT)/libverbatim.a: $(LIB_OBJ)
 	@rm -f $@
@@ -106,7 +116,7 @@ $(OUT)/bench/%: bench/%.c bench/common.c bench/common.h $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)
 
--include $(OBJ:.o=.d) $(TEST_BIN:=.d) $(E2E_BIN:=.d)
+-include $(OBJ:.o=.d) $(OFFLINE_OBJ:.o=.d) $(TEST_BIN:=.d) $(E2E_BIN:=.d)
 
 # ---- what can be asked for ------------------------------------------------------------------
 
@@ -150,7 +160,7 @@ test: deps-test
 # End to end: shell and Python programs that drive the real binary (harness.py is what they share).
 E2E := $(filter-out test/e2e/harness.py test/e2e/common.sh,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
 JOBS_TEST ?= 2
-check: $(OUT)/verbatim $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN) $(BENCH_BIN)
+check: $(OUT)/verbatim $(OUT)/verbatim-verify $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN) $(BENCH_BIN)
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \
 		$(TEST_BIN) $(REPLAY_BIN) $(E2E)
 
@@ -192,8 +202,9 @@ simulate: $(OUT)/test/simulation/simulate $(OUT)/test/simulation/timers
 bench: $(OUT)/verbatim $(BENCH_BIN)
 	@BUILD=$(OUT) sh bench/run.sh
 
-install: $(OUT)/verbatim
+install: $(OUT)/verbatim $(OUT)/verbatim-verify
 	install -D -m 755 $(OUT)/verbatim $(DESTDIR)$(PREFIX)/bin/verbatim
+	install -m 755 $(OUT)/verbatim-verify $(DESTDIR)$(PREFIX)/bin/verbatim-verify
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(OUT)/verbatim completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/verbatim
 	install -d $(DESTDIR)$(PREFIX)/share/doc/verbatim

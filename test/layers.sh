@@ -24,6 +24,7 @@ db='libpq-fe\.h'
 io='sys/socket\.h|netinet/|poll\.h|sys/epoll\.h|fcntl\.h'
 check 'core/base knows nothing above it' core/base "event/|rules/|fold/|engine/|cmd/|client/|store/|projections/|msgpack|$loop|$db"
 check 'core/event uses base, msgpack-c and libcrypto only' core/event "rules/|fold/|engine/|cmd/|client/|store/|projections/|$loop|$db|$io"
+check 'core/offline uses base and event only' core/offline "rules/|fold/|engine/|cmd/|client/|store/|projections/|$loop|$db"
 check 'core/rules uses base and event only' core/rules "fold/|engine/|cmd/|client/|store/|projections/|$loop|$db|$io"
 check 'core/fold uses base, event and rules only' core/fold "engine/|cmd/|client/|store/|$loop|$db|$io"
 check 'projections are pure: base, event, rules, fold' projections "engine/|cmd/|client/|store/|$loop|$db|$io|time\.h|sys/|unistd|stdio"

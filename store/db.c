@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/bytes.h"
 
@@ -129,6 +130,11 @@ void db_close(struct pg_conn *conn)
 {
 	if (conn)
 		PQfinish(conn);
+}
+
+void db_break(struct pg_conn *conn)
+{
+	shutdown(PQsocket(conn), SHUT_RDWR);
 }
 
 /* ---- statements ---- */

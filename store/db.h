@@ -24,6 +24,9 @@ struct pg_result;
 int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct error *error) must_check;
 void db_close(struct pg_conn *conn);
 
+/* From another thread than the one that waits in a call above: cuts the connection, so that the call fails at once. */
+void db_break(struct pg_conn *conn);
+
 /* Runs one or more statements and forgets their rows. */
 int db_exec(struct pg_conn *conn, const char *sql, struct error *error) must_check;
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "event/catalog/values.h"
 #include "store/db.h"
 #include "store/pg_codec.h"
 
@@ -280,6 +281,7 @@ static int begin_slice(struct log_copy *l, struct error *error)
 struct columns {
 	const char *at, *end;
 	bool bad;
+	bool strange; /* a value that no engine stores, and that decoding would pass for one that it does */
 };
 
 static struct bytes next_column(struct columns *c)
@@ -324,13 +326,14 @@ static struct uuid next_uuid(struct columns *c)
 		memcpy(u.b, b.data, sizeof(u.b));
 	else
 		c->bad = c->bad || b.data;
+	c->strange = c->strange || (b.data && uuid_is_nil(&u)); /* absent is NULL */
 	return u;
 }
 
 static int take_event(struct log_copy *l, char *row, int len, struct event *e, struct error *error)
 {
-	struct columns c = { row + 2, row + len, len < 2 || get_be16(row) != COLUMNS };
-	struct bytes leaf, ip;
+	struct columns c = { row + 2, row + len, len < 2 || get_be16(row) != COLUMNS, false };
+	struct bytes actor, leaf, ip;
 
 	*e = (struct event){ .shard = l->shard };
 	e->position = (int64_t)get_be64(next_fixed(&c, 8));
@@ -349,9 +352,11 @@ static int take_event(struct log_copy *l, char *row, int len, struct event *e, s
 	e->causation_id = next_uuid(&c);
 	e->type_name = next_column(&c);
 	e->entity_type = next_column(&c);
-	e->actor_type = actor_type_find(next_column(&c));
+	actor = next_column(&c);
+	e->actor_type = actor_type_find(actor);
+	c.strange = c.strange || !bytes_is(actor, values_actor_type[e->actor_type]);
 	leaf = next_column(&c); /* one of another length can be no leaf: zeroes, which no event hashes to */
-	if (leaf.len == LEAF_BYTES)
+	if (leaf.len == LEAF_BYTES && !c.strange)
 		memcpy(e->leaf_hash, leaf.data, LEAF_BYTES);
 	ip = next_column(&c);
 	if (ip.data)

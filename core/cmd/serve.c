@@ -10,6 +10,7 @@
  * The first SIGINT, SIGTERM or SIGHUP begins an orderly stop; one that comes later ends the process at once, after telling
  * the cluster to shut down.  Both are safe: what was acknowledged is committed.
  */
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,8 +23,10 @@
 #include "base/time.h"
 #include "cmd/command.h"
 #include "cmd/engine_file.h"
+#include "cmd/keys.h"
 #include "cmd/listen_check.h"
 #include "cmd/target.h"
+#include "engine/notary.h"
 #include "engine/server.h"
 #include "store/cluster.h"
 #include "store/db.h"
@@ -31,6 +34,8 @@
 
 struct serve_options {
 	struct target_options target;
+	const char *key_file, *checkpoint_dir;
+	int64_t checkpoint_every, checkpoint_events;
 	struct texts listen;
 	const char *http;
 	const char *token;
@@ -44,6 +49,9 @@ struct serve {
 	const struct serve_options *options;
 	struct cluster *cluster; /* NULL with --db */
 	int lock;                /* -1 with --db */
+	struct note_signer signer;
+	bool signs;
+	struct notary *notary;
 	char *conninfo;
 	char *file;              /* engine.json; NULL: nowhere to put it */
 	struct buffer listen[LISTEN_MAX];
@@ -67,6 +75,13 @@ static const struct option options[] = {
 	  .help = "threads that fold the log into read models" },
 	{ .name = "log", .kind = OPTION_ENUM, AT(log), .argument = "LEVEL", .fallback = "info", .values = log_levels,
 	  .help = "what the diary on standard error tells" },
+	SIGNING_KEY_OPTION(struct serve_options, key_file),
+	{ .name = "checkpoint-every", .kind = OPTION_TIME, AT(checkpoint_every), .argument = "TIME", .fallback = "1m",
+	  .group = "Checkpoints", .help = "a shard that has grown gets a signed checkpoint so often, when there is a key; 0: none is made" },
+	{ .name = "checkpoint-events", .kind = OPTION_INT, AT(checkpoint_events), .argument = "N", .fallback = "100000", .min = 1,
+	  .max = 1000000000, .group = "Checkpoints", .help = "and whenever so many events were added, looked at each second" },
+	{ .name = "checkpoint-dir", .kind = OPTION_TEXT, AT(checkpoint_dir), .argument = "DIR", .filled = true,
+	  .group = "Checkpoints", .help = "a folder for the newest checkpoint of each shard, to be carried elsewhere" },
 	TARGET_OPTIONS(struct serve_options, target),
 	{ .name = "memory", .kind = OPTION_BYTES, AT(memory), .argument = "SIZE", .fallback = "96M", .min = 16 << 20,
 	  .max = 64LL << 30, .group = "Limits", .help = "bound of everything that clients can make grow" },
@@ -169,6 +184,53 @@ static int check_addresses(struct serve *s, struct error *error)
 	return status || !o->http ? status : listen_check("http", &o->http, 1, "", error);
 }
 
+/* ---- checkpoints ---- */
+
+/* Before anything is started that would inherit the environment. */
+static int find_key(struct serve *s, struct error *error)
+{
+	const struct serve_options *o = s->options;
+	struct buffer path = { 0 };
+	int status;
+
+	if (!o->target.db)
+		buffer_printf(&path, "%s/signing.key", o->target.data);
+	status = keys_signer(o->key_file, path.len ? buffer_text(&path) : NULL, &s->signer, &s->signs, error);
+	buffer_release(&path);
+	if (!status && o->checkpoint_dir && access(o->checkpoint_dir, W_OK | X_OK) != 0)
+		status = error_set(error, E_NO_ACCESS, "--checkpoint-dir %s: cannot write there: %s", o->checkpoint_dir, strerror(errno));
+	return status;
+}
+
+/* An engine with a cluster of its own has a key of its own; one on somebody's database signs only with a key that it was given. */
+static int make_key(struct serve *s, const char *log_id, struct error *error)
+{
+	struct buffer path = { 0 };
+	char name[NOTE_NAME_MAX], fingerprint[NOTE_FINGERPRINT_TEXT];
+	int status;
+
+	buffer_printf(&path, "%s/signing.key", s->options->target.data);
+	snprintf(name, sizeof(name), "verbatim/%s", log_id);
+	keys_make(name, &s->signer);
+	status = keys_write(buffer_text(&path), &s->signer, error);
+	s->signs = !status;
+	if (s->signs)
+		log_info("serve", "made a key for checkpoints, '%s', fingerprint %s", path.data,
+			 note_key_fingerprint(&s->signer.key, fingerprint));
+	buffer_release(&path);
+	return status;
+}
+
+static void start_notary(struct serve *s)
+{
+	const struct serve_options *o = s->options;
+	struct notary_options n = { s->conninfo, "verbatim_engine", o->checkpoint_dir, o->checkpoint_every, o->checkpoint_events };
+
+	if (s->signs && o->checkpoint_every > 0)
+		s->notary = notary_start(&n, &s->signer);
+	explicit_bzero(&s->signer.seed, sizeof(s->signer.seed));
+}
+
 /* ---- the database ---- */
 
 static int open_database(struct serve *s, struct error *error)
@@ -230,6 +292,8 @@ static int prepare_database(struct serve *s, struct error *error)
 	if (!status && !*m.log_id)
 		status = error_set(error, E_NOT_FOUND,
 				   "there is no log in this database and its user may not make one; run: verbatim init --db ...");
+	if (!status && !s->signs && s->cluster && s->options->checkpoint_every > 0)
+		status = make_key(s, m.log_id, error);
 	if (!status)
 		s->file = s->cluster ? engine_file_path(s->options->target.data) : engine_file_path_of_log(m.log_id);
 	migrations_release(&m);
@@ -307,6 +371,7 @@ static int run_server(struct serve *s, struct error *error)
 		.memory_bytes = o->memory,
 		.batch_events = o->batch_events,
 		.workers = o->workers,
+		.notary = s->notary,
 		.ready = on_ready,
 		.revive = on_lost,
 		.data = s,
@@ -319,6 +384,7 @@ static void close_all(struct serve *s)
 {
 	struct error error;
 
+	notary_stop(s->notary);
 	if (s->file)
 		engine_file_remove(s->file);
 	if (cluster_stop(s->cluster, &error))
@@ -346,12 +412,16 @@ static int run(const struct arguments *args, struct error *error)
 	status = check_addresses(&s, error);
 	if (!status) {
 		watch_signals();
-		status = open_database(&s, error);
+		status = find_key(&s, error);
 	}
 	if (!status)
-		status = prepare_database(&s, error);
+		status = open_database(&s, error);
 	if (!status)
+		status = prepare_database(&s, error);
+	if (!status) {
+		start_notary(&s);
 		status = run_server(&s, error);
+	}
 	close_all(&s);
 	return status;
 }

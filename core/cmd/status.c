@@ -160,6 +160,34 @@ static void print_timers(const msgpack_object *map, struct buffer *out, int widt
 	table_release(&t);
 }
 
+static void print_checkpoints(const msgpack_object *map, struct buffer *out, int width, bool colour)
+{
+	const msgpack_object *all = client_member(map, "checkpoints"), *shards;
+	struct bytes fingerprint = client_text(all, "fingerprint"), trouble = client_text(all, "error");
+	struct table t;
+	uint32_t count;
+
+	shards = fingerprint.len ? list_of(all, "shards", &count) : NULL;
+	if (!fingerprint.len)
+		return;
+	buffer_printf(out, "\ncheckpoints signed by the key with fingerprint %.*s\n", (int)fingerprint.len, fingerprint.data);
+	if (trouble.len)
+		buffer_printf(out, "%s%.*s%s\n", term_style(STYLE_RED, colour), (int)trouble.len, trouble.data, term_style(STYLE_PLAIN, colour));
+	table_init(&t, 4, (const char *const[]){ ">shard", ">signed up to", ">ago", "error" });
+	for (uint32_t i = 0; shards && i < count; i++) {
+		struct bytes when = client_text(&shards[i], "signed_at"), error = client_text(&shards[i], "error");
+		int64_t at, ago = when.len && time_parse(when.data, when.len, &at) ? time_wall() - at : -1;
+		char text[HUMAN_TEXT];
+
+		table_cell(&t, "%lld", (long long)client_int(&shards[i], "shard", 0));
+		table_cell(&t, "%s", human_count(client_int(&shards[i], "size", 0), text));
+		table_cell(&t, "%s", ago >= 0 ? human_duration(ago / TIME_SECOND * TIME_SECOND, text) : "");
+		table_cell_style(&t, STYLE_RED, "%.*s", (int)error.len, error.data ? error.data : "");
+	}
+	table_print(&t, out, width, colour);
+	table_release(&t);
+}
+
 static void print_status(const msgpack_object *map, const char *address, struct buffer *out)
 {
 	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
@@ -189,6 +217,7 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	print_groups(map, out, width, colour);
 	print_generations(map, out, width, colour);
 	print_timers(map, out, width, colour);
+	print_checkpoints(map, out, width, colour);
 }
 
 static int run(const struct arguments *args, struct error *error)

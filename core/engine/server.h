@@ -29,6 +29,7 @@ struct server_options {
 	int64_t memory_bytes;       /* --memory: the bound of everything that clients can make grow */
 	int64_t batch_events;       /* most events a commit takes */
 	int64_t workers;            /* threads */
+	struct notary *notary;      /* who signs checkpoints, for status; NULL: nobody */
 
 	/* Runs on the loop's thread once sockets are open and the log is known, with the bound addresses ("tcp 127.0.0.1:7411\nunix /...\nhttp 127.0.0.1:9464\n"). */
 	void (*ready)(void *data, const char *addresses);

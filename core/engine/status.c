@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "engine/notary.h"
 #include "engine/rpc.h"
 
 int64_t engine_resident_bytes(void)
@@ -183,7 +184,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 25);
+	msgpack_pack_map(p, 26);
 	pack_text(p, "ready");
 	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
@@ -222,4 +223,5 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	msgpack_pack_array(p, e->timers ? (size_t)e->shards : 0);
 	for (int i = 1; e->timers && i <= e->shards; i++)
 		pack_timers(&e->timers[i], p);
+	notary_pack(e->options->notary, p);
 }

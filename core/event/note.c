@@ -19,7 +19,7 @@ static const char private_mark[] = "PRIVATE+KEY+";
 static bool name_is_good(struct bytes name)
 {
 	for (size_t i = 0; i < name.len; i++)
-		if (name.data[i] <= ' ' || name.data[i] > '~' || name.data[i] == '+')
+		if (name.data[i] <= ' ' || name.data[i] > '~' || strchr("+\"\\", name.data[i]))
 			return false;
 	return name.len > 0 && name.len <= NOTE_NAME_MAX;
 }

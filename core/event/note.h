@@ -39,7 +39,7 @@ struct note_signer {
 	uint8_t seed[NOTE_KEY_BYTES];
 };
 
-/* 1 to NOTE_NAME_MAX characters of printable ASCII, without space and plus. */
+/* 1 to NOTE_NAME_MAX characters of printable ASCII, without space, plus, quote and backslash. */
 bool note_name_is_good(const char *name);
 
 /* E_CONFIG when the text is no verifier key, or its id is not that of the key in it. */

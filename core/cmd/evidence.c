@@ -1,0 +1,284 @@
+/*
+ * evidence - `verbatim evidence`: a conversation's events with everything that is needed to check them elsewhere.
+ *
+ * The bundle (offline/bundle.h) is made in memory, checked as its reader will check it, and then written.  The same log,
+ * checkpoint and options give the same bytes.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/ustar.h"
+#include "cmd/command.h"
+#include "cmd/proofs.h"
+#include "engine/files.h"
+#include "event/merkle.h"
+#include "offline/bundle.h"
+#include "store/log_events.h"
+
+struct evidence_options {
+	struct target_options target;
+	const char *conversation, *tenant, *checkpoint, *out, *key_file;
+	struct texts withhold, keys;
+};
+
+#define AT(member) .offset = offsetof(struct evidence_options, member)
+
+static const struct option options[] = {
+	{ .name = "conversation", .kind = OPTION_TEXT, AT(conversation), .argument = "ID", .filled = true, .help = "whose events are wanted" },
+	{ .name = "tenant", .kind = OPTION_TEXT, AT(tenant), .argument = "ID", .filled = true,
+	  .help = "whose conversation it is; needed when several tenants have one with this id, or no read model knows it" },
+	{ .name = "out", .kind = OPTION_TEXT, AT(out), .argument = "FILE", .filled = true, .help = "where the bundle goes: case.tar" },
+	{ .name = "withhold", .kind = OPTION_TEXTS, AT(withhold), .argument = "EVENT_ID", .filled = true,
+	  .help = "an event whose text is not given: the bundle then has its position, type and hash, and says so; may be repeated" },
+	{ .name = "checkpoint", .kind = OPTION_TEXT, AT(checkpoint), .argument = "FILE", .filled = true,
+	  .help = "the checkpoint that the proofs lead to; the newest one when not given" },
+	SIGNING_KEY_OPTION(struct evidence_options, key_file),
+	TRUSTED_KEY_OPTION(struct evidence_options, keys),
+	TARGET_OPTIONS(struct evidence_options, target),
+	{ .name = NULL },
+};
+
+struct evidence {
+	const struct evidence_options *o;
+	struct proofs p;
+	struct note_signer signer;
+	bool signs;
+	struct arena arena;
+	struct logged_event *events;
+	int count;
+	struct checkpoint checkpoint;
+	struct note_key key;       /* that signed it */
+	struct buffer note;        /* the checkpoint's text */
+	struct manifest manifest;
+	struct buffer tar, sums;
+};
+
+static void add_file(struct evidence *e, const char *name, struct bytes content)
+{
+	ustar_add(&e->tar, name, content);
+	bundle_sum(&e->sums, name, content);
+}
+
+/* ---- what goes in ---- */
+
+static bool is_withheld(const struct evidence *e, const struct logged_event *event)
+{
+	for (int i = 0; i < e->manifest.withheld_count; i++)
+		if (e->manifest.withheld[i].position == event->position)
+			return true;
+	return false;
+}
+
+/* Events by position, so the list comes out in order. */
+static int choose_withheld(struct evidence *e, struct error *error)
+{
+	const struct texts *words = &e->o->withhold;
+	int found = 0;
+
+	if (words->count > MANIFEST_WITHHELD_MAX)
+		return error_set(error, E_USAGE, "more than %d events to withhold", MANIFEST_WITHHELD_MAX);
+	e->manifest.withheld = arena_zalloc(&e->arena, sizeof(*e->manifest.withheld) * (size_t)(words->count + 1));
+	for (int i = 0; i < words->count; i++) {
+		struct uuid id;
+		bool here = false;
+		int status = proofs_uuid("--withhold", words->items[i], &id, error);
+
+		if (status)
+			return status;
+		for (int k = 0; k < e->count; k++)
+			here = here || uuid_equal(&e->events[k].event_id, &id);
+		if (!here)
+			return error_set(error, E_NOT_FOUND, "--withhold %s: the conversation has no such event up to the checkpoint", words->items[i]);
+	}
+	for (int k = 0; k < e->count && found < words->count; k++)
+		for (int i = 0; i < words->count; i++) {
+			struct manifest_withheld *w = &e->manifest.withheld[found];
+			struct uuid id;
+
+			if (!uuid_parse(words->items[i], strlen(words->items[i]), &id) || !uuid_equal(&e->events[k].event_id, &id))
+				continue;
+			w->position = e->events[k].position;
+			snprintf(w->type, sizeof(w->type), "%.*s", (int)e->events[k].type.len, e->events[k].type.data);
+			memcpy(w->leaf, e->events[k].leaf, LEAF_BYTES);
+			found++;
+			break;
+		}
+	e->manifest.withheld_count = found;
+	return 0;
+}
+
+static int gather(struct evidence *e, struct error *error)
+{
+	struct manifest *m = &e->manifest;
+	int which, status = proofs_uuid("--conversation", e->o->conversation, &m->conversation_id, error);
+
+	if (!status && e->o->tenant)
+		status = proofs_uuid("--tenant", e->o->tenant, &m->tenant_id, error);
+	if (!status)
+		status = log_events_of(e->p.conn, &m->conversation_id, e->o->tenant ? &m->tenant_id : NULL, &e->arena, &e->events, &e->count, error);
+	if (!status)
+		status = proofs_checkpoint(&e->p, e->o->checkpoint, e->events[0].shard, e->events[0].position, &e->note, &e->checkpoint, &which,
+					   error);
+	if (status)
+		return status;
+	e->key = e->p.keys[which];
+	while (e->count > 0 && e->events[e->count - 1].position > e->checkpoint.size) {
+		e->count--;
+		m->newer++;
+	}
+	if (e->count == 0)
+		return error_set(error, E_NOT_READY, "the checkpoint of %lld reaches none of the conversation's events", (long long)e->checkpoint.size);
+	m->log_id = e->checkpoint.log_id;
+	m->tenant_id = e->events[0].tenant_id;
+	m->epoch = e->checkpoint.epoch;
+	m->shard = e->checkpoint.shard;
+	m->size = e->checkpoint.size;
+	m->events = e->count;
+	note_key_fingerprint(&e->key, m->fingerprint);
+	return choose_withheld(e, error);
+}
+
+/* ---- the bundle ---- */
+
+static int add_event(struct evidence *e, const struct logged_event *event, struct error *error)
+{
+	struct buffer text = { 0 };
+	struct proof proof;
+	char name[64];
+	int status = log_event_prove(e->p.conn, &e->checkpoint, event, &proof, error);
+
+	if (status)
+		return status;
+	if (!is_withheld(e, event))
+		add_file(e, bundle_event_name(event->position, name), event->text);
+	proof.note = buffer_bytes(&e->note);
+	proof_write(&proof, &text);
+	add_file(e, bundle_proof_name(event->position, name), buffer_bytes(&text));
+	buffer_release(&text);
+	if (e->tar.len > BUNDLE_BYTES_MAX / 2)
+		return error_set(error, E_TOO_LARGE, "the bundle would be larger than %d MB", BUNDLE_BYTES_MAX / 2 >> 20);
+	return 0;
+}
+
+static void seal(struct evidence *e)
+{
+	struct buffer text = { 0 }, note = { 0 };
+
+	ustar_add(&e->tar, "SHA256SUMS", buffer_bytes(&e->sums));
+	if (e->signs) {
+		bundle_seal_text(buffer_bytes(&e->sums), &text);
+		note_sign(&e->signer, buffer_bytes(&text), &note);
+		ustar_add(&e->tar, "SHA256SUMS.note", buffer_bytes(&note));
+	}
+	ustar_end(&e->tar);
+	buffer_release(&text);
+	buffer_release(&note);
+}
+
+static int make(struct evidence *e, struct error *error)
+{
+	struct buffer text = { 0 };
+	char vkey[NOTE_KEY_TEXT];
+	int status = 0;
+
+	manifest_write(&e->manifest, &text);
+	add_file(e, "manifest.json", buffer_bytes(&text));
+	add_file(e, "checkpoint", buffer_bytes(&e->note));
+	buffer_reset(&text);
+	buffer_printf(&text, "%s\n", note_key_format(&e->key, vkey));
+	add_file(e, "key", buffer_bytes(&text));
+	buffer_release(&text);
+	for (int i = 0; !status && i < e->count; i++)
+		status = add_event(e, &e->events[i], error);
+	if (!status)
+		seal(e);
+	return status;
+}
+
+static int write_out(struct evidence *e, struct error *error)
+{
+	uint8_t hash[LEAF_BYTES];
+	char hex[2 * LEAF_BYTES + 1];
+	struct bundle_report report;
+	int status = bundle_check(buffer_bytes(&e->tar), &e->key, 1, &e->arena, &report, error);
+
+	if (status)
+		return error_prefix(error, "the bundle does not hold");
+	status = file_write(e->o->out, buffer_bytes(&e->tar), 0644, true, error);
+	if (status)
+		return status;
+	sha256(e->tar.data, e->tar.len, hash);
+	hex_encode(hash, sizeof(hash), hex);
+	printf("%s: %d events, %d of them withheld, under the checkpoint of %lld%s\n", e->o->out, e->count, e->manifest.withheld_count,
+	       (long long)e->checkpoint.size, e->signs ? "; signed as a whole" : "; not signed as a whole, for want of a signing key");
+	printf("sha256 of the file %s; fingerprint of the key %s\n", hex, e->manifest.fingerprint);
+	if (e->manifest.newer)
+		printf("%lld newer events are not in it: the checkpoint does not reach them; the next one will\n", (long long)e->manifest.newer);
+	return 0;
+}
+
+static int find_signer(struct evidence *e, struct error *error)
+{
+	struct buffer path = { 0 };
+	int status;
+
+	if (!e->o->target.db)
+		buffer_printf(&path, "%s/signing.key", e->o->target.data);
+	status = keys_signer(e->o->key_file, path.len && access(buffer_text(&path), R_OK) == 0 ? path.data : NULL, &e->signer, &e->signs, error);
+	buffer_release(&path);
+	return status;
+}
+
+static int run(const struct arguments *args, struct error *error)
+{
+	const struct evidence_options *o = args->options;
+	struct evidence e = { .o = o };
+	int status;
+
+	if (args->count)
+		return error_set(error, E_USAGE, "evidence takes no words; did you mean --conversation %s?", args->words[0]);
+	if (!o->conversation || !o->out)
+		return error_set(error, E_USAGE, "say whose events, and where they go: --conversation ID --out case.tar");
+	status = find_signer(&e, error);
+	if (!status)
+		status = proofs_open(&o->target, &o->keys, "verbatim evidence", &e.p, error);
+	if (status)
+		return status;
+	arena_init(&e.arena, 1 << 20);
+	status = gather(&e, error);
+	if (!status && e.signs && !note_key_equal(&e.signer.key, &e.key)) {
+		if (o->key_file)
+			status = error_set(error, E_CONFIG, "the signing key is not the one that signed the checkpoint");
+		e.signs = false;
+	}
+	if (!status)
+		status = make(&e, error);
+	if (!status)
+		status = write_out(&e, error);
+	explicit_bzero(&e.signer, sizeof(e.signer));
+	arena_release(&e.arena);
+	buffer_release(&e.note);
+	buffer_release(&e.tar);
+	buffer_release(&e.sums);
+	proofs_close(&e.p);
+	return status;
+}
+
+const struct command evidence_command = {
+	.name = "evidence",
+	.usage = "evidence --conversation ID --out FILE [OPTION]...",
+	.brief = "a conversation's events with proofs, for somebody who trusts nobody here",
+	.help = "Writes a tar that is checked without this log: each event of the conversation word for word, a proof that it stands in the log, the "
+		"signed checkpoint that all proofs lead to, the verifier key, a manifest with counts, and checksums. Whole events can be withheld; "
+		"single fields cannot, since an event's hash is that of all of it.\n"
+		"\n"
+		"It proves what was said and in which order. That nothing else was said is the word of whoever made it: with the signing key "
+		"at hand (--signing-key-file, or below --data) the whole is signed, so that nobody on the way can leave something out.\n"
+		"\n"
+		"The same log, checkpoint and options give the same bytes.\n"
+		"\n"
+		"  verbatim evidence --conversation 0199c0de-0000-7000-8000-000000000007 --out case.tar\n"
+		"  verbatim-verify --key log.vkey bundle case.tar\n"
+		"  verbatim evidence --conversation ... --withhold 0199c0de-0000-7000-8000-000000000042 --out case.tar",
+	.options = options, .options_bytes = sizeof(struct evidence_options), .run = run,
+};

@@ -1,0 +1,74 @@
+/* proofs - see proofs.h. */
+#include "cmd/proofs.h"
+
+#include "engine/files.h"
+#include "store/migrate.h"
+
+static int find_keys(struct proofs *p, const struct texts *words, struct error *error)
+{
+	int status;
+
+	if (words->count)
+		return keys_trusted(words, p->keys, &p->key_count, error);
+	status = checkpoints_keys(p->conn, p->keys, &p->key_count, error);
+	if (!status && p->key_count == 0)
+		status = error_set(error, E_NOT_READY, "no key has signed a checkpoint of this log yet; serve signs with --signing-key-file, or "
+				   "with the key that it makes below --data");
+	return status;
+}
+
+int proofs_open(const struct target_options *target, const struct texts *words, const char *name, struct proofs *out,
+		struct error *error)
+{
+	int status;
+
+	memset(out, 0, sizeof(*out));
+	status = target_database(target, false, &out->target, error);
+	if (status)
+		return status;
+	status = checkpoints_open(out->target.conninfo, "verbatim_auditor", name, &out->conn, error);
+	if (!status)
+		status = migrate_check(out->conn, error);
+	if (!status)
+		status = find_keys(out, words, error);
+	if (!status)
+		status = checkpoints_heads(out->conn, &out->heads, error);
+	if (status)
+		proofs_close(out);
+	return status;
+}
+
+void proofs_close(struct proofs *p)
+{
+	db_close(p->conn);
+	p->conn = NULL;
+	target_release(&p->target);
+}
+
+int proofs_checkpoint(struct proofs *p, const char *path, int16_t shard, int64_t position, struct buffer *note,
+		      struct checkpoint *out, int *which, struct error *error)
+{
+	int status = path ? file_read(path, NOTE_BYTES_MAX, note, error)
+			  : checkpoints_newest(p->conn, shard, p->heads.epoch, position, NULL, note, NULL, error);
+
+	if (status)
+		return status;
+	if (!path && note->len == 0)
+		return error_set(error, E_NOT_READY, "no checkpoint of shard %d reaches position %lld yet; an engine that has a key signs one within "
+				 "its --checkpoint-every", shard, (long long)position);
+	status = checkpoint_open(buffer_bytes(note), p->keys, p->key_count, out, which, error);
+	if (status)
+		return error_prefix(error, "%s", path ? path : "the newest checkpoint");
+	if (!uuid_equal(&out->log_id, &p->heads.log_id))
+		return error_set(error, E_UNPROVEN, "the checkpoint is of another log than the database");
+	if (out->shard != shard)
+		return error_set(error, E_USAGE, "the checkpoint is of shard %d; what is to be proved stands in shard %d", out->shard, shard);
+	return 0;
+}
+
+int proofs_uuid(const char *what, const char *text, struct uuid *out, struct error *error)
+{
+	if (!uuid_parse(text, strlen(text), out))
+		return error_set(error, E_USAGE, "%s %s: not a uuid", what, text);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * proofs - what prove and evidence share: the log's session, the keys that are trusted, the checkpoint that is proved to.
+ */
+#ifndef VERBATIM_CMD_PROOFS_H
+#define VERBATIM_CMD_PROOFS_H
+
+#include "cmd/keys.h"
+#include "cmd/target.h"
+#include "event/checkpoint.h"
+#include "store/checkpoints.h"
+
+struct proofs {
+	struct target target;
+	struct pg_conn *conn;
+	struct note_key keys[CHECKPOINT_KEYS_MAX]; /* that are trusted, or that the database names */
+	int key_count;
+	struct checkpoint_heads heads;
+};
+
+/* Opens the database of `target`; `words` name the trusted keys.  Nothing is left open on failure. */
+int proofs_open(const struct target_options *target, const struct texts *words, const char *name, struct proofs *out,
+		struct error *error) must_check;
+void proofs_close(struct proofs *p);
+
+/*
+ * The checkpoint of `path`, or, when that is NULL, the newest of the shard in the database that reaches `position`; its note
+ * is appended and was signed by keys[*which].  E_NOT_READY when there is none yet.
+ */
+int proofs_checkpoint(struct proofs *p, const char *path, int16_t shard, int64_t position, struct buffer *note,
+		      struct checkpoint *out, int *which, struct error *error) must_check;
+
+/* A word that must be a uuid; `what` stands in the message: "--event". */
+int proofs_uuid(const char *what, const char *text, struct uuid *out, struct error *error) must_check;
+
+#endif

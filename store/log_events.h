@@ -1,0 +1,44 @@
+/*
+ * log_events - single events out of the log with their canonical text, and the proofs that they stand there.
+ *
+ * The text comes from verbatim.canonical, so it can be had with psql as well; what it hashes to is compared with the
+ * row's leaf before anything is proved by it.  Blocking, on a session of db.h.
+ */
+#ifndef VERBATIM_STORE_LOG_EVENTS_H
+#define VERBATIM_STORE_LOG_EVENTS_H
+
+#include "base/arena.h"
+#include "event/proof.h"
+#include "store/db.h"
+
+enum { LOG_EVENTS_MAX = 100000 };
+
+struct logged_event {
+	struct uuid event_id, tenant_id;
+	int16_t shard;
+	int64_t position;
+	struct bytes type;
+	struct bytes text; /* canonical; its leaf is `leaf` */
+	uint8_t leaf[LEAF_BYTES];
+};
+
+/*
+ * By its id; `tenant_id` may be NULL as long as one tenant has it.  E_NOT_FOUND, E_USAGE when two have it; E_UNPROVEN when the
+ * row is not what was hashed.  Texts stand in `arena`.
+ */
+int log_event_find(struct pg_conn *conn, const struct uuid *event_id, const struct uuid *tenant_id, struct arena *arena,
+		   struct logged_event *out, struct error *error) must_check;
+
+/* All of a conversation, by position, at most LOG_EVENTS_MAX; without `tenant_id` the read model is asked whose it is. */
+int log_events_of(struct pg_conn *conn, const struct uuid *conversation_id, const struct uuid *tenant_id, struct arena *arena,
+		  struct logged_event **out, int *count, struct error *error) must_check;
+
+/* The proof that leads from the event to the checkpoint, checked; E_NOT_FOUND when the checkpoint does not reach it. */
+int log_event_prove(struct pg_conn *conn, const struct checkpoint *c, const struct logged_event *e, struct proof *out,
+		    struct error *error) must_check;
+
+/* The proof that `to` extends `from`, checked. */
+int log_prove_extends(struct pg_conn *conn, const struct checkpoint *from, const struct checkpoint *to, struct proof *out,
+		      struct error *error) must_check;
+
+#endif

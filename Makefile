@@ -141,7 +141,7 @@ help:
 #   perl                  prove, which runs the tests python3-pynvim       a MessagePack-RPC client nobody here wrote
 #   libicu-dev            time zones                  libmicrohttpd-dev    HTTP for metrics
 DEPS := gcc make pkg-config libpq-dev libuv1-dev libmsgpack-dev libxxhash-dev libssl-dev zlib1g-dev libicu-dev libmicrohttpd-dev postgresql perl
-DEPS_TEST := python3 python3-pynvim python3-msgpack
+DEPS_TEST := python3 python3-pynvim python3-msgpack golang-go golang-golang-x-mod-dev
 
 deps:
 	@sh test/deps.sh $(DEPS)

@@ -36,6 +36,7 @@
 	X(FAULT_TILE, "tile")                                                                       \
 	X(FAULT_CHECKPOINT, "checkpoint")        /* the log is not what was signed */               \
 	X(FAULT_SIGNATURE, "signature")          /* a checkpoint that is not signed as it says */   \
+	X(FAULT_UNSIGNED, "unsigned")            /* keys are given, and none of them signed anything of it */ \
 	X(FAULT_CUT, "end_missing")              /* a checkpoint reaches further than the log */    \
 	X(FAULT_KEPT, "kept_checkpoint")         /* not what somebody kept elsewhere */
 

@@ -182,8 +182,13 @@ int verify_checkpoints_at(struct verify_walk *w, struct error *error)
 
 int verify_checkpoints_finish(struct verify_walk *w, struct error *error)
 {
+	int status;
+
 	if (w->broken)
 		return 0; /* what is missing was told; no root can be compared */
 	check_kept(w, NULL);
-	return check_rows(w, INT64_MAX, NULL, error);
+	status = check_rows(w, INT64_MAX, NULL, error);
+	if (!status && w->v->trusted && w->v->head > 0 && !w->v->checkpoints && !w->v->kept_checked)
+		verify_tell(w, FAULT_UNSIGNED, 0, NULL, "no key that is trusted has signed a checkpoint of it: somebody could have made it anew");
+	return status;
 }

@@ -136,10 +136,11 @@ help:
 # Each package, and why:
 #   gcc make pkg-config   to build                    libpq-dev            to speak to PostgreSQL
 #   libuv1-dev            the event loop              libmsgpack-dev       MessagePack, on the wire
-#   libxxhash-dev         hashes of tables and shards libssl-dev           SHA-256 (libcrypto)
+#   libxxhash-dev         hashes of tables and shards libssl-dev           SHA-256, Ed25519 (libcrypto)
 #   zlib1g-dev            gzip input of `append`      postgresql           the database itself; its server binaries
 #   perl                  prove, which runs the tests python3-pynvim       a MessagePack-RPC client nobody here wrote
 #   libicu-dev            time zones                  libmicrohttpd-dev    HTTP for metrics
+#   golang-go golang-golang-x-mod-dev                 a verifier of checkpoints and proofs nobody here wrote
 DEPS := gcc make pkg-config libpq-dev libuv1-dev libmsgpack-dev libxxhash-dev libssl-dev zlib1g-dev libicu-dev libmicrohttpd-dev postgresql perl
 DEPS_TEST := python3 python3-pynvim python3-msgpack golang-go golang-golang-x-mod-dev
 

@@ -133,7 +133,8 @@ static void print_environment(struct buffer *out, int width, bool colour)
 			option_wrap(out, o->help ? o->help : "", 29, 29, width);
 		}
 	}
-	buffer_add_text(out, "\n  NO_COLOR                   set: no colours\n"
+	buffer_add_text(out, "\n  VERBATIM_SIGNING_KEY       the signing key itself, instead of --signing-key-file; overwritten once it is read\n"
+			     "  NO_COLOR                   set: no colours\n"
 			     "  PG*                        what a --db string leaves out, as libpq has it\n");
 }
 

@@ -52,6 +52,9 @@ static bool parse(struct bytes text, char name[NOTE_NAME_MAX + 1], uint32_t *id,
 
 	if (text.len <= rest || !name_is_good(bytes_of(text.data, n)) || text.data[n] != '+' || text.data[n + 1 + HEX] != '+')
 		return false;
+	for (size_t i = n + 1; i <= n + HEX; i++)
+		if (text.data[i] >= 'A' && text.data[i] <= 'F')
+			return false; /* there is one way to write it */
 	good = hex_decode(text.data + n + 1, HEX, number, ID_BYTES) &&
 	       base64_decode(bytes_of(text.data + n + HEX + 2, BASE), coded, sizeof(coded)) && coded[0] == ED25519;
 	if (good) {

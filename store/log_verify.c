@@ -25,7 +25,7 @@ const char *fault_name(enum fault fault)
 	return names[fault];
 }
 
-void verify_tell(struct verify_walk *w, enum fault fault, int64_t position, const struct event *e, const char *format, ...)
+void log_verify_tell(struct log_verify_walk *w, enum fault fault, int64_t position, const struct event *e, const char *format, ...)
 {
 	struct finding f = { .fault = fault, .shard = w->v->shard, .position = position };
 	va_list args;
@@ -44,7 +44,7 @@ void verify_tell(struct verify_walk *w, enum fault fault, int64_t position, cons
 
 /* ---- one event ---- */
 
-static int verify_event(struct verify_walk *w, const struct event *e, struct error *error)
+static int verify_event(struct log_verify_walk *w, const struct event *e, struct error *error)
 {
 	struct merkle_tile *tiles = NULL;
 	uint8_t leaf[LEAF_BYTES];
@@ -52,24 +52,24 @@ static int verify_event(struct verify_walk *w, const struct event *e, struct err
 
 	canonical_leaf(e, &w->v->source.log_id, &w->scratch, leaf);
 	if (memcmp(leaf, e->leaf_hash, LEAF_BYTES) != 0)
-		verify_tell(w, FAULT_EVENT, e->position, e, "its content is not what was appended: it does not give its leaf hash");
+		log_verify_tell(w, FAULT_EVENT, e->position, e, "its content is not what was appended: it does not give its leaf hash");
 	if (w->position > 0 && e->recorded_at < w->recorded_at)
-		verify_tell(w, FAULT_TIME, e->position, e, "it was recorded before the event in front of it");
+		log_verify_tell(w, FAULT_TIME, e->position, e, "it was recorded before the event in front of it");
 	w->position = e->position;
 	w->recorded_at = e->recorded_at;
-	status = verify_batch_begin(w, e, error);
+	status = log_verify_batch_begin(w, e, error);
 	if (status || w->broken)
 		return status;
 	merkle_add(&w->tree, e->leaf_hash, &w->arena, &tiles);
 	if (tiles)
-		status = verify_tiles(w, tiles, error);
-	verify_batch_end(w);
+		status = log_verify_tiles(w, tiles, error);
+	log_verify_batch_end(w);
 	if (!status && w->position == w->checkpoint_size)
-		status = verify_checkpoints_at(w, error);
+		status = log_verify_checkpoints_at(w, error);
 	return status;
 }
 
-static int read_range(struct verify_walk *w, int64_t after, int64_t upto, struct error *error)
+static int read_range(struct log_verify_walk *w, int64_t after, int64_t upto, struct error *error)
 {
 	struct event *events;
 	int count, status = log_copy_begin(w->copy, w->v->shard, after, upto, error);
@@ -95,7 +95,7 @@ static int read_range(struct verify_walk *w, int64_t after, int64_t upto, struct
  * log_copy has met something that is not the next position.  Where is it, and where does the log go on?  `*bad` is the
  * first position that is missing or stands twice, `*resume` the next that stands there once more.
  */
-static int find_hole(struct verify_walk *w, int64_t *bad, int64_t *resume, bool *doubled, struct error *error)
+static int find_hole(struct log_verify_walk *w, int64_t *bad, int64_t *resume, bool *doubled, struct error *error)
 {
 	char shard[NUMBER_TEXT], after[NUMBER_TEXT], limit[NUMBER_TEXT];
 	const char *const values[] = { shard, after, limit };
@@ -136,7 +136,7 @@ static int find_hole(struct verify_walk *w, int64_t *bad, int64_t *resume, bool 
 	return 0;
 }
 
-static int read_over_holes(struct verify_walk *w, struct error *error)
+static int read_over_holes(struct log_verify_walk *w, struct error *error)
 {
 	int status = read_range(w, 0, w->v->head, error);
 
@@ -153,11 +153,11 @@ static int read_over_holes(struct verify_walk *w, struct error *error)
 			return error_set(error, E_BUSY, "shard %d changes while it is read", w->v->shard);
 		last = resume == 0 || resume > w->v->head ? w->v->head : resume - 1;
 		if (doubled)
-			verify_tell(w, FAULT_DOUBLED, bad, NULL, "the position stands there more than once; no tree can be made over it");
+			log_verify_tell(w, FAULT_DOUBLED, bad, NULL, "the position stands there more than once; no tree can be made over it");
 		else if (last == bad)
-			verify_tell(w, FAULT_MISSING, bad, NULL, "the event is missing, or stands in a month that the log does not say it is in");
+			log_verify_tell(w, FAULT_MISSING, bad, NULL, "the event is missing, or stands in a month that the log does not say it is in");
 		else
-			verify_tell(w, FAULT_MISSING, bad, NULL, "the events of positions %lld to %lld are missing", (long long)bad, (long long)last);
+			log_verify_tell(w, FAULT_MISSING, bad, NULL, "the events of positions %lld to %lld are missing", (long long)bad, (long long)last);
 		w->broken = true;
 		w->position = last;
 		status = last < w->v->head ? read_range(w, last, w->v->head, error) : 0;
@@ -166,7 +166,7 @@ static int read_over_holes(struct verify_walk *w, struct error *error)
 }
 
 /* Events outside of what the log says of itself: no reader meets them, but they are in the table. */
-static int find_beside(struct verify_walk *w, struct error *error)
+static int find_beside(struct log_verify_walk *w, struct error *error)
 {
 	char shard[NUMBER_TEXT];
 	const char *const values[] = { shard };
@@ -175,28 +175,32 @@ static int find_beside(struct verify_walk *w, struct error *error)
 
 	snprintf(shard, NUMBER_TEXT, "%d", w->v->shard);
 	status = db_query(w->conn,
-			  "SELECT e.position, e.event_id FROM (SELECT coalesce((SELECT last_position FROM verbatim.log_batch WHERE shard = $1::int2"
-			  " ORDER BY first_position DESC LIMIT 1), 0) AS p) h, LATERAL ((SELECT position, event_id FROM verbatim.event_log"
-			  " WHERE shard = $1::int2 AND position > h.p ORDER BY position LIMIT 20) UNION ALL (SELECT position, event_id"
-			  " FROM verbatim.event_log WHERE shard = $1::int2 AND position < 1 LIMIT 20)) e", 1, values, &rows, error);
+			  "SELECT e.position, e.event_id FROM (SELECT coalesce((SELECT last_position FROM verbatim.log_batch"
+			  " WHERE shard = $1::int2 ORDER BY first_position DESC LIMIT 1), 0) AS p) h, LATERAL ("
+			  "(SELECT position, event_id FROM verbatim.event_log WHERE shard = $1::int2 AND position > h.p"
+			  " ORDER BY position LIMIT 20) UNION ALL (SELECT position, event_id FROM verbatim.event_log"
+			  " WHERE shard = $1::int2 AND position < 1 LIMIT 20)) e", 1, values, &rows, error);
 	for (int i = 0; !status && i < db_rows(rows); i++)
-		verify_tell(w, FAULT_BESIDE, db_int(rows, i, 0), NULL, "event %s stands behind the shard's last batch: nobody appended it",
+		log_verify_tell(w, FAULT_BESIDE, db_int(rows, i, 0), NULL, "event %s stands behind the shard's last batch: nobody appended it",
 			    db_text(rows, i, 1));
 	if (status)
 		return status;
 	db_free(rows);
-	/* Leaf by leaf, what is not of the positions that log_month gives it (none, where it has no row): a few probes of the leaf's index. */
+	/* Leaf by leaf, what is not of the positions that log_month gives it (none, where it has no row): some probes of its index. */
 	status = db_query(w->conn,
-			  "SELECT e.position, e.event_id FROM (SELECT l.month, $1::int2 AS shard, coalesce(m.first_position, 9223372036854775807) AS first_position,"
-			  " m.last_position FROM (SELECT to_date(right(c.relname, 7), 'YYYY\"m\"MM') AS month FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-			  " WHERE i.inhparent = 'verbatim.event_log'::regclass) l LEFT JOIN verbatim.log_month m ON m.month = l.month AND m.shard = $1::int2) m, LATERAL ("
-			  "(SELECT position, event_id FROM verbatim.event_log WHERE shard = m.shard AND recorded_at >= m.month::timestamp AT TIME ZONE 'UTC'"
-			  " AND recorded_at < (m.month + interval '1 month') AT TIME ZONE 'UTC' AND position < m.first_position AND position >= 1 LIMIT 20)"
-			  " UNION ALL (SELECT position, event_id FROM verbatim.event_log WHERE shard = m.shard"
-			  " AND recorded_at >= m.month::timestamp AT TIME ZONE 'UTC' AND recorded_at < (m.month + interval '1 month') AT TIME ZONE 'UTC'"
-			  " AND position > m.last_position LIMIT 20)) e", 1, values, &rows, error);
+			  "WITH leaf AS (SELECT to_date(right(c.relname, 7), 'YYYY\"m\"MM') AS month FROM pg_inherits i"
+			  " JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'verbatim.event_log'::regclass),"
+			  " place AS (SELECT l.month::timestamp AT TIME ZONE 'UTC' AS start, m.last_position AS last,"
+			  " (l.month + interval '1 month') AT TIME ZONE 'UTC' AS stop,"
+			  " coalesce(m.first_position, 9223372036854775807) AS first"
+			  " FROM leaf l LEFT JOIN verbatim.log_month m ON m.month = l.month AND m.shard = $1::int2)"
+			  " SELECT e.position, e.event_id FROM place p, LATERAL ("
+			  "(SELECT position, event_id FROM verbatim.event_log WHERE shard = $1::int2 AND recorded_at >= p.start"
+			  " AND recorded_at < p.stop AND position < p.first AND position >= 1 LIMIT 20) UNION ALL"
+			  " (SELECT position, event_id FROM verbatim.event_log WHERE shard = $1::int2 AND recorded_at >= p.start"
+			  " AND recorded_at < p.stop AND position > p.last LIMIT 20)) e", 1, values, &rows, error);
 	for (int i = 0; !status && i < db_rows(rows); i++)
-		verify_tell(w, FAULT_BESIDE, db_int(rows, i, 0), NULL, "event %s stands in a month that the log does not say it is in",
+		log_verify_tell(w, FAULT_BESIDE, db_int(rows, i, 0), NULL, "event %s stands in a month that the log does not say it is in",
 			    db_text(rows, i, 1));
 	if (!status)
 		db_free(rows);
@@ -205,7 +209,7 @@ static int find_beside(struct verify_walk *w, struct error *error)
 
 /* ---- the shard ---- */
 
-static int open_walk(struct verify_walk *w, struct error *error)
+static int open_walk(struct log_verify_walk *w, struct error *error)
 {
 	struct log_verify *v = w->v;
 	const char *const values[] = { v->role };
@@ -223,38 +227,38 @@ static int open_walk(struct verify_walk *w, struct error *error)
 	return status;
 }
 
-static int verify(struct verify_walk *w, struct error *error)
+static int verify(struct log_verify_walk *w, struct error *error)
 {
 	struct log_verify *v = w->v;
 	int status = open_walk(w, error);
 
 	if (!status)
-		status = verify_checkpoints_begin(w, error);
+		status = log_verify_checkpoints_begin(w, error);
 	if (!status)
 		status = log_copy_head(w->copy, v->shard, &v->head, v->root, NULL, error);
 	if (status == E_LOG_DIVERGED) {
-		verify_tell(w, FAULT_ROOT, v->head, NULL, "the root of the last batch is no SHA-256");
+		log_verify_tell(w, FAULT_ROOT, v->head, NULL, "the root of the last batch is no SHA-256");
 		status = 0;
 	}
 	if (!status)
 		status = read_over_holes(w, error);
 	if (status && status != E_INTERRUPTED && error_get(status)->class != CLASS_RETRY && status != E_NO_ACCESS) {
-		verify_tell(w, FAULT_UNREADABLE, w->position + 1, NULL, "from here on it cannot be read: %s", error->message);
+		log_verify_tell(w, FAULT_UNREADABLE, w->position + 1, NULL, "from here on it cannot be read: %s", error->message);
 		w->broken = true;
 		status = 0;
 	}
 	if (!status)
-		status = verify_batches_finish(w, error);
+		status = log_verify_batches_finish(w, error);
 	if (!status)
-		status = verify_tiles_finish(w, error);
+		status = log_verify_tiles_finish(w, error);
 	if (!status)
-		status = verify_checkpoints_finish(w, error);
+		status = log_verify_checkpoints_finish(w, error);
 	return status ? status : find_beside(w, error);
 }
 
 int log_verify_shard(struct log_verify *v, struct error *error)
 {
-	struct verify_walk w = { .v = v };
+	struct log_verify_walk w = { .v = v };
 	int status;
 
 	arena_init(&w.arena, 64 << 10);

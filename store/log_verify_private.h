@@ -20,7 +20,7 @@ struct tile_slice {
 	int64_t next; /* index */
 };
 
-struct verify_walk {
+struct log_verify_walk {
 	struct log_verify *v;
 	struct pg_conn *conn;
 	struct log_copy *copy;
@@ -51,23 +51,23 @@ struct verify_walk {
 };
 
 /* Counts it and tells it, unless enough of its kind were told. */
-void verify_tell(struct verify_walk *w, enum fault fault, int64_t position, const struct event *e, const char *format, ...)
+void log_verify_tell(struct log_verify_walk *w, enum fault fault, int64_t position, const struct event *e, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
 /* The event's batch: called for each event, before and after its leaf is in the tree. */
-int verify_batch_begin(struct verify_walk *w, const struct event *e, struct error *error) must_check;
-void verify_batch_end(struct verify_walk *w);
+int log_verify_batch_begin(struct log_verify_walk *w, const struct event *e, struct error *error) must_check;
+void log_verify_batch_end(struct log_verify_walk *w);
 /* Behind the last event. */
-int verify_batches_finish(struct verify_walk *w, struct error *error) must_check;
+int log_verify_batches_finish(struct log_verify_walk *w, struct error *error) must_check;
 
 /* The tiles that the last event filled, and at the end those that should not be there. */
-int verify_tiles(struct verify_walk *w, const struct merkle_tile *tiles, struct error *error) must_check;
-int verify_tiles_finish(struct verify_walk *w, struct error *error) must_check;
+int log_verify_tiles(struct log_verify_walk *w, const struct merkle_tile *tiles, struct error *error) must_check;
+int log_verify_tiles_finish(struct log_verify_walk *w, struct error *error) must_check;
 
 /* Reads the first checkpoint; then, whenever the tree has grown to checkpoint_size; then those behind the log's end. */
-int verify_checkpoints_begin(struct verify_walk *w, struct error *error) must_check;
-int verify_checkpoints_at(struct verify_walk *w, struct error *error) must_check;
-int verify_checkpoints_finish(struct verify_walk *w, struct error *error) must_check;
+int log_verify_checkpoints_begin(struct log_verify_walk *w, struct error *error) must_check;
+int log_verify_checkpoints_at(struct log_verify_walk *w, struct error *error) must_check;
+int log_verify_checkpoints_finish(struct log_verify_walk *w, struct error *error) must_check;
 
 static inline void slices_release(struct slices *s)
 {

@@ -12,7 +12,7 @@
 enum { CHECKPOINT_ROWS = 2000 };
 enum { SHARD, SIZE, EPOCH, ROOT, KEY, NOTE };
 
-static int read_slice(struct verify_walk *w, struct error *error)
+static int read_slice(struct log_verify_walk *w, struct error *error)
 {
 	char shard[NUMBER_TEXT], size[NUMBER_TEXT], rows_max[NUMBER_TEXT];
 	const char *const values[] = { shard, size, w->after_epoch, w->after_key, rows_max, w->largest };
@@ -37,7 +37,7 @@ static int read_slice(struct verify_walk *w, struct error *error)
 }
 
 /* Looks at which size the next one is; kept ones count as well. */
-static int look_ahead(struct verify_walk *w, struct error *error)
+static int look_ahead(struct log_verify_walk *w, struct error *error)
 {
 	struct slices *s = &w->checkpoints;
 	int64_t behind = w->position;
@@ -55,7 +55,7 @@ static int look_ahead(struct verify_walk *w, struct error *error)
 	return status;
 }
 
-int verify_checkpoints_begin(struct verify_walk *w, struct error *error)
+int log_verify_checkpoints_begin(struct log_verify_walk *w, struct error *error)
 {
 	snprintf(w->after_epoch, sizeof(w->after_epoch), "0");
 	return look_ahead(w, error);
@@ -63,14 +63,14 @@ int verify_checkpoints_begin(struct verify_walk *w, struct error *error)
 
 /* ---- one checkpoint of the database ---- */
 
-static void tell_differs(struct verify_walk *w, enum fault fault, const char *name, const struct checkpoint *c)
+static void tell_differs(struct log_verify_walk *w, enum fault fault, const char *name, const struct checkpoint *c)
 {
-	verify_tell(w, fault, 0, NULL, "%s of size %lld is not what the log is now: something from position %lld to %lld was changed, and what "
+	log_verify_tell(w, fault, 0, NULL, "%s of size %lld is not what the log is now: something from position %lld to %lld was changed, and what "
 		    "stands beside it to fit", name, (long long)c->size, (long long)w->v->signed_size + 1, (long long)c->size);
 }
 
 /* Whether the row is signed as it says; fills `c`. */
-static bool is_signed(struct verify_walk *w, struct checkpoint *c)
+static bool is_signed(struct log_verify_walk *w, struct checkpoint *c)
 {
 	const struct slices *s = &w->checkpoints;
 	const char *note = db_text(s->rows, s->row, NOTE), *vkey = db_text(s->rows, s->row, KEY);
@@ -80,7 +80,7 @@ static bool is_signed(struct verify_walk *w, struct checkpoint *c)
 	bool known = false;
 
 	if (note_key_parse(bytes_text(vkey), &key, &why)) {
-		verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the checkpoint of size %s names a key that is none", db_text(s->rows, s->row, SIZE));
+		log_verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the checkpoint of size %s names a key that is none", db_text(s->rows, s->row, SIZE));
 		return false;
 	}
 	for (int i = 0; i < w->v->key_count; i++)
@@ -88,23 +88,23 @@ static bool is_signed(struct verify_walk *w, struct checkpoint *c)
 	if (!known) {
 		w->v->unknown_checkpoints++;
 		if (!w->v->trusted)
-			verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the checkpoint of size %s is by a key that is not registered", db_text(s->rows, s->row, SIZE));
+			log_verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the checkpoint of size %s is by a key that is not registered", db_text(s->rows, s->row, SIZE));
 		return false;
 	}
 	if (checkpoint_open(bytes_text(note), &key, 1, c, NULL, &why)) {
-		verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the checkpoint of size %s: %s", db_text(s->rows, s->row, SIZE), why.message);
+		log_verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the checkpoint of size %s: %s", db_text(s->rows, s->row, SIZE), why.message);
 		return false;
 	}
 	hex_encode(c->root, LEAF_BYTES, root);
 	if (c->size != db_int(s->rows, s->row, SIZE) || c->epoch != db_int(s->rows, s->row, EPOCH) || c->shard != w->v->shard ||
 	    !uuid_equal(&c->log_id, &w->v->source.log_id) || strcmp(root, db_text(s->rows, s->row, ROOT)) != 0) {
-		verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the note of the checkpoint of size %s is that of another one", db_text(s->rows, s->row, SIZE));
+		log_verify_tell(w, FAULT_SIGNATURE, 0, NULL, "the note of the checkpoint of size %s is that of another one", db_text(s->rows, s->row, SIZE));
 		return false;
 	}
 	return true;
 }
 
-static void check_row(struct verify_walk *w, const uint8_t root[LEAF_BYTES])
+static void check_row(struct log_verify_walk *w, const uint8_t root[LEAF_BYTES])
 {
 	struct checkpoint c;
 
@@ -112,7 +112,7 @@ static void check_row(struct verify_walk *w, const uint8_t root[LEAF_BYTES])
 		return;
 	w->v->checkpoints++;
 	if (c.epoch > w->v->source.epoch)
-		verify_tell(w, FAULT_CHECKPOINT, 0, NULL, "the checkpoint of size %lld is of epoch %d, which the log does not know yet",
+		log_verify_tell(w, FAULT_CHECKPOINT, 0, NULL, "the checkpoint of size %lld is of epoch %d, which the log does not know yet",
 			    (long long)c.size, c.epoch);
 	else if (root && memcmp(root, c.root, LEAF_BYTES) == 0)
 		w->v->signed_size = c.size;
@@ -121,12 +121,12 @@ static void check_row(struct verify_walk *w, const uint8_t root[LEAF_BYTES])
 	else if (root)
 		tell_differs(w, FAULT_CHECKPOINT, "the checkpoint", &c);
 	else
-		verify_tell(w, FAULT_CUT, w->v->head + 1, NULL, "the log ends at %lld, and was signed up to %lld: its end is gone",
+		log_verify_tell(w, FAULT_CUT, w->v->head + 1, NULL, "the log ends at %lld, and was signed up to %lld: its end is gone",
 			    (long long)w->v->head, (long long)c.size);
 }
 
 /* All that are of the size at which the walk stands; `root` NULL: behind its end. */
-static int check_rows(struct verify_walk *w, int64_t size, const uint8_t root[LEAF_BYTES], struct error *error)
+static int check_rows(struct log_verify_walk *w, int64_t size, const uint8_t root[LEAF_BYTES], struct error *error)
 {
 	struct slices *s = &w->checkpoints;
 	int status = 0;
@@ -147,7 +147,7 @@ static int check_rows(struct verify_walk *w, int64_t size, const uint8_t root[LE
 	return status;
 }
 
-static void check_kept(struct verify_walk *w, const uint8_t root[LEAF_BYTES])
+static void check_kept(struct log_verify_walk *w, const uint8_t root[LEAF_BYTES])
 {
 	for (int i = 0; i < w->v->kept_count; i++) {
 		const struct kept_checkpoint *k = &w->v->kept[i];
@@ -162,13 +162,13 @@ static void check_kept(struct verify_walk *w, const uint8_t root[LEAF_BYTES])
 		} else if (root) {
 			tell_differs(w, FAULT_KEPT, k->name, c);
 		} else {
-			verify_tell(w, FAULT_KEPT, w->v->head + 1, NULL, "%s reaches %lld, and the log ends at %lld%s", k->name, (long long)c->size,
+			log_verify_tell(w, FAULT_KEPT, w->v->head + 1, NULL, "%s reaches %lld, and the log ends at %lld%s", k->name, (long long)c->size,
 				    (long long)w->v->head, c->epoch < w->v->source.epoch ? "; it was adopted since" : ": its end is gone");
 		}
 	}
 }
 
-int verify_checkpoints_at(struct verify_walk *w, struct error *error)
+int log_verify_checkpoints_at(struct log_verify_walk *w, struct error *error)
 {
 	uint8_t root[LEAF_BYTES];
 	int status;
@@ -180,7 +180,7 @@ int verify_checkpoints_at(struct verify_walk *w, struct error *error)
 	return status ? status : look_ahead(w, error);
 }
 
-int verify_checkpoints_finish(struct verify_walk *w, struct error *error)
+int log_verify_checkpoints_finish(struct log_verify_walk *w, struct error *error)
 {
 	int status;
 
@@ -189,6 +189,6 @@ int verify_checkpoints_finish(struct verify_walk *w, struct error *error)
 	check_kept(w, NULL);
 	status = check_rows(w, INT64_MAX, NULL, error);
 	if (!status && w->v->trusted && w->v->head > 0 && !w->v->checkpoints && !w->v->kept_checked)
-		verify_tell(w, FAULT_UNSIGNED, 0, NULL, "no key that is trusted has signed a checkpoint of it: somebody could have made it anew");
+		log_verify_tell(w, FAULT_UNSIGNED, 0, NULL, "no key that is trusted has signed a checkpoint of it: somebody could have made it anew");
 	return status;
 }

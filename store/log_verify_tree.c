@@ -7,7 +7,7 @@ enum { BATCH_ROWS = 5000, TILE_ROWS = 32 };
 
 /* ---- batches ---- */
 
-static int next_batch(struct verify_walk *w, bool *found, struct error *error)
+static int next_batch(struct log_verify_walk *w, bool *found, struct error *error)
 {
 	char shard[NUMBER_TEXT], after[NUMBER_TEXT], head[NUMBER_TEXT], rows_max[NUMBER_TEXT];
 	const char *const values[] = { shard, after, head, rows_max };
@@ -45,7 +45,7 @@ static int next_batch(struct verify_walk *w, bool *found, struct error *error)
 	return 0;
 }
 
-int verify_batch_begin(struct verify_walk *w, const struct event *e, struct error *error)
+int log_verify_batch_begin(struct log_verify_walk *w, const struct event *e, struct error *error)
 {
 	struct batch *b = &w->batch;
 
@@ -59,25 +59,25 @@ int verify_batch_begin(struct verify_walk *w, const struct event *e, struct erro
 			return status;
 		if (!found) {
 			if (b->last != INT64_MAX)
-				verify_tell(w, FAULT_BATCH, e->position, e, "no batch in log_batch took it, nor what comes behind it");
+				log_verify_tell(w, FAULT_BATCH, e->position, e, "no batch in log_batch took it, nor what comes behind it");
 			*b = (struct batch){ .last = INT64_MAX };
 			return 0;
 		}
 		if (b->first != expected || b->last < b->first)
-			verify_tell(w, FAULT_BATCH, b->first, NULL, "the batch of positions %lld to %lld does not follow the one that ended at %lld",
+			log_verify_tell(w, FAULT_BATCH, b->first, NULL, "the batch of positions %lld to %lld does not follow the one that ended at %lld",
 				    (long long)b->first, (long long)b->last, (long long)expected - 1);
 		if (b->epoch < epoch || b->epoch > w->v->source.epoch)
-			verify_tell(w, FAULT_BATCH, b->first, NULL, "the batch of positions %lld to %lld is of epoch %d behind one of epoch %d",
+			log_verify_tell(w, FAULT_BATCH, b->first, NULL, "the batch of positions %lld to %lld is of epoch %d behind one of epoch %d",
 				    (long long)b->first, (long long)b->last, b->epoch, epoch);
 		w->epoch = b->epoch > epoch ? b->epoch : epoch;
 	}
 	if (b->last != INT64_MAX && e->recorded_at != b->recorded_at)
-		verify_tell(w, FAULT_BATCH, e->position, e, "its recorded_at is not that of its batch (positions %lld to %lld)", (long long)b->first,
+		log_verify_tell(w, FAULT_BATCH, e->position, e, "its recorded_at is not that of its batch (positions %lld to %lld)", (long long)b->first,
 			    (long long)b->last);
 	return 0;
 }
 
-void verify_batch_end(struct verify_walk *w)
+void log_verify_batch_end(struct log_verify_walk *w)
 {
 	const struct batch *b = &w->batch;
 	uint8_t root[LEAF_BYTES];
@@ -95,14 +95,14 @@ void verify_batch_end(struct verify_walk *w)
 	}
 	w->root_told = true;
 	if (w->good + 1 == b->last)
-		verify_tell(w, FAULT_ROOT, b->last, NULL, "its leaf hash is not the one that was appended, or the batch's root is not: they do not "
+		log_verify_tell(w, FAULT_ROOT, b->last, NULL, "its leaf hash is not the one that was appended, or the batch's root is not: they do not "
 			    "fit; nor can any later root");
 	else
-		verify_tell(w, FAULT_ROOT, w->good + 1, NULL, "one of the events of positions %lld to %lld is not the one that was appended, or the "
+		log_verify_tell(w, FAULT_ROOT, w->good + 1, NULL, "one of the events of positions %lld to %lld is not the one that was appended, or the "
 			    "batch's root is not: they do not fit; nor can any later root", (long long)w->good + 1, (long long)b->last);
 }
 
-int verify_batches_finish(struct verify_walk *w, struct error *error)
+int log_verify_batches_finish(struct log_verify_walk *w, struct error *error)
 {
 	bool found = true;
 	int status = 0;
@@ -110,13 +110,13 @@ int verify_batches_finish(struct verify_walk *w, struct error *error)
 	if (w->broken)
 		return 0;
 	if (w->position > 0 && w->batch.last != INT64_MAX && w->batch.last > w->position)
-		verify_tell(w, FAULT_BATCH, w->position, NULL, "the last batch ends at %lld, the events at %lld", (long long)w->batch.last,
+		log_verify_tell(w, FAULT_BATCH, w->position, NULL, "the last batch ends at %lld, the events at %lld", (long long)w->batch.last,
 			    (long long)w->position);
 	while (!status && w->batch.last != INT64_MAX) {
 		status = next_batch(w, &found, error);
 		if (status || !found)
 			break;
-		verify_tell(w, FAULT_BATCH, w->batch.first, NULL, "the batch of positions %lld to %lld has no events", (long long)w->batch.first,
+		log_verify_tell(w, FAULT_BATCH, w->batch.first, NULL, "the batch of positions %lld to %lld has no events", (long long)w->batch.first,
 			    (long long)w->batch.last);
 	}
 	return status;
@@ -124,7 +124,7 @@ int verify_batches_finish(struct verify_walk *w, struct error *error)
 
 /* ---- tiles ---- */
 
-static int read_tiles(struct verify_walk *w, int level, int64_t from, struct error *error)
+static int read_tiles(struct log_verify_walk *w, int level, int64_t from, struct error *error)
 {
 	char shard[NUMBER_TEXT], level_text[NUMBER_TEXT], index[NUMBER_TEXT], rows_max[NUMBER_TEXT];
 	const char *const values[] = { shard, level_text, index, rows_max };
@@ -143,7 +143,7 @@ static int read_tiles(struct verify_walk *w, int level, int64_t from, struct err
 	return status;
 }
 
-static int verify_tile(struct verify_walk *w, const struct merkle_tile *t, struct error *error)
+static int verify_tile(struct log_verify_walk *w, const struct merkle_tile *t, struct error *error)
 {
 	struct slices *s = &w->tiles[t->level].slices;
 	uint8_t hashes[MERKLE_TILE * LEAF_BYTES];
@@ -156,7 +156,7 @@ static int verify_tile(struct verify_walk *w, const struct merkle_tile *t, struc
 		return status;
 	w->v->tiles++;
 	if (!slices_have(s) || db_int(s->rows, s->row, 0) != t->index) {
-		verify_tell(w, FAULT_TILE, 0, NULL, "tile %lld of level %d is missing", (long long)t->index, t->level);
+		log_verify_tell(w, FAULT_TILE, 0, NULL, "tile %lld of level %d is missing", (long long)t->index, t->level);
 		return 0;
 	}
 	text = db_text(s->rows, s->row++, 1);
@@ -167,16 +167,16 @@ static int verify_tile(struct verify_walk *w, const struct merkle_tile *t, struc
 			int64_t first = ((t->index * MERKLE_TILE + i) << (8 * t->level)) + 1;
 
 			if (t->level == 0)
-				verify_tell(w, FAULT_TILE, first, NULL, "its leaf hash is not the one in tile %lld: one of them was changed", (long long)t->index);
+				log_verify_tell(w, FAULT_TILE, first, NULL, "its leaf hash is not the one in tile %lld: one of them was changed", (long long)t->index);
 			else
-				verify_tell(w, FAULT_TILE, first, NULL, "tile %lld of level %d has another hash for the 256 or more events from here on",
+				log_verify_tell(w, FAULT_TILE, first, NULL, "tile %lld of level %d has another hash for the 256 or more events from here on",
 					    (long long)t->index, t->level);
 			break;
 		}
 	return 0;
 }
 
-int verify_tiles(struct verify_walk *w, const struct merkle_tile *tiles, struct error *error)
+int log_verify_tiles(struct log_verify_walk *w, const struct merkle_tile *tiles, struct error *error)
 {
 	int status = 0;
 
@@ -185,7 +185,7 @@ int verify_tiles(struct verify_walk *w, const struct merkle_tile *tiles, struct 
 	return status;
 }
 
-int verify_tiles_finish(struct verify_walk *w, struct error *error)
+int log_verify_tiles_finish(struct log_verify_walk *w, struct error *error)
 {
 	char shard[NUMBER_TEXT];
 	const char *const values[] = { shard };
@@ -198,7 +198,7 @@ int verify_tiles_finish(struct verify_walk *w, struct error *error)
 			  " WHERE shard = $1::int2 ORDER BY first_position DESC LIMIT 1), 0) AS p) h WHERE t.shard = $1::int2"
 			  " AND (t.level > 6 OR t.index >= h.p >> (8 * (t.level + 1))) ORDER BY 1, 2 LIMIT 20", 1, values, &rows, error);
 	for (int i = 0; !status && i < db_rows(rows); i++)
-		verify_tell(w, FAULT_TILE, 0, NULL, "tile %lld of level %lld stands there, and the log is not so long", (long long)db_int(rows, i, 1),
+		log_verify_tell(w, FAULT_TILE, 0, NULL, "tile %lld of level %lld stands there, and the log is not so long", (long long)db_int(rows, i, 1),
 			    (long long)db_int(rows, i, 0));
 	if (!status)
 		db_free(rows);

@@ -34,7 +34,8 @@ struct forgery {
 	bool other_conversation;
 	bool swap_proofs;
 	bool unsealed;
-	bool state;            /* a file of state.ndjson that the manifest does not tell of */
+	bool state;            /* a file of state.ndjson ... */
+	bool state_told;       /* ... that the manifest tells of */
 	bool double_event;
 	bool withhold;         /* the first event, honestly */
 	bool withhold_lie;     /* its hash in the manifest is that of another */
@@ -126,7 +127,7 @@ static void make(const struct forgery *f, struct buffer *tar)
 {
 	const struct note_signer *by = f->other_key ? &other : &signer;
 	struct manifest_withheld held = { positions[0], "message.received", { 0 } };
-	struct manifest m = { log_id, tenant_id, conversation_id, 2, 3, EVENTS, MINE - (f->drop_file && f->fix_manifest), 0, false, "", &held,
+	struct manifest m = { log_id, tenant_id, conversation_id, 2, 3, EVENTS, MINE - (f->drop_file && f->fix_manifest), 0, f->state_told, "", &held,
 			      f->withhold || f->withhold_lie };
 	struct checkpoint c = { log_id, 2, 3, EVENTS, { 0 } };
 	struct buffer text = { 0 }, note = { 0 }, sums = { 0 }, key = { 0 };
@@ -188,7 +189,7 @@ static int check(struct bytes archive, const struct note_key *keys, int count, s
 
 static void honest(void)
 {
-	struct forgery plain = { 0 }, held = { .withhold = true }, open = { .unsealed = true };
+	struct forgery plain = { 0 }, held = { .withhold = true }, open = { .unsealed = true }, state = { .state = true, .state_told = true };
 	struct buffer tar = { 0 };
 	struct bundle_report r;
 	struct error error;
@@ -201,6 +202,8 @@ static void honest(void)
 	make(&held, &tar);
 	ok(check(buffer_bytes(&tar), &signer.key, 1, &r, &error) == 0 && r.manifest.withheld_count == 1 && r.manifest.events == MINE,
 	   "one with a withheld event holds, and says so");
+	make(&state, &tar);
+	ok(check(buffer_bytes(&tar), &signer.key, 1, &r, &error) == 0 && r.manifest.state, "so does one with a state to be read");
 	make(&open, &tar);
 	ok(check(buffer_bytes(&tar), &signer.key, 1, &r, &error) == 0 && !r.sealed, "one that is not signed as a whole holds, and says so");
 	buffer_release(&tar);
@@ -216,6 +219,7 @@ static void forgers(void)
 		{ "the manifest names another conversation", .other_conversation = true, .unsealed = true },
 		{ "two proofs are swapped", .swap_proofs = true, .unsealed = true },
 		{ "a state is put in that the manifest does not tell of", .state = true, .unsealed = true },
+		{ "the manifest tells of a state that is not there", .state_told = true, .unsealed = true },
 		{ "an event stands there twice", .double_event = true, .unsealed = true },
 		{ "a withheld event's hash is another's", .withhold_lie = true, .unsealed = true },
 		{ "a file is added at the end", .stray = true, .unsealed = true },

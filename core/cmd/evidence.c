@@ -29,7 +29,7 @@ static const struct option options[] = {
 	  .help = "whose conversation it is; needed when several tenants have one with this id, or no read model knows it" },
 	{ .name = "out", .kind = OPTION_TEXT, AT(out), .argument = "FILE", .filled = true, .help = "where the bundle goes: case.tar" },
 	{ .name = "withhold", .kind = OPTION_TEXTS, AT(withhold), .argument = "EVENT_ID", .filled = true,
-	  .help = "an event whose text is not given: the bundle then has its position, type and hash, and says so; may be repeated" },
+	  .help = "an event whose text is not given: the bundle then has its position, type and hash, and says so" },
 	{ .name = "checkpoint", .kind = OPTION_TEXT, AT(checkpoint), .argument = "FILE", .filled = true,
 	  .help = "the checkpoint that the proofs lead to; the newest one when not given" },
 	SIGNING_KEY_OPTION(struct evidence_options, key_file),

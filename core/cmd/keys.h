@@ -23,7 +23,7 @@ enum { KEYS_TRUSTED_MAX = 16 };
 #define TRUSTED_KEY_OPTION(type, member)                                                                                     \
 	{ .name = "key", .kind = OPTION_TEXTS, .offset = offsetof(type, member), .argument = "KEY", .filled = true,          \
 	  .group = "Checkpoints",                                                                                            \
-	  .help = "a verifier key that is trusted, or a file with one a line; may be repeated. Without it the keys that the " \
+	  .help = "a verifier key that is trusted, or a file with one a line. Without it the keys that the " \
 		  "database names are taken, which proves no more than that it agrees with itself" }
 
 /*

@@ -33,7 +33,7 @@ struct verify_options {
 
 static const struct option options[] = {
 	{ .name = "against", .kind = OPTION_TEXTS, AT(against), .argument = "FILE", .filled = true,
-	  .help = "a checkpoint that was kept elsewhere, or a folder of them: the log must extend it; may be repeated" },
+	  .help = "a checkpoint that was kept elsewhere, or a folder of them: the log must extend it" },
 	TRUSTED_KEY_OPTION(struct verify_options, keys),
 	{ .name = "jobs", .kind = OPTION_INT, AT(jobs), .argument = "N", .min = 1, .max = JOBS_MAX,
 	  .help = "shards at a time, each with two sessions; as many as there are processors when not given" },

@@ -80,7 +80,7 @@ static void drop_notice(void *data, const PGresult *notice)
 }
 
 /* Before there is a session, libpq has no SQLSTATE; its words must do. */
-static int connect_error(PGconn *conn, struct error *error)
+int db_connect_error(struct pg_conn *conn, struct error *error)
 {
 	char text[320];
 	int code = E_UNAVAILABLE;
@@ -107,7 +107,7 @@ int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct
 
 	*out = NULL;
 	if (PQstatus(conn) != CONNECTION_OK) {
-		status = connect_error(conn, error);
+		status = db_connect_error(conn, error);
 		PQfinish(conn);
 		return status;
 	}

@@ -48,6 +48,9 @@ int db_value(struct pg_conn *conn, const char *sql, int count, const char *const
 /* What the last failure of a query, or of the session itself, means; fills and returns the code. */
 int db_error(struct pg_conn *conn, const struct pg_result *result, struct error *error);
 
+/* The same for a session that did not come about. */
+int db_connect_error(struct pg_conn *conn, struct error *error);
+
 /*
  * Puts a connection string into the environment of this process (PGHOST, PGUSER, PGPASSWORD, ...), so that a program
  * started next connects to it without a password on its command line.  What it leaves out stays as it was; what it

@@ -169,6 +169,19 @@ int log_copy_head(struct log_copy *l, int16_t shard, int64_t *position, uint8_t 
  * one that holds the middle.  What lies up to lo is not after the instant, what lies behind hi is.  A batch that is
  * missing does not stop the search; that is for the reading to find.
  */
+const char log_copy_position_sql[] =
+	"WITH RECURSIVE search (lo, hi) AS ("
+	" SELECT 0::int8, coalesce((SELECT last_position FROM verbatim.log_batch WHERE shard = $1::int2"
+	" ORDER BY first_position DESC LIMIT 1), 0)"
+	" UNION ALL"
+	" SELECT CASE WHEN b.old THEN greatest(b.last_position, (s.lo + s.hi + 1) / 2) ELSE s.lo END,"
+	" CASE WHEN b.old THEN s.hi ELSE least(b.first_position, (s.lo + s.hi + 1) / 2) - 1 END"
+	" FROM search s, LATERAL (SELECT first_position, last_position,"
+	" recorded_at <= timestamptz 'epoch' + $2::int8 * interval '1 microsecond' AS old"
+	" FROM verbatim.log_batch WHERE shard = $1::int2 AND first_position <= (s.lo + s.hi + 1) / 2"
+	" ORDER BY first_position DESC LIMIT 1) b WHERE s.lo < s.hi)"
+	" SELECT max(lo) FROM search";
+
 int log_copy_position_at(struct log_copy *l, int16_t shard, int64_t at, int64_t *position, struct error *error)
 {
 	char number[8], time[24];
@@ -179,18 +192,7 @@ int log_copy_position_at(struct log_copy *l, int16_t shard, int64_t at, int64_t 
 	drop_slice(l);
 	snprintf(number, sizeof(number), "%d", shard);
 	snprintf(time, sizeof(time), "%lld", (long long)at);
-	status = db_value(l->conn,
-		"WITH RECURSIVE search (lo, hi) AS ("
-		" SELECT 0::int8, coalesce((SELECT last_position FROM verbatim.log_batch WHERE shard = $1::int2"
-		" ORDER BY first_position DESC LIMIT 1), 0)"
-		" UNION ALL"
-		" SELECT CASE WHEN b.old THEN greatest(b.last_position, (s.lo + s.hi + 1) / 2) ELSE s.lo END,"
-		" CASE WHEN b.old THEN s.hi ELSE least(b.first_position, (s.lo + s.hi + 1) / 2) - 1 END"
-		" FROM search s, LATERAL (SELECT first_position, last_position,"
-		" recorded_at <= timestamptz 'epoch' + $2::int8 * interval '1 microsecond' AS old"
-		" FROM verbatim.log_batch WHERE shard = $1::int2 AND first_position <= (s.lo + s.hi + 1) / 2"
-		" ORDER BY first_position DESC LIMIT 1) b WHERE s.lo < s.hi)"
-		" SELECT max(lo) FROM search", 2, values, text, sizeof(text), error);
+	status = db_value(l->conn, log_copy_position_sql, 2, values, text, sizeof(text), error);
 	*position = status ? 0 : strtoll(text, NULL, 10);
 	return status;
 }

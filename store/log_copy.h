@@ -39,6 +39,9 @@ int log_copy_head(struct log_copy *l, int16_t shard, int64_t *position, uint8_t 
 /* The last position whose recorded_at is not after `at`; 0 when there is none. */
 int log_copy_position_at(struct log_copy *l, int16_t shard, int64_t at, int64_t *position, struct error *error) must_check;
 
+/* The statement that finds it, for sessions of another kind: shard, microseconds since 1970; one row, the position. */
+extern const char log_copy_position_sql[];
+
 /* Begins (again, also amid another reading or after a failure that left the session alive) with positions after+1 .. upto, which is at most the head. */
 int log_copy_begin(struct log_copy *l, int16_t shard, int64_t after, int64_t upto, struct error *error) must_check;
 

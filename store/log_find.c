@@ -1,0 +1,407 @@
+/*
+ * log_find - see log_find.h.
+ *
+ * Statements go out in libpq's pipeline mode; their texts are constants, what is asked for are parameters in binary.
+ */
+#include "store/log_find.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/db.h"
+#include "store/log_copy.h"
+#include "store/pg_session.h"
+
+enum { ROUND_MOST = 16 }; /* statements in one round trip */
+
+struct log_find {
+	PGconn *conn;
+	struct pg_params params;
+	PGresult *results[ROUND_MOST];
+	int sent;
+};
+
+/* ---- a round trip ---- */
+
+static void forget(struct log_find *l)
+{
+	for (int i = 0; i < l->sent; i++)
+		PQclear(l->results[i]);
+	l->sent = 0;
+}
+
+/* One statement more, with the parameters that have been put. */
+static void add(struct log_find *l, const char *sql)
+{
+	struct pg_params *p = &l->params;
+
+	assert(l->sent < ROUND_MOST);
+	l->results[l->sent++] = NULL;
+	if (!PQsendQueryParams(l->conn, sql, p->count, NULL, pg_params_values(p), p->lengths, p->formats, 1))
+		l->results[l->sent - 1] = NULL; /* the answer will be missing, and that is reported */
+	pg_params_reset(p);
+}
+
+/* Sends them and takes all answers; the first error is the round's. */
+static int answers(struct log_find *l, struct error *error)
+{
+	int status = 0;
+	bool synced = PQpipelineSync(l->conn);
+	PGresult *r;
+
+	for (int i = 0; i < l->sent && synced; i++) {
+		l->results[i] = PQgetResult(l->conn);
+		if (!status && PQresultStatus(l->results[i]) != PGRES_TUPLES_OK)
+			status = db_error((struct pg_conn *)l->conn, l->results[i], error);
+		while ((r = PQgetResult(l->conn)))
+			PQclear(r);
+	}
+	if (!synced)
+		status = db_error((struct pg_conn *)l->conn, NULL, error);
+	PQclear(synced ? PQgetResult(l->conn) : NULL); /* the end of the pipeline */
+	return status;
+}
+
+/* ---- the session ---- */
+
+static const char settings_sql[] =
+	"SELECT set_config(name, value, false) FROM (VALUES ('timezone', 'UTC'), ('client_min_messages', 'warning'),"
+	" ('search_path', 'pg_catalog'), ('default_transaction_read_only', 'on'), ('jit', 'off'), ('enable_seqscan', 'off'),"
+	" ('max_parallel_workers_per_gather', '0'), ('app.tenant_id', $1::text)) v (name, value)";
+
+static const char log_sql[] =
+	"SELECT i.log_id, i.shards, verbatim.log_now(), session_user::text,"
+	" pg_has_role(session_user, 'verbatim_engine', 'MEMBER'),"
+	" pg_has_role(session_user, 'verbatim_auditor', 'MEMBER') OR pg_has_role(session_user, 'verbatim_admin', 'MEMBER')"
+	" FROM verbatim.log_identity i";
+
+static int settle(struct log_find *l, const struct uuid *tenant, struct log_find_log *log, struct error *error)
+{
+	char text[UUID_TEXT] = "";
+	const PGresult *r;
+	int status;
+
+	pg_param_text(&l->params, uuid_is_nil(tenant) ? "" : uuid_format(tenant, text));
+	add(l, settings_sql);
+	add(l, log_sql);
+	status = answers(l, error);
+	r = l->results[1];
+	if (!status && PQntuples(r) != 1)
+		status = error_set(error, E_UNSUITABLE, "the database holds no log; 'verbatim init' makes one");
+	if (!status) {
+		pg_fixed(r, 0, 0, log->log_id.b, sizeof(log->log_id.b));
+		log->shards = (int16_t)pg_int(r, 0, 1);
+		log->now = pg_time(r, 0, 2);
+		snprintf(log->login, sizeof(log->login), "%.*s", (int)pg_bytes(r, 0, 3).len, pg_bytes(r, 0, 3).data);
+		log->appends = pg_bool(r, 0, 4);
+		log->bound = !log->appends && !pg_bool(r, 0, 5);
+	}
+	forget(l);
+	return status;
+}
+
+static void ignore_notice(void *data, const PGresult *r)
+{
+}
+
+int log_find_open(const char *conninfo, const char *name, const struct uuid *tenant, struct log_find **out,
+		  struct log_find_log *log, struct error *error)
+{
+	const char *const keywords[] = { "connect_timeout", "fallback_application_name", "dbname", "client_encoding", NULL };
+	const char *const values[] = { "10", name, conninfo, "UTF8", NULL };
+	struct log_find *l = mem_zalloc(sizeof(*l));
+	int status = 0;
+
+	*out = NULL;
+	memset(log, 0, sizeof(*log));
+	l->conn = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(l->conn) != CONNECTION_OK)
+		status = db_connect_error((struct pg_conn *)l->conn, error);
+	if (!status && !PQenterPipelineMode(l->conn))
+		status = error_set(error, E_INTERNAL, "the session has no pipeline");
+	if (!status) {
+		PQsetNoticeReceiver(l->conn, ignore_notice, NULL);
+		status = settle(l, tenant, log, error);
+	}
+	if (status)
+		log_find_close(l);
+	else
+		*out = l;
+	return status;
+}
+
+void log_find_close(struct log_find *l)
+{
+	if (!l)
+		return;
+	forget(l);
+	PQfinish(l->conn);
+	pg_params_release(&l->params);
+	free(l);
+}
+
+/* ---- events ---- */
+
+#define EVENTS                                                                                                \
+	"SELECT shard, position, recorded_at, occurred_at, event_version, silent, event_id, tenant_id, entity_id," \
+	" conversation_id, customer_id, resolution_id, actor_id, correlation_id, causation_id, event_type, entity_type," \
+	" actor_type, leaf_hash, actor_ip, actor_user_agent, payload FROM verbatim.event_log"                 \
+	" WHERE tenant_id = $1::uuid AND position <= $2::int8 AND recorded_at <= $3::timestamptz AND "
+#define MOST " LIMIT $4::int8"
+
+static const char *const find_sql[] = {
+	[FIND_CONVERSATION] = EVENTS "conversation_id = ANY ($5::uuid[])" MOST,
+	[FIND_RESOLUTION] = EVENTS "resolution_id = ANY ($5::uuid[])" MOST,
+	[FIND_ENTITY] = EVENTS "entity_id = ANY ($5::uuid[]) AND conversation_id IS NULL" MOST,
+	[FIND_CONTEXT] = EVENTS "entity_id = ANY ($5::uuid[]) AND conversation_id IS NOT NULL"
+		" AND entity_type IN ('customer', 'user', 'team', 'tenant')" MOST,
+	[FIND_NAMES] = EVENTS "entity_id = ANY ($5::uuid[]) AND entity_type = 'user' AND event_type IN "
+		"('user.created', 'user.updated')" MOST,
+	[FIND_OTHER] = EVENTS "coalesce(payload ->> 'from_id', payload ->> 'into_id', payload ->> 'to') = ANY "
+		"($5::uuid[]::text[])"
+		" AND event_type IN ('conversation.merged', 'conversation.merged_into', 'conversation.split',"
+		" 'conversation.customer_changed', 'customer.merged', 'customer.merged_into')" MOST,
+	[FIND_BEGUN] = EVENTS "customer_id = ANY ($5::uuid[]) AND event_type = 'conversation.created'" MOST,
+	[FIND_POLICIES] = EVENTS "entity_type = 'sla_policy'" MOST,
+	[FIND_ACTOR] = EVENTS "actor_id = ANY ($5::uuid[])" MOST,
+	[FIND_CORRELATION] = EVENTS "correlation_id = ANY ($5::uuid[])" MOST,
+	[FIND_ANYWHERE] = EVENTS "entity_id = ANY ($5::uuid[])" MOST,
+	[FIND_TENANT] = EVENTS "true" MOST,
+};
+
+static void take_event(const PGresult *r, int row, struct arena *arena, struct event *e)
+{
+	struct bytes name = pg_bytes(r, row, 15), entity = pg_bytes(r, row, 16);
+
+	memset(e, 0, sizeof(*e));
+	e->shard = (int16_t)pg_int(r, row, 0);
+	e->position = pg_int(r, row, 1);
+	e->recorded_at = pg_time(r, row, 2);
+	e->occurred_at = pg_time(r, row, 3);
+	e->version = (int32_t)pg_int(r, row, 4);
+	e->silent = pg_bool(r, row, 5);
+	pg_fixed(r, row, 6, e->event_id.b, 16);
+	pg_fixed(r, row, 7, e->tenant_id.b, 16);
+	pg_fixed(r, row, 8, e->entity_id.b, 16);
+	pg_fixed(r, row, 9, e->conversation_id.b, 16);
+	pg_fixed(r, row, 10, e->customer_id.b, 16);
+	pg_fixed(r, row, 11, e->resolution_id.b, 16);
+	pg_fixed(r, row, 12, e->actor_id.b, 16);
+	pg_fixed(r, row, 13, e->correlation_id.b, 16);
+	pg_fixed(r, row, 14, e->causation_id.b, 16);
+	e->type = catalog_find(name);
+	e->type_name = e->type ? bytes_text(e->type->name) : arena_copy(arena, name);
+	e->entity_type = arena_copy(arena, entity);
+	e->actor_type = actor_type_find(pg_bytes(r, row, 17));
+	pg_fixed(r, row, 18, e->leaf_hash, LEAF_BYTES);
+	if (!PQgetisnull(r, row, 19))
+		e->actor_ip = pg_get_inet(PQgetvalue(r, row, 19), PQgetlength(r, row, 19), arena);
+	e->actor_user_agent = arena_copy(arena, pg_bytes(r, row, 20));
+	e->payload = arena_copy(arena, pg_bytes(r, row, 21));
+}
+
+static void put_ids(struct pg_params *p, const struct uuid *ids, int count)
+{
+	size_t began = pg_array_begin(p, OID_UUID, count);
+
+	for (int i = 0; i < count; i++)
+		pg_item(p, ids[i].b, sizeof(ids[i].b));
+	pg_array_end(p, began, 0);
+}
+
+int log_find_events(struct log_find *l, const struct uuid *tenant, const struct find_limits *limits,
+		    const struct find_ask *asks,
+		    int count, struct arena *arena, struct event **events, int *found, struct error *error)
+{
+	int64_t rows = 0;
+	int status;
+
+	*found = 0;
+	for (int i = 0; i < count; i++) {
+		pg_param_uuid(&l->params, tenant);
+		pg_param_int8(&l->params, limits->position);
+		pg_param_time(&l->params, limits->recorded_at);
+		pg_param_int8(&l->params, limits->events + 1);
+		if (asks[i].by != FIND_POLICIES && asks[i].by != FIND_TENANT)
+			put_ids(&l->params, asks[i].ids, asks[i].count);
+		add(l, find_sql[asks[i].by]);
+	}
+	status = answers(l, error);
+	for (int i = 0; i < count && !status; i++)
+		rows += PQntuples(l->results[i]);
+	if (!status && rows > limits->events)
+		status = error_set(error, E_TOO_LARGE, "more than %lld events belong to it; --limit allows more",
+				   (long long)limits->events);
+	if (!status) {
+		*events = arena_alloc(arena, sizeof(**events) * (size_t)(rows + 1));
+		for (int i = 0; i < count; i++)
+			for (int row = 0; row < PQntuples(l->results[i]); row++)
+				take_event(l->results[i], row, arena, &(*events)[(*found)++]);
+	}
+	forget(l);
+	return status;
+}
+
+/* From tenant to tenant along an index that begins with them, and into each for the id. */
+#define TENANTS(which, is)                                                                                    \
+	"WITH RECURSIVE tenants (tenant_id) AS ("                                                             \
+	" (SELECT tenant_id FROM verbatim.event_log WHERE " which " ORDER BY tenant_id LIMIT 1)"              \
+	" UNION ALL SELECT n.tenant_id FROM tenants t, LATERAL (SELECT e.tenant_id FROM verbatim.event_log e" \
+	" WHERE e.tenant_id > t.tenant_id AND e." which " ORDER BY e.tenant_id LIMIT 1) n)"                   \
+	" SELECT tenant_id FROM tenants t WHERE EXISTS (SELECT FROM verbatim.event_log e"                     \
+	" WHERE e.tenant_id = t.tenant_id AND " is " AND e." which ") LIMIT $2::int4"
+
+int log_find_tenants(struct log_find *l, enum find_by by, const struct uuid *id, struct uuid *tenants, int most, int *count,
+		     struct error *error)
+{
+	int status;
+
+	pg_param_uuid(&l->params, id);
+	pg_param_int4(&l->params, most);
+	add(l, by == FIND_CONVERSATION ? TENANTS("conversation_id IS NOT NULL", "e.conversation_id = $1::uuid")
+	       : by == FIND_RESOLUTION ? TENANTS("resolution_id IS NOT NULL", "e.resolution_id = $1::uuid")
+				       : TENANTS("conversation_id IS NULL", "e.entity_id = $1::uuid"));
+	status = answers(l, error);
+	*count = status ? 0 : PQntuples(l->results[0]);
+	for (int i = 0; i < *count; i++)
+		pg_fixed(l->results[0], i, 0, tenants[i].b, sizeof(tenants[i].b));
+	forget(l);
+	return status;
+}
+
+/* ---- places and proofs ---- */
+
+int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t position, struct log_place *place,
+		   struct error *error)
+{
+	const PGresult *r;
+	int status;
+
+	memset(place, 0, sizeof(*place));
+	if (position <= 0 && at != TIME_MAX) {
+		pg_param_int2(&l->params, shard);
+		pg_param_int8(&l->params, at);
+		add(l, log_copy_position_sql);
+		status = answers(l, error);
+		r = l->results[0];
+		position = !status && PQntuples(r) && !PQgetisnull(r, 0, 0) ? pg_int(r, 0, 0) : 0;
+		forget(l);
+		if (status || position == 0)
+			return status;
+	}
+	pg_param_int2(&l->params, shard);
+	pg_param_int8(&l->params, position > 0 ? position : INT64_MAX);
+	add(l, "SELECT b.last_position, b.recorded_at, b.epoch, b.root, (SELECT h.last_position FROM verbatim.log_batch h"
+	       " WHERE h.shard = $1::int2 ORDER BY h.first_position DESC LIMIT 1) FROM verbatim.log_batch b"
+	       " WHERE b.shard = $1::int2 AND b.first_position <= $2::int8 ORDER BY b.first_position DESC LIMIT 1");
+	status = answers(l, error);
+	r = l->results[0];
+	if (!status && PQntuples(r)) {
+		place->batch_end = pg_int(r, 0, 0);
+		place->recorded_at = pg_time(r, 0, 1);
+		place->epoch = (int32_t)pg_int(r, 0, 2);
+		pg_fixed(r, 0, 3, place->root, LEAF_BYTES);
+		place->head = pg_int(r, 0, 4);
+		place->position = position > 0 ? position : place->head;
+	}
+	forget(l);
+	return status;
+}
+
+int log_find_tiles(struct log_find *l, int16_t shard, const int64_t *indexes, int count, struct arena *arena,
+		   const uint8_t **tiles,
+		   struct error *error)
+{
+	const PGresult *r;
+	size_t began;
+	int status;
+
+	memset(tiles, 0, sizeof(*tiles) * (size_t)count);
+	pg_param_int2(&l->params, shard);
+	began = pg_array_begin(&l->params, OID_INT8, count);
+	for (int i = 0; i < count; i++) {
+		char number[8];
+
+		put_be64(number, (uint64_t)indexes[i]);
+		pg_item(&l->params, number, sizeof(number));
+	}
+	pg_array_end(&l->params, began, 0);
+	add(l, "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = 0 AND index = ANY "
+	    "($2::int8[])");
+	status = answers(l, error);
+	r = l->results[0];
+	for (int row = 0; !status && row < PQntuples(r); row++)
+		for (int i = 0; i < count; i++)
+			if (indexes[i] == pg_int(r, row, 0) && PQgetlength(r, row, 1) == MERKLE_TILE * LEAF_BYTES)
+				tiles[i] = (const uint8_t *)arena_copy(arena, pg_bytes(r, row, 1)).data;
+	forget(l);
+	return status;
+}
+
+/* The hashes of a level's open tile: leaves, or the hashes of full tiles of the level below. */
+static const uint8_t *open_hashes(const PGresult *r, int level, int count, struct arena *arena)
+{
+	uint8_t *hashes = arena_alloc(arena, (size_t)count * LEAF_BYTES);
+
+	if (PQntuples(r) != count)
+		return NULL;
+	for (int i = 0; i < count; i++) {
+		if (level == 0)
+			pg_fixed(r, i, 1, hashes + i * LEAF_BYTES, LEAF_BYTES);
+		else if (PQgetlength(r, i, 1) == MERKLE_TILE * LEAF_BYTES)
+			merkle_tile_hash((const uint8_t *)PQgetvalue(r, i, 1), MERKLE_TILE, hashes + i * LEAF_BYTES);
+		else
+			return NULL;
+	}
+	return hashes;
+}
+
+int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[LEAF_BYTES], struct error *error)
+{
+	const uint8_t *open[MERKLE_LEVELS] = { NULL };
+	int status, query = 0;
+	struct arena arena;
+	struct merkle tree;
+
+	arena_init(&arena, MERKLE_TILE * LEAF_BYTES);
+	merkle_init(&tree);
+	for (int level = 0; level < MERKLE_LEVELS; level++) {
+		int count = merkle_open_count(size, level);
+		int64_t end = size >> (8 * level);
+
+		if (count == 0)
+			continue;
+		pg_param_int2(&l->params, shard);
+		pg_param_int8(&l->params, end - count);
+		pg_param_int8(&l->params, end);
+		if (level > 0)
+			pg_param_int2(&l->params, (int16_t)(level - 1));
+		add(l, level ? "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = $4::int2"
+			       " AND index >= $2::int8 AND index < $3::int8 ORDER BY index"
+			     : "SELECT position, leaf_hash FROM verbatim.event_log WHERE shard = $1::int2 AND "
+				     "position > $2::int8"
+			       " AND position <= $3::int8 ORDER BY position");
+	}
+	status = answers(l, error);
+	for (int level = 0; level < MERKLE_LEVELS && !status; level++) {
+		int count = merkle_open_count(size, level);
+
+		if (count == 0)
+			continue;
+		open[level] = open_hashes(l->results[query++], level, count, &arena);
+		if (!open[level])
+			status = error_set(error, E_LOG_GAP, "shard %d: hashes of tree level %d are missing below "
+					   "position %lld", shard, level,
+					   (long long)size);
+	}
+	if (!status) {
+		merkle_load(&tree, size, open);
+		merkle_root(&tree, root);
+	}
+	forget(l);
+	merkle_release(&tree);
+	arena_release(&arena);
+	return status;
+}

@@ -1,0 +1,98 @@
+/*
+ * log_find - the events that concern an entity, by the log's indexes, and the places and proofs around them: for
+ * commands that show how something came about without reading the log.
+ *
+ * Blocking, on one read-only session.  What is asked together goes out together, in one round trip; opening costs one
+ * beside the connection's own.
+ *
+ * A login that reads by tenant (verbatim_reader) sees its tenant's events and neither batches nor tiles: then
+ * `log_find_log.bound` is set, and what needs those is E_NO_ACCESS.
+ */
+#ifndef VERBATIM_STORE_LOG_FIND_H
+#define VERBATIM_STORE_LOG_FIND_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "event/event.h"
+#include "event/merkle.h"
+
+struct log_find;
+
+struct log_find_log {
+	struct uuid log_id;
+	int16_t shards;       /* tenant shards: 1..shards; shard 0 besides */
+	int64_t now;          /* the database's clock */
+	bool bound;           /* the login reads one tenant at a time, by row security */
+	bool appends;         /* the login may append */
+	char login[64];
+};
+
+/* `tenant` is the one a bound login names; nil: none. */
+int log_find_open(const char *conninfo, const char *name, const struct uuid *tenant, struct log_find **out,
+		  struct log_find_log *log, struct error *error) must_check;
+void log_find_close(struct log_find *l);
+
+/* How events are looked for; each by an index of every leaf, but where it says otherwise. */
+enum find_by {
+	FIND_CONVERSATION, /* conversation_id */
+	FIND_RESOLUTION,   /* resolution_id */
+	FIND_ENTITY,       /* entity_id, outside of conversations */
+	FIND_CONTEXT,      /* entity_id of a customer, user, team or tenant, amid a conversation */
+	FIND_NAMES,        /* entity_id of a user: only what says what the user is called */
+	FIND_OTHER,        /* the other party of a merge, a split, a change of customer */
+	FIND_BEGUN,        /* conversation.created with this customer_id */
+	FIND_POLICIES,     /* all events of the tenant's SLA policies; `ids` does not count */
+	FIND_ACTOR,        /* actor_id: reads all of the tenant's events */
+	FIND_CORRELATION,  /* correlation_id: reads all of the tenant's events of months that are not closed */
+	FIND_ANYWHERE,     /* entity_id, wherever: like FIND_CORRELATION */
+	FIND_TENANT,       /* everything of the tenant's */
+};
+
+struct find_ask {
+	enum find_by by;
+	const struct uuid *ids;
+	int count;
+};
+
+/* Which part of the log counts. */
+struct find_limits {
+	int64_t position;    /* up to here; INT64_MAX: no bound */
+	int64_t recorded_at; /* not after; TIME_MAX: no bound */
+	int64_t events;      /* E_TOO_LARGE when there are more */
+};
+
+/*
+ * Everything that fits one of the asks, each as often as it fits, in no order.  The array and the texts stand in `arena`.
+ */
+int log_find_events(struct log_find *l, const struct uuid *tenant, const struct find_limits *limits,
+		    const struct find_ask *asks,
+		    int count, struct arena *arena, struct event **events, int *found, struct error *error) must_check;
+
+/* The tenants that have an event with this id, at most `most`; by FIND_CONVERSATION, FIND_RESOLUTION or FIND_ENTITY. */
+int log_find_tenants(struct log_find *l, enum find_by by, const struct uuid *id, struct uuid *tenants, int most, int *count,
+		     struct error *error) must_check;
+
+/* ---- places and proofs; not for a bound login ---- */
+
+struct log_place {
+	int64_t position;     /* 0: nothing of the shard is as old as that */
+	int64_t recorded_at;  /* of its batch */
+	int32_t epoch;        /* of its batch: how often the log had been adopted */
+	int64_t batch_end;    /* last position of its batch; `root` is over 1..batch_end */
+	uint8_t root[LEAF_BYTES];
+	int64_t head;         /* the shard's last position */
+};
+
+/* The last position that was recorded at or before `at` (TIME_MAX: the head), or the position `position` when it is above 0. */
+int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t position, struct log_place *place,
+		   struct error *error) must_check;
+
+/* Full tiles of level 0 by index, count of them: 8,192 bytes each in `arena`, NULL where there is none. */
+int log_find_tiles(struct log_find *l, int16_t shard, const int64_t *indexes, int count, struct arena *arena,
+		   const uint8_t **tiles,
+		   struct error *error) must_check;
+
+/* The root over positions 1..size, from the stored tiles and the leaves of the open one. */
+int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[LEAF_BYTES], struct error *error) must_check;
+
+#endif

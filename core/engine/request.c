@@ -238,8 +238,9 @@ int request_decode(struct request *r, const msgpack_object *events, const msgpac
 					     "differs from the first event's; send each tenant's events in requests of their own");
 		if (!status && e->type->entity == ENTITY_LOG && !r->answer)
 			status = error_field(error, E_INVALID, "event_type", "'%s' is written by the engine alone", e->type->name);
-		if (!status && uuid_equal(&e->tenant_id, &system_tenant) && !r->answer)
-			status = error_field(error, E_INVALID, "tenant_id", "is the system tenant's, whose events only the engine writes");
+		if (!status && uuid_equal(&e->tenant_id, &system_tenant) && e->type->kind != EV_AUDIT_ACTIVITY_RECORDED && !r->answer)
+			status = error_field(error, E_INVALID, "tenant_id",
+					     "is the system tenant's, of whose events only audit.activity_recorded may come from outside");
 		if (status) {
 			error->index = i;
 			return status;

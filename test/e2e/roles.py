@@ -205,6 +205,8 @@ def walk(user, kind, tenants=(A.tenant, B.tenant, *STRANGERS)):
 
 
 tables = fill()
+for m in (A, B):  # somebody looks: a row of each in audit.access
+    engine.run("replay", "--db", engine.conninfo(), "--tenant", m.tenant, "--conversation", m.uuid())
 having = relations()
 names = list(having)
 ok(len(tables) >= 20 and len(names) >= 60, "%d tables of read models, %d relations in all" % (len(tables), len(names)))
@@ -261,7 +263,7 @@ same(engine.sql("select p.oid::regprocedure from pg_proc p where %s and has_func
 ours += " and p.proname <> 'is_whole'"
 same(engine.sql("select p.oid::regprocedure from pg_proc p where %s and prosecdef and (has_function_privilege('ada', p.oid, 'execute')"
                 " or has_function_privilege('the_auditor', p.oid, 'execute')) order by 1" % ours),
-     [["verbatim.reading_tenant()"], ["core.customers_with(text,text,text)"]], "two of them are for readers")
+     [["verbatim.reading_tenant()"], ["audit.accesses()"], ["core.customers_with(text,text,text)"]], "three of them are for readers")
 same(engine.sql("select p.oid::regprocedure from pg_proc p where %s and prosecdef and has_function_privilege('ann', p.oid, 'execute')" % ours),
      [["verbatim.reading_tenant()"]], "one for analysts")
 same(engine.sql("select relname from pg_class where relkind = 'v' and relnamespace::regnamespace::text in %s"

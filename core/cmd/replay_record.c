@@ -1,0 +1,123 @@
+/* replay_record - see replay_record.h. */
+#include "cmd/replay_record.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "client/client.h"
+#include "engine/journal.h"
+#include "event/canonical.h"
+
+enum { WAIT_MS = 10000 };
+
+struct record {
+	pthread_t thread;
+	char *conninfo, *to, *token;
+	struct buffer payload;
+	struct journal_entry entry;
+	bool started;
+	int status;
+	struct error error;
+};
+
+static void add_member(struct buffer *out, const char *name, const char *text)
+{
+	if (!*text)
+		return;
+	buffer_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
+	canonical_string(bytes_text(text), out);
+}
+
+static void new_id(struct uuid *id)
+{
+	uint8_t random[10];
+
+	random_system(random, sizeof(random));
+	uuid_v7(id, time_wall() / 1000, random);
+}
+
+/* By an engine's socket: the one type of the system tenant's events that its door lets in. */
+static int send_to_engine(struct record *r)
+{
+	struct client *client = client_new(&(struct client_options){ .addresses = r->to, .token = r->token,
+								     .name = "verbatim replay" });
+	char event_id[UUID_TEXT], entity_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
+	struct buffer text = { 0 }, packed = { 0 };
+	msgpack_object result;
+	int status = client_open(client, &r->error);
+
+	buffer_printf(&text, "[[{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\",\"actor_type\":\"user\","
+		      "\"occurred_at\":\"%s\",\"payload\":%s}],{}]", uuid_format(&r->entry.event_id, event_id), r->entry.type,
+		      uuid_format(&system_tenant, tenant), uuid_format(&r->entry.entity_id, entity_id),
+		      time_format(r->entry.occurred_at, when),
+		      buffer_text(&r->payload));
+	if (!status)
+		status = json_to_msgpack(buffer_bytes(&text), &packed, &r->error);
+	if (!status)
+		status = client_call(client, "append", buffer_bytes(&packed), WAIT_MS, &result, &r->error);
+	client_free(client);
+	buffer_release(&packed);
+	buffer_release(&text);
+	return status;
+}
+
+static void *run(void *data)
+{
+	struct record *r = data;
+	struct journal_options o = { .conninfo = r->conninfo, .role = "verbatim_engine",
+				     .name = "verbatim replay journal", .wait_ms = WAIT_MS };
+
+	r->status = r->to ? send_to_engine(r) : journal_append(&o, &r->entry, NULL, &r->error);
+	return NULL;
+}
+
+struct record *record_start(const char *conninfo, const char *to, const char *token, const struct access *a)
+{
+	struct record *r = mem_zalloc(sizeof(*r));
+	char tenant[UUID_TEXT];
+
+	error_clear(&r->error);
+	r->conninfo = mem_strdup(conninfo);
+	r->to = to ? mem_strdup(to) : NULL;
+	r->token = token ? mem_strdup(token) : NULL;
+	buffer_add_byte(&r->payload, '{');
+	add_member(&r->payload, "action", a->action);
+	add_member(&r->payload, "resource_type", a->resource_type);
+	add_member(&r->payload, "resource_id", a->resource_id);
+	add_member(&r->payload, "actor", a->actor);
+	add_member(&r->payload, "purpose", a->purpose);
+	if (!uuid_is_nil(&a->tenant_id))
+		add_member(&r->payload, "tenant_id", uuid_format(&a->tenant_id, tenant));
+	buffer_printf(&r->payload, ",\"scope\":%.*s}", (int)a->scope.len, a->scope.data);
+	r->entry = (struct journal_entry){ .type = "audit.activity_recorded", .actor_type = "user",
+					   .occurred_at = time_wall(),
+					   .payload = buffer_bytes(&r->payload) };
+	new_id(&r->entry.event_id);
+	new_id(&r->entry.entity_id);
+	r->started = pthread_create(&r->thread, NULL, run, r) == 0;
+	if (!r->started)
+		r->status = error_set(&r->error, E_NO_MEMORY, "no thread can be started");
+	return r;
+}
+
+int record_finish(struct record *r, struct error *error)
+{
+	int status;
+
+	if (r->started)
+		pthread_join(r->thread, NULL);
+	status = r->status;
+	if (status) {
+		*error = r->error;
+		error_prefix(error, "this replay could not be journaled, so nothing is shown");
+	}
+	buffer_release(&r->payload);
+	free(r->conninfo);
+	free(r->to);
+	free(r->token);
+	free(r);
+	return status;
+}

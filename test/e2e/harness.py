@@ -341,10 +341,14 @@ class Engine:
         rows = self.sql(text)
         return rows[0][0] if rows else None
 
-    def settle(self, seconds=60):
-        """Waits until every read model shows everything that is in the log."""
+    def settle(self, seconds=60, beside_load=False):
+        """Waits until every read model shows everything that is in the log; beside a load that goes on: that is in it now."""
+        heads = "select shard, max(last_position) p from verbatim.log_batch group by shard"
+        if beside_load:
+            heads = "values " + self.one("select string_agg(format('(%s, %s)', shard, p), ', ') from (" + heads + ") h")
+
         def caught_up():
-            return self.one("select count(*) from (select shard, max(last_position) p from verbatim.log_batch group by shard) h"
+            return self.one("select count(*) from (" + heads + ") h (shard, p)"
                             " cross join (select distinct group_name, generation from verbatim.generation where active) g"
                             " left join verbatim.checkpoints c using (group_name, generation, shard)"
                             " where coalesce(c.position, 0) < h.p") == "0"

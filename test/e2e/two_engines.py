@@ -102,7 +102,7 @@ ok(load.more(300), "events go on when one engine is killed")
 ok(wait_until(lambda: one.one("select count(distinct owner) from verbatim.lease where expires_at > verbatim.log_now()") == "1"
               and int(one.one("select count(*) from verbatim.lease where expires_at > verbatim.log_now()")) == groups, 60),
    "its shards move to the other")
-ok(one.settle(), "which folds them")
+ok(one.settle(beside_load=True), "which folds them")
 two.start()
 ok(load.more(300), "and it comes back")
 

@@ -63,6 +63,7 @@ events = [maker.customer() for _ in range(30)]
 ack = client.append(events)
 client.append(events[:7])
 client.wait(ack)
+engine.settle() # shard 0 too
 refused(lambda: client.append([dict(maker.customer(), payload={"nonsense": 1})]), "invalid", "an event that does not fit")
 refused(lambda: client.call("nothing"), "unknown_method", "a method that is none")
 values, wrong, _, _, _ = scrape()

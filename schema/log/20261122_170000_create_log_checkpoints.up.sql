@@ -30,7 +30,7 @@ CREATE TABLE verbatim.log_checkpoint (
     root      bytea       NOT NULL CHECK (octet_length(root) = 32),
     vkey      text        NOT NULL,
     note      text        NOT NULL CHECK (octet_length(note) <= 65536),
-    PRIMARY KEY (shard, epoch, size, vkey)
+    PRIMARY KEY (shard, size, epoch, vkey)
 ) WITH (autovacuum_freeze_min_age = 0);
 COMMENT ON TABLE verbatim.log_checkpoint IS
     'Signed checkpoints (c2sp.org/tlog-checkpoint): root is the shard''s Merkle root over positions 1..size.';

@@ -82,4 +82,5 @@ const struct projection ai_annotations = {
 	.schema = "core", .name = "ai_annotations", .version = 1,
 	.about = "What models said about messages, as corrected by people.",
 	.entity = ENTITY_ANNOTATION, COLUMNS(annotation, columns), FOLDS(folds), .indexes = indexes,
+	NEEDS(&messages),
 };

@@ -100,4 +100,5 @@ const struct projection assignments = {
 	.schema = "core", .name = "assignments", .version = 1,
 	.about = "Who had a conversation, from when to when, and why it ended.",
 	.entity = ENTITY_ASSIGNMENT, COLUMNS(assignment, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
+	NEEDS(&conversations),
 };

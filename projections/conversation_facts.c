@@ -669,4 +669,5 @@ const struct projection conversation_facts = {
 	.schema = "analytics", .name = "conversation_facts", .version = 1,
 	.about = "What each conversation adds to the roll-ups: instants, durations, who did it, and what it is counted by.",
 	.beside = ENTITY_CONVERSATION, COLUMNS(record, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
+	NEEDS(&conversations, &messages, &sla_clocks, &tenants, &rollup_15m, &rollup_day),
 };

@@ -85,4 +85,5 @@ const struct projection conversation_transitions = {
 	.schema = "core", .name = "conversation_transitions", .version = 1,
 	.about = "Every change of a conversation's state, and what caused it.",
 	COLUMNS(transition, columns), FOLDS(folds), .indexes = indexes, .history = true,
+	NEEDS(&conversations),
 };

@@ -509,4 +509,5 @@ const struct projection customers = {
 	.schema = "core", .name = "customers", .version = 2,
 	.about = "The people who write, under all their addresses.",
 	.entity = ENTITY_CUSTOMER, COLUMNS(customer, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
+	NEEDS(&conversations),
 };

@@ -76,4 +76,5 @@ const struct projection internal_notes = {
 	.schema = "core", .name = "internal_notes", .version = 1,
 	.about = "What colleagues tell each other about a conversation or a resolution; never shown to the customer.",
 	.entity = ENTITY_NOTE, COLUMNS(note, columns), FOLDS(folds), .indexes = indexes,
+	NEEDS(&conversations),
 };

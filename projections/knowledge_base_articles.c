@@ -197,4 +197,5 @@ const struct projection knowledge_base_articles = {
 	.schema = "core", .name = "knowledge_base_articles", .version = 1,
 	.about = "What the tenant knows, for agents, models and customers.",
 	.entity = ENTITY_KB_ARTICLE, COLUMNS(article, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
+	NEEDS(&tenants),
 };

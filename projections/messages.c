@@ -322,4 +322,5 @@ const struct projection messages = {
 	.schema = "core", .name = "messages", .version = 2,
 	.about = "What was said, and what became of it on its way.",
 	.entity = ENTITY_MESSAGE, COLUMNS(message, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
+	NEEDS(&conversations),
 };

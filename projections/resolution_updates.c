@@ -194,4 +194,5 @@ const struct projection resolution_updates = {
 	.schema = "core", .name = "resolution_updates", .version = 1,
 	.about = "The history of a resolution, one row an event, in words.",
 	COLUMNS(resolution_update, columns), FOLDS(folds), .indexes = indexes, .history = true,
+	NEEDS(&resolutions, &customer_updates),
 };

@@ -293,4 +293,5 @@ const struct projection resolutions = {
 	.schema = "core", .name = "resolutions", .version = 2,
 	.about = "The longer work on an issue behind a conversation.",
 	.entity = ENTITY_RESOLUTION, COLUMNS(resolution, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
+	NEEDS(&sla_clocks),
 };

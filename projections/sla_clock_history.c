@@ -137,4 +137,5 @@ const struct projection sla_clock_history = {
 	.schema = "core", .name = "sla_clock_history", .version = 1,
 	.about = "What happened to the SLA clocks, in order, and which events caused it.",
 	COLUMNS(history, columns), FOLDS(folds), .indexes = indexes, .history = true,
+	NEEDS(&sla_clocks),
 };

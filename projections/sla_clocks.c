@@ -490,4 +490,6 @@ const struct projection sla_clocks = {
 	.about = "Every promise of time to a customer, one row a clock and cycle: when it is due, and whether it was kept.",
 	.entity = ENTITY_SLA_CLOCK, COLUMNS(clock, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
 	.foresee = foresee,
+	NEEDS(&conversations, &messages, &resolutions, &customer_updates, &slas, &sla_policy_versions, &sla_policy_choices, &teams),
+	MARKED_BY(&sla_outcomes),
 };

@@ -219,4 +219,5 @@ const struct projection sla_outcomes = {
 	.about = "Which SLA clocks were met and which were breached, when, and what they are counted by.",
 	.beside = ENTITY_SLA_CLOCK, .beside_if = "has_outcome", COLUMNS(outcome, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
 	.foresee = foresee,
+	NEEDS(&conversation_facts, &sla_clocks, &resolutions, &customer_updates, &tenants, &rollup_15m, &rollup_day),
 };

@@ -116,4 +116,5 @@ const struct projection sla_policy_choices = {
 	.schema = "core", .name = "sla_policy_choices", .version = 1,
 	.about = "Which policy versions new SLA clocks go by, by tier; one row a tenant.",
 	COLUMNS(policy_choice, columns), FOLDS(folds), .foresee = foresee,
+	NEEDS(&slas),
 };

@@ -39,4 +39,5 @@ const struct projection sla_policy_versions = {
 	.schema = "core", .name = "sla_policy_versions", .version = 1,
 	.about = "Every version of every SLA policy; a clock goes by the version it began with.",
 	COLUMNS(policy_version, columns), FOLDS(folds), .indexes = indexes,
+	NEEDS(&slas),
 };

@@ -117,4 +117,5 @@ const struct projection swarms = {
 	.schema = "core", .name = "swarms", .version = 1,
 	.about = "The people who gather in a Slack channel around a resolution.",
 	.entity = ENTITY_SWARM, COLUMNS(swarm, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 90,
+	NEEDS(&resolutions),
 };

@@ -252,4 +252,5 @@ const struct projection users = {
 	.schema = "core", .name = "users", .version = 1,
 	.about = "People and programs that work for a tenant.",
 	.entity = ENTITY_USER, COLUMNS(user, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
+	NEEDS(&conversations),
 };

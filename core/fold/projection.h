@@ -152,10 +152,16 @@ struct projection {
 	bool withheld;       /* the whole of it, ids too, is none of the analysts' business */
 	settle_fn settle;    /* of sums: adds what the folds gathered (state.h), or NULL */
 	foresee_fn foresee;  /* for the events it folds, or NULL */
+	const struct projection *const *needs; /* whose folds must run with its own (fold/inputs.h); NULL-terminated, or NULL */
+	const struct projection *const *marked_by; /* who write into its rows what they alone look at; the same */
 };
 
 /* FOLDS(a_table): the table ends with { .kind = EV_UNKNOWN }. */
 #define FOLDS(table) .folds = (table)
+
+/* NEEDS(&conversations, &messages) */
+#define NEEDS(...) .needs = (const struct projection *const[]){ __VA_ARGS__, NULL }
+#define MARKED_BY(...) .marked_by = (const struct projection *const[]){ __VA_ARGS__, NULL }
 
 #define COLUMNS(type, table) .row_bytes = sizeof(struct type), .columns = (table), \
 	.column_count = (int)(sizeof(table) / sizeof((table)[0]))

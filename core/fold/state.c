@@ -94,6 +94,33 @@ static struct row *row_copy(struct state *s, const struct plan_rows *rows, const
 	return row;
 }
 
+/* The row as the source has it, or a note that there is none. */
+static struct row *bring(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	const struct plan_rows *rows = &s->plan->rows[index];
+	const struct row *found = s->source->find(s->source->data, index, tenant_id, id);
+	struct arena *arena = &s->halves[s->young].arena;
+	size_t bytes = found ? rows->projection->row_bytes : sizeof(*found);
+	struct row *row = memcpy(arena_alloc(arena, bytes), found ? found : rows->null, bytes);
+
+	for (int i = 0; found && i < rows->text_count; i++) {
+		struct bytes *text = (struct bytes *)(void *)((char *)row + rows->texts[i]);
+
+		*text = arena_copy(arena, *text);
+	}
+	if (found && rows->sum_count)
+		sum_take(rows, row);
+	row->of = rows->projection;
+	row->place = (uint8_t)index;
+	row->next_changed = NULL;
+	row->tenant_id = *tenant_id;
+	row->id = *id;
+	row->exists = found != NULL;
+	row->fresh = row->changed = row->partial = false;
+	*row_map_put(&s->halves[s->young].rows, row_hash(index, tenant_id, id), index, tenant_id, id) = row;
+	return row;
+}
+
 struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
 	struct row *row = s->recent[index];
@@ -107,7 +134,7 @@ struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id
 	if (!row) {
 		row = row_map_find(&s->halves[!s->young].rows, hash, index, tenant_id, id);
 		if (!row)
-			return NULL;
+			return s->source ? s->recent[index] = bring(s, index, tenant_id, id) : NULL;
 		row = row_copy(s, &s->plan->rows[index], row);
 		*row_map_put(&s->halves[s->young].rows, hash, index, tenant_id, id) = row;
 	}
@@ -550,11 +577,56 @@ static void forget_places(struct state *s)
 	s->wanting.events = NULL;
 }
 
+struct row *state_look(const struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+{
+	uint64_t hash = row_hash(index, tenant_id, id);
+	struct row *row = row_map_find(&s->halves[s->young].rows, hash, index, tenant_id, id);
+
+	if (!row)
+		row = row_map_find(&s->halves[!s->young].rows, hash, index, tenant_id, id);
+	return row && row->exists ? row : NULL;
+}
+
+/* A row of the old half that has no younger copy. */
+static bool stays_old(const struct state *s, const struct row_slot *slot)
+{
+	const struct row *row = slot->row;
+
+	return row && row->exists && !row_map_find(&s->halves[s->young].rows, slot->hash, row->place, &row->tenant_id, &row->id);
+}
+
+void state_each(struct state *s, int index, void (*each)(void *data, struct row *row), void *data)
+{
+	const struct row_map *young = &s->halves[s->young].rows, *old = &s->halves[!s->young].rows;
+
+	for (size_t i = 0; i < young->capacity; i++)
+		if (young->slots[i].row && young->slots[i].row->exists && young->slots[i].row->place == index)
+			each(data, young->slots[i].row);
+	for (size_t i = 0; i < old->capacity; i++)
+		if (old->slots[i].row && old->slots[i].row->place == index && stays_old(s, &old->slots[i]))
+			each(data, old->slots[i].row);
+}
+
+/* The old half's rows that nobody has touched go. */
+static void turn(struct state *s)
+{
+	const struct row_map *old = &s->halves[!s->young].rows;
+
+	for (size_t i = 0; s->source && i < old->capacity; i++)
+		if (stays_old(s, &old->slots[i]))
+			s->source->leave(s->source->data, old->slots[i].row->place, old->slots[i].row);
+	s->young = !s->young;
+	sum_forget(s);
+	half_clear(s, &s->halves[s->young]);
+}
+
 void state_done(struct state *s)
 {
 	assert(s->partial_count == 0 && !s->gathered);
 	for (struct row *row = s->changed, *next; row; row = next) {
 		next = row->next_changed;
+		if (s->source && row->of->history)
+			s->source->leave(s->source->data, row->place, row);
 		row->next_changed = NULL;
 		row->changed = row->fresh = false;
 	}
@@ -568,11 +640,8 @@ void state_done(struct state *s)
 	forget_places(s);
 	if (s->memo_arena.used > MEMO_BYTES)
 		memos_clear(s);
-	if (half_used(&s->halves[s->young]) > s->half_bytes) {
-		s->young = !s->young;
-		sum_forget(s);
-		half_clear(s, &s->halves[s->young]);
-	}
+	if (half_used(&s->halves[s->young]) > s->half_bytes)
+		turn(s);
 }
 
 void state_drop(struct state *s)

@@ -83,6 +83,19 @@ struct half {
 	struct row_map rows;
 };
 
+/*
+ * Where the rows are that are not in memory, for whoever can give them at once (a rebuild keeps its own in files).  With
+ * a source a fold gets every row it looks for: state_wants need not be asked, and no sum is partial.
+ */
+struct row_source {
+	/* The row, or NULL when there is none; borrowed until the next call.  `index`: the read model's place in the group. */
+	const struct row *(*find)(void *data, int index, const struct uuid *tenant_id, const struct uuid *id);
+
+	/* The row goes from memory after a batch; those of history go after theirs. */
+	void (*leave)(void *data, int index, const struct row *row);
+	void *data;
+};
+
 /* For whoever measures: the clock is asked around each projection's fold of an event and around its decoding. */
 struct fold_meter {
 	int64_t (*clock)(void);
@@ -132,6 +145,7 @@ struct state {
 	uint32_t round;         /* counts its calls */
 	struct wanting wanting;
 	struct fold_meter *meter; /* NULL unless somebody measures */
+	const struct row_source *source; /* NULL: rows are loaded before the fold */
 	struct sum_place *sum_places; /* see fold/sum.h; NULL in a group without sums */
 	struct partial_row *partials; /* rows of sums that hold only what the batch added; those that do no more, too */
 	int partial_count;
@@ -192,6 +206,12 @@ void state_sums(struct state *s, struct arena *arena, struct row_keys *keys);
 
 /* The changed rows have been committed: clears the list, turns the halves when the young one is full. */
 void state_done(struct state *s);
+
+/* The row when it is in memory and exists, which stays where it is. */
+struct row *state_look(const struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id);
+
+/* Calls `each` for every row of a read model (by its place) that is in memory and exists; in no order that means anything. */
+void state_each(struct state *s, int index, void (*each)(void *data, struct row *row), void *data);
 
 /* Forgets all rows (and the list), but not what was missed. */
 void state_drop(struct state *s);

@@ -250,11 +250,10 @@ static void probe(struct pg_session *s)
 
 static const struct projection *refused_by(const struct pg_session *s, const struct store_project *q)
 {
-	char name[PG_NAME_MAX + 1];
-
 	for (int i = 0; i < q->group->count; i++) {
-		pg_table_name(q->group->projections[i], q->generation, name);
-		if (strcmp(name, s->refused_table) == 0)
+		const struct pg_table *table = pg_tables_find(s->tables, q->group->projections[i]);
+
+		if (table && strcmp(table->name, s->refused_table) == 0)
 			return q->group->projections[i];
 	}
 	return NULL;

@@ -2,8 +2,9 @@
  * pg_rows - the read models' tables as the sessions know them: names, column types, statements made from the
  * column tables.
  *
- * A physical table is generations.<schema>_<name>_v<version>_g<generation>.  Which generation a session's rows
- * belong to it learns from `checkpoint`, which therefore comes before `load`, `project` and `due`.
+ * A physical table is generations.<schema>_<name>_v<version>_g<generation>, or .._r<rebuild> when a rebuild made it.
+ * Which generation a session's rows belong to, and what its tables are called, it learns from `checkpoint`, which
+ * therefore comes before `load`, `project` and `due`.
  */
 #ifndef VERBATIM_STORE_PG_ROWS_H
 #define VERBATIM_STORE_PG_ROWS_H
@@ -68,7 +69,8 @@ struct pg_tables {
 struct pg_tables *pg_tables_new(void);
 void pg_tables_free(struct pg_tables *t);
 void pg_tables_reconnect(struct pg_tables *t); /* a new connection knows no statement */
-void pg_tables_set(struct pg_tables *t, const struct group *group, int generation);
+/* `names`: its tables in the group's order, parted by commas; false when there are not as many. */
+bool pg_tables_set(struct pg_tables *t, const struct group *group, int generation, struct bytes names) must_check;
 struct pg_table *pg_tables_find(struct pg_tables *t, const struct projection *p); /* NULL before a checkpoint */
 
 /* The shape of one such write, built when it is new; `few`: nothing is known yet of the columns. */
@@ -80,9 +82,12 @@ static inline bool pg_column_varies(const struct pg_shape *s, int kind, int colu
 	return !s->varying || column >= 64 * PG_COLUMN_WORDS || (s->varying[kind][column / 64] >> (column % 64) & 1);
 }
 
-/* Names and types from the tables of the projections. */
+/* Names and types from the tables of the projections; the name is that of a table the generation made itself. */
 void pg_table_name(const struct projection *p, int generation, char out[PG_NAME_MAX + 1]);
 const char *pg_kind_type(enum column_kind kind);
 const char *pg_column_type(const struct column *c); /* the column's own, or its kind's */
+
+/* One value in its kind's own type (`len` -1: NULL) into a row; texts go into the arena. */
+void pg_take_column(const char *data, int len, const struct column *c, char *to, struct arena *arena);
 
 #endif

@@ -119,7 +119,10 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" LATERAL generate_series(0, i.shards) s (shard)"
 		" LEFT JOIN LATERAL (" HEAD_OF("s.shard::int2", "last_position") ") h ON true",
 
-	[PG_GENERATION] = "SELECT verbatim.generation_of($1::text, $2::text[], $3::int4[])",
+	[PG_GENERATION] =
+		"SELECT g.n, (SELECT string_agg(t.table_name, ',' ORDER BY w.n) FROM unnest($2::text[]) WITH ORDINALITY w (name, n)"
+		" JOIN verbatim.generation t ON t.projection = w.name AND t.generation = g.n)"
+		" FROM (SELECT verbatim.generation_of($1::text, $2::text[], $3::int4[]) AS n) g",
 	[PG_CHECKPOINT] =
 		"SELECT c.last_position, c.leaf_hash, l.leaf_hash FROM (SELECT last_position, leaf_hash"
 		" FROM verbatim.projection_batch WHERE group_name = $2::text AND generation = $3::int4 AND shard = $1::int2"

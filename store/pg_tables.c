@@ -128,12 +128,30 @@ static char *load_sql(const struct projection *p, const char *table)
 	return owned(&b);
 }
 
-void pg_tables_set(struct pg_tables *t, const struct group *group, int generation)
+/* The next of several names; false when there is none, or it is too long. */
+static bool next_name(struct bytes *names, char out[PG_NAME_MAX + 1])
+{
+	const char *comma = names->len ? memchr(names->data, ',', names->len) : NULL;
+	size_t len = comma ? (size_t)(comma - names->data) : names->len;
+
+	if (len == 0 || len > PG_NAME_MAX)
+		return false;
+	memcpy(out, names->data, len);
+	out[len] = 0;
+	names->data += len + (comma != NULL);
+	names->len -= len + (comma != NULL);
+	return true;
+}
+
+bool pg_tables_set(struct pg_tables *t, const struct group *group, int generation, struct bytes names)
 {
 	for (int i = 0; i < group->count; i++) {
 		const struct projection *p = group->projections[i];
 		struct pg_table *table = pg_tables_find(t, p);
+		char name[PG_NAME_MAX + 1];
 
+		if (!next_name(&names, name))
+			return false;
 		if (table && table->generation == generation)
 			continue;
 		if (!table) {
@@ -144,7 +162,7 @@ void pg_tables_set(struct pg_tables *t, const struct group *group, int generatio
 		}
 		/* A name of its own each time: the connection may know the old generation's statement. */
 		table->generation = generation;
-		pg_table_name(p, generation, table->name);
+		memcpy(table->name, name, sizeof(name));
 		free((char *)table->load.sql);
 		table->load.sql = load_sql(p, table->name);
 		table->load.ready = false;
@@ -156,6 +174,7 @@ void pg_tables_set(struct pg_tables *t, const struct group *group, int generatio
 		snprintf(table->due.name, sizeof(table->due.name), "d%d", t->loads);
 		snprintf(table->names.name, sizeof(table->names.name), "n%d", t->loads++);
 	}
+	return names.len == 0;
 }
 
 /* One column of the rows: SELECT-list item over parameter `n`, an array when the column varies, else one value for all. */
@@ -225,7 +244,7 @@ static void add_check(struct buffer *b, const struct pg_shape *shape, int kind, 
  * has moved: a worker that is too late meets VB001 and not a row that its successor has written already.  What an
  * update does not find was taken away by hand, and the whole is refused.
  */
-static char *write_sql(const struct pg_shape *shape)
+static char *write_sql(struct pg_tables *t, const struct pg_shape *shape)
 {
 	const struct group *g = shape->group;
 	struct buffer b = { 0 }, checks = { 0 };
@@ -239,17 +258,16 @@ static char *write_sql(const struct pg_shape *shape)
 		n = 8;
 	}
 	for (int i = 0; i < 2 * g->count; i++) {
-		const struct projection *p = g->projections[i / 2];
-		char table[PG_NAME_MAX + 1];
+		const struct pg_table *table = pg_tables_find(t, g->projections[i / 2]);
 
 		if (!(shape->mask[i / 64] >> (i % 64) & 1))
 			continue;
-		pg_table_name(p, shape->generation, table);
+		assert(table && table->generation == shape->generation);
 		if (shape->fenced)
 			buffer_printf(&b, ", w%d AS (", i);
 		if (i % 2)
 			add_check(&checks, shape, i, n);
-		n = i % 2 ? add_update(&b, shape, i, table, n) : add_insert(&b, shape, i, table, n);
+		n = i % 2 ? add_update(&b, shape, i, table->name, n) : add_insert(&b, shape, i, table->name, n);
 		if (shape->fenced)
 			buffer_add_byte(&b, ')');
 	}
@@ -338,7 +356,7 @@ struct pg_shape *pg_shape_get(struct pg_tables *t, const struct group *group, in
 			memcpy(s->varying[i], varying[i].columns, sizeof(s->varying[i]));
 	}
 	snprintf(s->statement.name, sizeof(s->statement.name), "w%d", t->shape_count++);
-	s->statement.sql = write_sql(s);
+	s->statement.sql = write_sql(t, s);
 	s->next = t->shapes;
 	t->shapes = s;
 	return s;

@@ -141,6 +141,9 @@ static void on_checkpoint(struct pg_session *s, int query, const PGresult *r)
 
 	if (s->round == 1) {
 		c->generation = PQgetisnull(r, 0, 0) ? 0 : (int32_t)pg_int(r, 0, 0);
+		if (c->generation && !pg_tables_set(s->tables, c->group, c->generation, pg_bytes(r, 0, 1)))
+			pg_wrong(s, E_DATABASE, "the tables of generation %d of group \"%s\" are not all there", c->generation,
+				 c->group->name);
 		return;
 	}
 	if (query == 1) {
@@ -166,7 +169,6 @@ static void on_checkpoint_end(struct pg_session *s)
 		pg_finish(s);
 		return;
 	}
-	pg_tables_set(s->tables, c->group, c->generation);
 	pg_param_int2(&s->params, c->shard);
 	pg_param_text(&s->params, c->group->name);
 	pg_param_int4(&s->params, c->generation);

@@ -249,6 +249,21 @@ static int look(PGconn *c, const struct group *g, struct standing *s, struct err
 	return 0;
 }
 
+/* What the read model's table in this generation is called. */
+static int find_table(PGconn *c, const struct projection *p, int generation, char table[PG_NAME_MAX + 1], struct error *error)
+{
+	PGresult *r = NULL;
+	int result = readmodel_runf(c, error, &r, "SELECT table_name FROM verbatim.generation WHERE projection = '%s.%s' AND generation = %d",
+				    p->schema, p->name, generation);
+
+	if (result == 0 && PQntuples(r) == 1)
+		snprintf(table, PG_NAME_MAX + 1, "%s", PQgetvalue(r, 0, 0));
+	else if (result == 0)
+		result = error_set(error, E_MIGRATION, "read model \"%s\" has no table in generation %d", p->name, generation);
+	PQclear(r);
+	return result;
+}
+
 /* Makes this generation's tables, or compares them with the column tables. */
 static int prepare_tables(PGconn *c, const struct group *g, int generation, bool fresh, struct error *error)
 {
@@ -258,8 +273,12 @@ static int prepare_tables(PGconn *c, const struct group *g, int generation, bool
 		const struct projection *p = g->projections[i];
 		char table[PG_NAME_MAX + 1];
 
-		pg_table_name(p, generation, table);
-		result = fresh ? make_table(c, p, table, error) : readmodel_check(c, p, table, error);
+		if (fresh)
+			pg_table_name(p, generation, table);
+		else
+			result = find_table(c, p, generation, table, error);
+		if (result == 0)
+			result = fresh ? make_table(c, p, table, error) : readmodel_check(c, p, table, error);
 		if (result == 0)
 			result = readmodel_open_table(c, p, table, error);
 		if (result == 0)
@@ -292,8 +311,9 @@ static int show(PGconn *c, const struct group *g, int generation, struct error *
 	for (int i = 0; i < g->count && result == 0; i++) {
 		char table[PG_NAME_MAX + 1];
 
-		pg_table_name(g->projections[i], generation, table);
-		result = readmodel_show_analysts(c, g->projections[i], table, error);
+		result = find_table(c, g->projections[i], generation, table, error);
+		if (result == 0)
+			result = readmodel_show_analysts(c, g->projections[i], table, error);
 	}
 	return result;
 }
@@ -319,8 +339,9 @@ static int prepare_group(PGconn *c, const struct group *g, bool *shown, bool *ol
 	for (int i = 0; i < g->count && result == 0 && s.mine; i++) {
 		char table[PG_NAME_MAX + 1];
 
-		pg_table_name(g->projections[i], generation, table);
-		result = drop_indexes(c, g->projections[i], table, error);
+		result = find_table(c, g->projections[i], generation, table, error);
+		if (result == 0)
+			result = drop_indexes(c, g->projections[i], table, error);
 	}
 	if (result == 0)
 		result = readmodel_runf(c, error, NULL, "SELECT verbatim.sweep_generations('%s')", g->name);

@@ -9,8 +9,9 @@
  *     core.conversations                       a view over the active generation; what people read
  *     verbatim.generation                      which is which
  *
- * A group's read models share one generation number, as they share one checkpoint.  When one of them comes in a
- * new version (or is new, or gone), the group gets a fresh generation, every table anew: its checkpoint is 0, workers fold
+ * A group's read models share one generation number, as they share one checkpoint; a table may serve several of them,
+ * one after the other (schema/log, create_rebuild).  When one of them comes in a new version (or is new, or gone), the
+ * group gets a fresh generation, every table anew: its checkpoint is 0, workers fold
  * it from position 1, and the views show the old generation until the engines switch (core/engine/switcher.h).  A
  * group that has not projected anything yet is switched at once.  A generation that was begun and never shown is
  * gone on with by the next start of its versions, or swept away when a newer one stands beside it; one that was

@@ -58,6 +58,8 @@ void pg_array_end(struct pg_params *p, size_t began, int absent);
 void pg_array_first(struct pg_params *p);
 void pg_item_null(struct pg_params *p);
 void pg_item(struct pg_params *p, const void *data, size_t len);
+void pg_item_decimal(struct pg_params *p, int64_t v, int scale);
+bool pg_item_inet(struct pg_params *p, struct bytes text); /* false, and nothing is put, when it is no address */
 
 /* Whole arrays from one field of many structs. */
 void pg_array_uuid(struct pg_params *p, const void *items, int count, size_t offset);    /* struct uuid, nil absent */

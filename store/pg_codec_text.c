@@ -22,7 +22,7 @@ static inline const char *field_at(const void *items, int i, size_t offset)
 
 enum { NUMERIC_NEGATIVE = 0x4000, NUMERIC_SPECIAL = 0xC000 };
 
-static void put_decimal(struct pg_params *p, int64_t v, int scale)
+void pg_item_decimal(struct pg_params *p, int64_t v, int scale)
 {
 	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
 	uint16_t digits[8]; /* 19 decimal digits and the padding of the fraction need 6 */
@@ -67,7 +67,7 @@ void pg_array_decimal(struct pg_params *p, const void *items, int count, size_t 
 			pg_item_null(p);
 			absent++;
 		} else {
-			put_decimal(p, v, scale);
+			pg_item_decimal(p, v, scale);
 		}
 	}
 	pg_array_end(p, began, absent);
@@ -103,7 +103,7 @@ int64_t pg_get_decimal(const char *data, int len, int scale)
 
 enum { INET_V4 = 2, INET_V6 = 3 };
 
-static bool put_inet(struct pg_params *p, struct bytes text)
+bool pg_item_inet(struct pg_params *p, struct bytes text)
 {
 	char host[INET6_ADDRSTRLEN];
 	const char *slash = memchr(text.data, '/', text.len);
@@ -150,7 +150,7 @@ bool pg_array_inet(struct pg_params *p, const void *items, int count, size_t off
 		struct bytes v;
 
 		memcpy(&v, field_at(items, i, offset), sizeof(v));
-		if (v.data && put_inet(p, v))
+		if (v.data && pg_item_inet(p, v))
 			continue;
 		right = right && !v.data;
 		pg_item_null(p);

@@ -7,11 +7,9 @@
 
 #include "store/pg_rows.h"
 
-static void take_column(const PGresult *r, int row, int field, const struct column *c, char *to, struct arena *arena)
+void pg_take_column(const char *data, int len, const struct column *c, char *to, struct arena *arena)
 {
-	bool null = PQgetisnull(r, row, field);
-	const char *data = PQgetvalue(r, row, field);
-	int len = PQgetlength(r, row, field);
+	bool null = len < 0;
 	struct bytes text = { NULL, 0 };
 	int64_t number = INT_NONE;
 	int16_t value = -1;
@@ -19,10 +17,14 @@ static void take_column(const PGresult *r, int row, int field, const struct colu
 
 	switch (c->kind) {
 	case COLUMN_UUID:
-		pg_fixed(r, row, field, to, 16);
+		if (len == 16)
+			memcpy(to, data, 16);
+		else
+			memset(to, 0, 16);
 		return;
 	case COLUMN_TEXT:
-		text = arena_copy(arena, pg_bytes(r, row, field));
+		if (!null)
+			text = arena_copy(arena, bytes_of(data, (size_t)len));
 		break;
 	case COLUMN_JSON:
 		if (!null)
@@ -51,11 +53,12 @@ static void take_column(const PGresult *r, int row, int field, const struct colu
 	case COLUMN_INT2:
 	case COLUMN_INT4:
 	case COLUMN_INT8:
-		number = pg_int(r, row, field);
+		if (!null)
+			number = pg_get_int(data, len);
 		memcpy(to, &number, sizeof(number));
 		return;
 	case COLUMN_TIME:
-		number = pg_time(r, row, field);
+		number = null ? TIME_NONE : pg_get_time(data);
 		memcpy(to, &number, sizeof(number));
 		return;
 	case COLUMN_DECIMAL:
@@ -93,7 +96,8 @@ static void on_result(struct pg_session *s, int query, const PGresult *r)
 		row->last_position = pg_int(r, i, 1);
 		row->exists = true;
 		for (int c = 0; c < p->column_count; c++)
-			take_column(r, i, c + 2, &p->columns[c], (char *)row + p->columns[c].offset, l->arena);
+			pg_take_column(PQgetvalue(r, i, c + 2), PQgetisnull(r, i, c + 2) ? -1 : PQgetlength(r, i, c + 2), &p->columns[c],
+				       (char *)row + p->columns[c].offset, l->arena);
 		l->rows[at] = row;
 	}
 }

@@ -64,6 +64,7 @@ enum error_class {
 	X(E_NOT_READY,      "not_ready",        RETRY,  69, "the engine is not running or not ready")   \
 	X(E_INCOMPLETE,     "incomplete",       CALLER, 65, "not all of the input is in the log")       \
 	X(E_UNPROVEN,       "unproven",         FATAL,  65, "the log, a checkpoint or a proof does not hold; verify names what is wrong") \
+	X(E_DIFFERS,        "differs",          FATAL,   1, "a read model is not what the log says")    \
 	X(E_INTERRUPTED,    "interrupted",      RETRY,  75, "stopped by a signal; run it again")        \
 	X(E_CANCELLED,      "cancelled",        RETRY,  75, "given up because its owner is closing")
 

@@ -31,8 +31,8 @@ extern const struct command *const commands[];
 
 /* One a file of core/cmd. */
 extern const struct command init_command, serve_command, append_command, generate_command, demo_command, status_command, doctor_command,
-	migrate_command, role_command, events_command, replay_command, key_command, verify_command, prove_command, evidence_command,
-	psql_command, version_command, help_command, completion_command;
+	rebuild_command, check_command, replay_command, verify_command, prove_command, evidence_command, key_command, migrate_command,
+	role_command, events_command, psql_command, version_command, help_command, completion_command;
 
 /* NULL when there is none of this name. */
 const struct command *command_find(const char *name);

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "cmd/command.h"
+#include "fold/projection.h"
 
 /* The words that may follow a command: its subcommands or its options. */
 static void print_words(const struct command *c)
@@ -87,6 +88,11 @@ static void print_bash(void)
 		printf(" %s", commands[i]->name);
 	printf("\" -- \"$cur\"))\n"
 	       "\t[ \"${COMP_WORDS[1]}\" = append ] && [ \"${cur#-}\" = \"$cur\" ] && COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+	       "\tcase \"${COMP_WORDS[1]}\" in rebuild|check) [ \"${cur#-}\" = \"$cur\" ] && COMPREPLY=($(compgen -W \"");
+	for (int g = 0; g < group_count; g++)
+		for (int i = 0; i < groups[g]->count; i++)
+			printf("%s ", groups[g]->projections[i]->name);
+	printf("\" -- \"$cur\")) ;; esac\n"
 	       "}\ncomplete -o filenames -F _verbatim verbatim\n");
 }
 

@@ -16,8 +16,8 @@
 
 const struct command *const commands[] = {
 	&init_command, &serve_command, &append_command, &generate_command, &demo_command, &status_command, &doctor_command,
-	&replay_command, &verify_command, &prove_command, &evidence_command, &key_command, &migrate_command, &role_command, &events_command,
-	&psql_command, &version_command, &help_command, &completion_command, NULL,
+	&rebuild_command, &check_command, &replay_command, &verify_command, &prove_command, &evidence_command, &key_command,
+	&migrate_command, &role_command, &events_command, &psql_command, &version_command, &help_command, &completion_command, NULL,
 };
 
 const struct command *command_find(const char *name)

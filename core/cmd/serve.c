@@ -40,7 +40,7 @@ struct serve_options {
 	const char *http;
 	const char *token;
 	const char *log;
-	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, database, batch_events, workers;
+	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, database, batch_events, workers, check_every;
 };
 
 enum { LISTEN_MAX = 16 };
@@ -73,6 +73,8 @@ static const struct option options[] = {
 		  "`verbatim help metrics` lists them" },
 	{ .name = "workers", .kind = OPTION_INT, AT(workers), .argument = "N", .fallback = "1", .min = 1, .max = 64,
 	  .help = "threads that fold the log into read models" },
+	{ .name = "check-every", .kind = OPTION_TIME, AT(check_every), .argument = "TIME", .fallback = "0",
+	  .help = "how often the read models are compared with a fresh fold of the log, as by verbatim check; status shows what came of it. 0: never" },
 	{ .name = "log", .kind = OPTION_ENUM, AT(log), .argument = "LEVEL", .fallback = "info", .values = log_levels,
 	  .help = "what the diary on standard error tells" },
 	SIGNING_KEY_OPTION(struct serve_options, key_file),
@@ -372,6 +374,7 @@ static int run_server(struct serve *s, struct error *error)
 		.batch_events = o->batch_events,
 		.workers = o->workers,
 		.notary = s->notary,
+		.check_every_ms = o->check_every,
 		.ready = on_ready,
 		.revive = on_lost,
 		.data = s,

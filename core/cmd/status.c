@@ -188,6 +188,30 @@ static void print_checkpoints(const msgpack_object *map, struct buffer *out, int
 	table_release(&t);
 }
 
+static void print_check(const msgpack_object *map, struct buffer *out, bool colour)
+{
+	const msgpack_object *check = client_member(map, "check");
+	struct bytes at, error, differing;
+	int64_t differences;
+
+	if (!check || check->type != MSGPACK_OBJECT_MAP)
+		return;
+	at = client_text(check, "at");
+	error = client_text(check, "error");
+	differing = client_text(check, "differing");
+	differences = client_int(check, "differences", 0);
+	if (!at.len)
+		buffer_add_text(out, "\nthe read models were not compared with the log yet\n");
+	else if (error.len)
+		buffer_printf(out, "\n%sthe read models could not be compared with the log: %.*s%s\n", term_style(STYLE_RED, colour), (int)error.len,
+			      error.data, term_style(STYLE_PLAIN, colour));
+	else if (differences)
+		buffer_printf(out, "\n%s%lld rows are not what the log says (%.*s), as of %.*s%s\n", term_style(STYLE_RED, colour),
+			      (long long)differences, (int)differing.len, differing.data, (int)at.len, at.data, term_style(STYLE_PLAIN, colour));
+	else
+		buffer_printf(out, "\nthe read models hold what the log says, as of %.*s\n", (int)at.len, at.data);
+}
+
 static void print_status(const msgpack_object *map, const char *address, struct buffer *out)
 {
 	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
@@ -218,6 +242,7 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	print_generations(map, out, width, colour);
 	print_timers(map, out, width, colour);
 	print_checkpoints(map, out, width, colour);
+	print_check(map, out, colour);
 }
 
 static int run(const struct arguments *args, struct error *error)

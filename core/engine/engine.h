@@ -30,6 +30,7 @@
 #include "engine/timers.h"
 #include "engine/waits.h"
 #include "engine/zones.h"
+#include "engine/checker.h"
 
 enum { LISTEN_MOST = 16 };
 
@@ -102,6 +103,7 @@ struct engine {
 	bool control_busy, control_connected;
 	bool ready, stopping;
 	int64_t started_at;         /* monotonic */
+	struct checker checker;
 	char http_address[LISTEN_TEXT];
 	struct http *http;          /* for who watches; NULL: not asked for */
 	int64_t refused_by[ERROR_COUNT + 1]; /* calls answered with an error, by -code */

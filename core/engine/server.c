@@ -602,10 +602,12 @@ int server_run(const struct server_options *options, struct error *error)
 	e->moved.data = e->stop.data = e->flush.data = e->sweep.data = e->control_timer.data = e;
 	uv_prepare_start(&e->flush, on_flush);
 	uv_timer_start(&e->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	checker_start(&e->checker, options->conninfo, options->check_every_ms, options->memory_bytes);
 	control_go(e);
 	if (options->http && *options->http && open_http(e, &e->fatal))
 		begin_stop(e);
 	uv_run(&e->loop, UV_RUN_DEFAULT);
+	checker_stop(&e->checker);
 	status = e->fatal.code;
 	if (status && error)
 		*error = e->fatal;

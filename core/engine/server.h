@@ -30,6 +30,7 @@ struct server_options {
 	int64_t batch_events;       /* most events a commit takes */
 	int64_t workers;            /* threads */
 	struct notary *notary;      /* who signs checkpoints, for status; NULL: nobody */
+	int64_t check_every_ms;     /* how often the read models are compared with the log; 0: never */
 
 	/* Runs on the loop's thread once sockets are open and the log is known, with the bound addresses ("tcp 127.0.0.1:7411\nunix /...\nhttp 127.0.0.1:9464\n"). */
 	void (*ready)(void *data, const char *addresses);

@@ -166,6 +166,29 @@ static void pack_timers(const struct timers *t, msgpack_packer *p)
 	pack_key_text(p, "error", t->trouble.code ? t->trouble.message : "");
 }
 
+/* What the last comparison with the log found; nil when none is asked for. */
+static void pack_check(struct checker *c, msgpack_packer *p)
+{
+	struct checker_view v;
+	char at[TIME_TEXT];
+
+	if (!c->every_ms) {
+		msgpack_pack_nil(p);
+		return;
+	}
+	checker_look(c, &v);
+	msgpack_pack_map(p, 8);
+	pack_key_int(p, "every_ms", c->every_ms);
+	pack_text(p, "running");
+	pack_bool(p, v.running);
+	pack_key_int(p, "checks", v.checks);
+	pack_key_text(p, "at", v.at == TIME_NONE ? "" : time_format(v.at, at));
+	pack_key_int(p, "took_ms", v.took_us / 1000);
+	pack_key_int(p, "differences", v.differences);
+	pack_key_text(p, "differing", v.differing);
+	pack_key_text(p, "error", v.error.code ? v.error.message : "");
+}
+
 void status_pack(struct engine *e, msgpack_packer *p)
 {
 	int64_t events = 0, batches = 0, duplicates = 0, refused = e->refused, journaled = 0, races = 0, head = 0;
@@ -184,7 +207,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 26);
+	msgpack_pack_map(p, 27);
 	pack_text(p, "ready");
 	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
@@ -224,4 +247,6 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	for (int i = 1; e->timers && i <= e->shards; i++)
 		pack_timers(&e->timers[i], p);
 	notary_pack(e->options->notary, p);
+	pack_text(p, "check");
+	pack_check(&e->checker, p);
 }

@@ -503,7 +503,7 @@ static void look_take(struct timers *t)
 	t->position = c->position;
 	if (t->start < 0)
 		t->start = c->head;
-	if (c->position < t->await) { /* the server has lost its last commits, or the rows are of another generation now */
+	if (c->position < t->await || t->generation != atomic_load(&t->fold->generation)) { /* the server has lost its last commits, or the rows are of another generation now */
 		t->state = TIMERS_STANDBY;
 		back_off(t);
 		return;

@@ -609,7 +609,7 @@ static void write_take(struct worker *w)
 		char part[48];
 
 		part_name(w, part);
-		log_info(part, "fenced: another worker wrote first, or the log was adopted");
+		log_info(part, "fenced: another worker wrote first, or the read models were rebuilt, or the log was adopted");
 		state_drop(&w->rows);
 		drop_batch(w);
 		set_state(w, WORKER_CONNECTING); /* which learns the epoch */

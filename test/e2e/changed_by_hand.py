@@ -2,13 +2,14 @@
 """changed_by_hand - somebody deletes rows of a read model under the worker that keeps it: it is missed, loudly.
 
 The worker knows the row, the table does not: nothing of the batch is written, and the shard's read models stand still
-with words that say what to do.  The log, and the other shards, go on.
+with words that say what to do.  The log, and the other shards, go on.  What the words say helps.
 """
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.history import *
+from lib.rebuilds import *
 
 engine = Engine()
 client = engine.client(timeout=60)
@@ -72,6 +73,15 @@ same(engine.one("select max(position) from verbatim.checkpoints where shard = %d
 with open(engine.log, errors="replace") as diary:
     same(diary.read().count("changed by hand"), 1, "the diary says it once")
 same(guest.stop(), 0, "the other engine ends in order")
+
+# What the words say.
+outcome = command(engine, "rebuild", "conversations")
+same(outcome.status, 0, "the read model is rebuilt: %r" % outcome)
+ok(engine.settle(), "and the stopped worker goes on")
+same(engine.one("select count(*) from core.messages where conversation_id = '%s'" % talks[victim]), str(int(messages) + 2), "with what had waited")
+same(engine.one("select message_count from core.conversations where id = '%s'" % talks[victim]), str(int(messages) + 2), "in the row that was deleted")
+ok(wait_until(lambda: client.call("status")["ready"], 30), "the engine is ready")
+holds(engine, "and every read model holds what the log says")
 check_log(engine)
 same(engine.stop(), 0, "an orderly end")
 done()

@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.history import *
+from lib.rebuilds import *
 
 server = Server()
 engine = Engine(db=server.conninfo)
@@ -202,6 +203,13 @@ ok("given up: shard %d, positions %s to %s" % (shard, first, last) in named.stdo
 ok(wait_until(lambda: code(makers[shard]) == "stored", 30), "the running engine takes events for the shard")
 check_log(engine)
 ok(wait_until(lambda: group_state() and "rebuild" in group_state()[0]["error"], 30), "its read models wait for their rebuild")
+outcome = command(engine, "rebuild", "messages")
+ok(outcome.status == 70 and "--all" in outcome.error, "which must be of them all: " + outcome.error)
+outcome = command(engine, "rebuild", "--all")
+same(outcome.status, 0, "they are rebuilt: %r" % outcome)
+ok(wait_until(lambda: not group_state() or not group_state()[0]["error"], 60), "and go on")
+ok(engine.settle(), "to the head of the log")
+holds(engine, "and hold what it says")
 same(engine.stop(), 0, "the engine stops")
 engine.start()
 client = engine.client(timeout=60)

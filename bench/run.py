@@ -21,13 +21,16 @@ import sys
 import tempfile
 import time
 
+import rebuilds
+
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
 ROUNDS = 3 if QUICK else 5
 SECONDS = 1 if QUICK else 3
 LIMIT_ROWS = 40000 if QUICK else 100000
 SNAPSHOT_MINUTES = float(os.environ.get("SNAPSHOT_MINUTES", "0.2" if QUICK else "1"))
-ONLY_FOLDS = os.environ.get("BENCH_ONLY", "") == "folds"
+ONLY = os.environ.get("BENCH_ONLY", "")
+REBUILD_SIZES = [100000, int(os.environ.get("REBUILD_EVENTS", "300000" if QUICK else "5000000"))]
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 
@@ -390,14 +393,18 @@ def main():
     ndjson = open(os.path.join(BUILD, "bench.ndjson"), "a", encoding="utf-8")
     began = time.time()
     table = Table()
-    folds(table)
-    if ONLY_FOLDS:
+    if ONLY in ("", "folds"):
+        folds(table)
+    if ONLY == "folds":
         show(table, began)
         return
     engine = Engine()
     try:
         keep("run", {"quick": QUICK, "rounds": ROUNDS, "cores": os.cpu_count(), "postgres": engine.sql("SHOW server_version"), "load_average": os.getloadavg()[0]})
         engine.load("warming", *PIPELINED, "--seconds", 2)
+        if ONLY == "rebuild":
+            rebuilds.measure(engine, table, tool, keep, say, ROUNDS, REBUILD_SIZES)
+            return
         visible(engine, table)
         breach(engine, table)
         limits, single = appends(engine, table, "on")
@@ -410,9 +417,10 @@ def main():
         engine.projections(True)
         memory(engine, table)
         dashboards(engine, table)
+        rebuilds.measure(engine, table, tool, keep, say, ROUNDS, REBUILD_SIZES)
     finally:
         engine.stop()
-    show(table, began)
+        show(table, began)
 
 
 def show(table, began):

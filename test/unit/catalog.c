@@ -112,7 +112,7 @@ static void test_fields(void)
 static bool is_foreign_id(const char *name)
 {
 	static const char *const names[] = { "thread_id", "ai_interaction_id", "merge_event_id", "breach_event_id",
-					     "trigger_event_id", "log_id" };
+					     "trigger_event_id", "log_id", "tenant_id" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)

@@ -20,12 +20,13 @@ struct place_key {
 		}                                                                                             \
 	} while (0)
 
-/* An event of no stated entity changes what it changes: all of that is shown. */
-static bool is_shown(const struct track *t, const struct row *row)
+/* A correlation has no rows of its own: all are followed, and those that its events change are shown. */
+static bool is_followed(const struct track *t, const struct row *row)
 {
-	if (t->subject.kind == SUBJECT_CORRELATION)
-		return t->own;
-	return subject_has_row(&t->subject, row);
+	struct place_key key = { row->of, row->id };
+
+	/* What was the subject's once is followed when it leaves. */
+	return t->subject.kind == SUBJECT_CORRELATION || subject_has_row(&t->subject, row) || map_find(&t->places, &key);
 }
 
 static int entry_of(struct track *t, const struct row *row)
@@ -41,22 +42,42 @@ static int entry_of(struct track *t, const struct row *row)
 	return (int)(uintptr_t)*slot - 1;
 }
 
+/* Counters are changed in their text (fold/sum.h); every other text stays as it is once a row points to it. */
+static struct row *snapshot_of(struct track *t, const struct row *row)
+{
+	struct row *snapshot = arena_alloc(&t->arena, row->of->row_bytes);
+
+	memcpy(snapshot, row, row->of->row_bytes);
+	for (int i = 0; i < row->of->column_count; i++) {
+		const struct column *c = &row->of->columns[i];
+		struct bytes text;
+
+		if (c->kind != COLUMN_JSON || !c->adds)
+			continue;
+		memcpy(&text, (const char *)row + c->offset, sizeof(text));
+		text = arena_copy(&t->arena, text);
+		memcpy((char *)snapshot + c->offset, &text, sizeof(text));
+	}
+	return snapshot;
+}
+
 static void on_changed(void *data, const struct event *e, const struct row *row)
 {
 	struct track *t = data;
-	struct place_key key = { row->of, row->id };
-	struct row *snapshot;
+	const struct row *before, *after;
 	int entry;
 
-	if (!is_shown(t, row) && !map_find(&t->places, &key)) /* what was the subject's once is followed when it leaves */
+	if (!is_followed(t, row))
 		return;
-	snapshot = arena_alloc(&t->arena, row->of->row_bytes);
-	memcpy(snapshot, row, row->of->row_bytes);
+	after = snapshot_of(t, row);
 	entry = entry_of(t, row);
+	before = t->entries[entry].now;
+	t->entries[entry].now = after;
+	if (t->subject.kind == SUBJECT_CORRELATION && !t->own)
+		return;
 	GROW(t->changes, t->change_count, t->change_capacity);
-	t->changes[t->change_count++] = (struct change){ entry, t->entries[entry].now, snapshot };
-	t->entries[entry].now = snapshot;
-	t->touched = true;
+	t->changes[t->change_count++] = (struct change){ entry, before, after };
+	t->entries[entry].shown = t->touched = true;
 }
 
 void track_init(struct track *t, const struct subject *subject, struct zone_source zones)
@@ -148,7 +169,8 @@ const struct entry *const *track_sorted(struct track *t, int *count)
 
 	*count = 0;
 	for (int i = 0; i < t->entry_count; i++)
-		list[(*count)++] = &t->entries[i];
+		if (t->entries[i].shown)
+			list[(*count)++] = &t->entries[i];
 	qsort(list, (size_t)*count, sizeof(*list), by_model);
 	return list;
 }

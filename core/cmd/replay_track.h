@@ -4,7 +4,8 @@
  *   events --fold--> changes of the subject's rows --> steps: an event with what it did
  *                                                  \-> entries: a row as it stands now, and as it stood at the mark
  *
- * Snapshots are shallow: texts stay where the folds put them, in memory that lives as long as the track.
+ * Snapshots are shallow: texts stay where the folds put them, in memory that lives as long as the track; counters, which
+ * folds change where they stand, are copied.
  */
 #ifndef VERBATIM_CMD_REPLAY_TRACK_H
 #define VERBATIM_CMD_REPLAY_TRACK_H
@@ -15,6 +16,7 @@
 struct entry {             /* a row of the subject's */
 	const struct row *now;
 	const struct row *marked; /* as it stood at track_mark; NULL: not there yet */
+	bool shown;            /* the subject's; of a correlation: one of its events has changed it */
 };
 
 struct change {            /* what one event did to one row */
@@ -55,7 +57,7 @@ int track_fold(struct track *t, const struct event *e, struct error *error) must
 /* Remembers how all rows stand. */
 void track_mark(struct track *t);
 
-/* The entries in order of read model, then of making; valid until the next event. */
+/* The entries that are shown, in order of read model, then of making; valid until the next event. */
 const struct entry *const *track_sorted(struct track *t, int *count);
 
 /* A person's or customer's name as it is known now; absent when it is not. */

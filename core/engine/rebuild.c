@@ -69,6 +69,14 @@ static int job_open(struct job *j, struct error *error)
 	return db_exec(j->conn, sql, error);
 }
 
+static void thread_ended(struct rebuild *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->running--;
+	pthread_cond_signal(&r->ended);
+	pthread_mutex_unlock(&r->lock);
+}
+
 static void *work(void *data)
 {
 	struct job *j = data;
@@ -81,10 +89,7 @@ static void *work(void *data)
 		j->error.code = status;
 		atomic_store(&r->stopping, true);
 	}
-	pthread_mutex_lock(&r->lock);
-	r->running--;
-	pthread_cond_signal(&r->ended);
-	pthread_mutex_unlock(&r->lock);
+	thread_ended(r);
 	return NULL;
 }
 
@@ -137,9 +142,11 @@ int rebuild_tasks(struct rebuild *r, const char *step, int64_t total, int count,
 		error_clear(&j->error);
 		j->of = r;
 		j->number = i + 1;
-		if (pthread_create(&j->thread, NULL, work, j)) {
-			fprintf(stderr, "verbatim: no thread can be had\n");
-			abort();
+		j->running = pthread_create(&j->thread, NULL, work, j) == 0;
+		if (!j->running) {
+			error_set(&j->error, E_NO_MEMORY, "no thread can be had");
+			atomic_store(&r->stopping, true);
+			thread_ended(r);
 		}
 	}
 	pthread_mutex_lock(&r->lock);
@@ -159,7 +166,8 @@ int rebuild_tasks(struct rebuild *r, const char *step, int64_t total, int count,
 	}
 	pthread_mutex_unlock(&r->lock);
 	for (int i = 0; i < threads; i++)
-		pthread_join(r->jobs[i].thread, NULL);
+		if (r->jobs[i].running)
+			pthread_join(r->jobs[i].thread, NULL);
 	return first_error(r, status, error);
 }
 

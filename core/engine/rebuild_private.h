@@ -35,6 +35,7 @@ struct job {
 	struct pg_conn *conn;
 	struct row_copy *copy;
 	pthread_t thread;
+	bool running;
 	struct error error;
 	int64_t reading_us, folding_us, writing_us;
 };

@@ -90,7 +90,8 @@ for e in events:
 generate(25, 5)
 before, then = live_rows(engine), heads()
 compare(before, "the present")
-late = maker.received(ids[2], "I have said this an hour ago", occurred_at=rfc3339(time.time() - 3600))
+request = maker.uuid()
+late = maker.received(ids[2], "I have said this an hour ago", occurred_at=rfc3339(time.time() - 3600), correlation_id=request)
 client.append([late, maker.sent(ids[2], agent, "We have it now."), maker.event("conversation.resolved", ids[0], {"by": "agent"})])
 generate(25, 6)
 story_shard = shard_of(maker.tenant)
@@ -103,6 +104,12 @@ compare(sample, "the present again")
 moment = replayer.objects("--conversation", ids[2])
 told = {o["event_id"]: o for o in moment if o["kind"] == "event"}
 same(told[late["event_id"]]["late_seconds"] >= 3599, True, "an event that came late is marked")
+for words, name in ((["--entity", late["entity_id"]], "a message"), (["--correlation", request], "a request")):
+    shown = [o["event_id"] for o in replayer.objects("--tenant", maker.tenant, *words) if o["kind"] == "event"]
+    same(shown, [late["event_id"]], "what %s led to is that event" % name)
+changes = [c for o in replayer.objects("--tenant", maker.tenant, "--correlation", request) if o["kind"] == "event" for c in o["changes"]]
+same([(c["from"], c["to"]) for c in changes if c["read_model"] == "core.conversations" and c["column"] == "message_count"], [(2, 3)],
+     "with what it changed, from what")
 past = rfc3339(time.time() - 1800)
 happened = replayer.rows("--conversation", ids[2], "--as-happened", past)
 same(["core.conversations" in happened, [r["code"] for r in happened["core.anomalies"].values()][:1]], [False, ["unknown_conversation"]],

@@ -9,6 +9,7 @@
 
 #include "base/ustar.h"
 #include "cmd/command.h"
+#include "cmd/evidence_state.h"
 #include "cmd/proofs.h"
 #include "engine/files.h"
 #include "event/merkle.h"
@@ -177,10 +178,15 @@ static void seal(struct evidence *e)
 
 static int make(struct evidence *e, struct error *error)
 {
-	struct buffer text = { 0 };
+	struct buffer text = { 0 }, state = { 0 };
 	char vkey[NOTE_KEY_TEXT];
 	int status = 0;
 
+	e->manifest.state = !e->manifest.withheld_count; /* else it would tell what was withheld */
+	if (e->manifest.state)
+		status = evidence_state(e->p.target.conninfo, &e->checkpoint, &e->manifest.tenant_id, &e->manifest.conversation_id, &state, error);
+	if (status)
+		return status;
 	manifest_write(&e->manifest, &text);
 	add_file(e, "manifest.json", buffer_bytes(&text));
 	add_file(e, "checkpoint", buffer_bytes(&e->note));
@@ -190,6 +196,9 @@ static int make(struct evidence *e, struct error *error)
 	buffer_release(&text);
 	for (int i = 0; !status && i < e->count; i++)
 		status = add_event(e, &e->events[i], error);
+	if (!status && e->manifest.state)
+		add_file(e, "state.ndjson", buffer_bytes(&state));
+	buffer_release(&state);
 	if (!status)
 		seal(e);
 	return status;
@@ -269,8 +278,9 @@ const struct command evidence_command = {
 	.usage = "evidence --conversation ID --out FILE [OPTION]...",
 	.brief = "a conversation's events with proofs, for somebody who trusts nobody here",
 	.help = "Writes a tar that is checked without this log: each event of the conversation word for word, a proof that it stands in the log, the "
-		"signed checkpoint that all proofs lead to, the verifier key, a manifest with counts, and checksums. Whole events can be withheld; "
-		"single fields cannot, since an event's hash is that of all of it.\n"
+		"signed checkpoint that all proofs lead to, the verifier key, the rows of all read models that these events were folded into, a "
+		"manifest with counts, and checksums. Whole events can be withheld; "
+		"single fields cannot, since an event's hash is that of all of it; the rows are then left out as well, which would tell.\n"
 		"\n"
 		"It proves what was said and in which order. That nothing else was said is the word of whoever made it: with the signing key "
 		"at hand (--signing-key-file, or below --data) the whole is signed, so that nobody on the way can leave something out.\n"

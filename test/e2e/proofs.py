@@ -192,6 +192,12 @@ same([n for n in names if n.startswith("events/")], ["events/%016d.json" % p for
 same([hashlib.sha256(files[n]).hexdigest() + "  " + n for n in names if not n.startswith("SHA256SUMS")],
      files["SHA256SUMS"].decode().splitlines(), "SHA256SUMS is that of sha256sum")
 same(files["events/%016d.json" % 30], open(path("e"), "rb").read(), "an event's file is its canonical text")
+state = [json.loads(line) for line in files["state.ndjson"].decode().splitlines()]
+ok(manifest["state"] and state[0]["kind"] == "state" and state[0]["position"] == int(files["checkpoint"].split(b"\n")[1]), "the state is that of the checkpoint")
+rows = {(r["read_model"], r["id"]): r["row"] for r in state[1:]}
+same(len([k for k in rows if k[0] == "core.messages"]), len([n for n in names if n.startswith("events/")
+     and json.loads(files[n])["event_type"].startswith("message.")]), "with a row for each message")
+same(rows["core.conversations", conversation]["message_count"], len([k for k in rows if k[0] == "core.messages"]), "and the conversation's own")
 with open(path("p2"), "wb") as f:
     f.write(files["proofs/%016d.tlog-proof" % 30])
 same(verifier("--key", vkey, "event", path("e"), path("p2")).returncode, 0, "each proof can be checked by itself")

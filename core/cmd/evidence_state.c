@@ -1,0 +1,76 @@
+/* evidence_state - see evidence_state.h. */
+#include "cmd/evidence_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd/replay.h"
+#include "cmd/replay_show.h"
+
+enum { EVENTS_MOST = 1000000 };
+
+static void add_head(const struct checkpoint *c, const char *zones, FILE *file)
+{
+	struct buffer head = { 0 };
+	char log_id[UUID_TEXT];
+
+	buffer_printf(&head, "{\"kind\":\"state\",\"log_id\":\"%s\",\"epoch\":%d,\"shard\":%d,\"position\":%lld,\"versions\":",
+		      uuid_format(&c->log_id, log_id), c->epoch, c->shard, (long long)c->size);
+	replay_versions(zones, &head);
+	buffer_add_text(&head, "}\n");
+	fwrite(head.data, 1, head.len, file);
+	buffer_release(&head);
+}
+
+static int add_rows(struct track *track, const struct scope *scope, FILE *file, struct error *error)
+{
+	struct out rows = { .format = OUT_NDJSON, .file = file };
+	struct show show = { .track = track, .out = &rows };
+	int status = 0;
+
+	for (int i = 0; i < scope->count && !status; i++)
+		status = track_fold(track, scope->events[i], error);
+	if (!status)
+		show_rows(&show);
+	buffer_release(&rows.scratch);
+	return status;
+}
+
+int evidence_state(const char *conninfo, const struct checkpoint *checkpoint, const struct uuid *tenant_id,
+		   const struct uuid *conversation_id, struct buffer *out, struct error *error)
+{
+	struct subject subject = { .kind = SUBJECT_CONVERSATION, .tenant_id = *tenant_id, .id = *conversation_id };
+	struct find_limits limits = { .position = checkpoint->size, .recorded_at = TIME_MAX, .events = EVENTS_MOST };
+	struct zones *zones = zones_new();
+	struct log_find_log about;
+	struct log_find *log;
+	struct scope scope = { 0 };
+	struct track track;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *file;
+	int status;
+
+	catalog_init();
+	status = log_find_open(conninfo, "verbatim evidence", tenant_id, &log, &about, error);
+	if (!status) {
+		status = scope_gather(&scope, log, &subject, &limits, zones_source(zones), error);
+		log_find_close(log);
+	}
+	file = status ? NULL : open_memstream(&text, &len);
+	if (!status && !file)
+		status = error_set(error, E_NO_MEMORY, "no memory for the replayed state");
+	if (file) {
+		add_head(checkpoint, zones_version(zones), file);
+		track_init(&track, &subject, zones_source(zones));
+		status = add_rows(&track, &scope, file, error);
+		track_release(&track);
+		fclose(file);
+		if (!status)
+			buffer_add(out, text, len);
+	}
+	free(text);
+	scope_release(&scope);
+	zones_free(zones);
+	return status;
+}

@@ -22,6 +22,7 @@ static const char header[HEADER_BYTES] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
 
 struct row_copy {
 	PGconn *conn;
+	const char *schema; /* of row_copy_begin's tables */
 	const struct projection *of;
 	struct pg_params out; /* its buffer alone: what is to be sent */
 	struct arena arena;
@@ -32,8 +33,14 @@ struct row_copy *row_copy_new(struct pg_conn *conn)
 	struct row_copy *c = mem_zalloc(sizeof(*c));
 
 	c->conn = conn;
+	c->schema = "generations";
 	arena_init(&c->arena, ARENA_BLOCK);
 	return c;
+}
+
+void row_copy_set_schema(struct row_copy *c, const char *schema)
+{
+	c->schema = schema;
 }
 
 void row_copy_free(struct row_copy *c)
@@ -210,7 +217,7 @@ int row_copy_begin(struct row_copy *c, const struct projection *p, const char *t
 	int result;
 
 	c->of = p;
-	buffer_printf(&sql, "COPY %s\"%s\" (", strncmp(table, "pg_temp.", 8) == 0 ? "pg_temp." : "generations.",
+	buffer_printf(&sql, "COPY \"%s\".\"%s\" (", strncmp(table, "pg_temp.", 8) == 0 ? "pg_temp" : c->schema,
 		      strncmp(table, "pg_temp.", 8) == 0 ? table + 8 : table);
 	add_columns(&sql, p, "");
 	buffer_add_text(&sql, ") FROM STDIN (FORMAT binary)");

@@ -18,6 +18,9 @@ struct row_copy; /* one table at a time; as long as the session */
 struct row_copy *row_copy_new(struct pg_conn *conn);
 void row_copy_free(struct row_copy *c);
 
+/* From now on the tables that rows are put into stand there, not in generations; a name that row_schema_fits, borrowed. */
+void row_copy_set_schema(struct row_copy *c, const char *schema);
+
 /*
  * Rows into a table: begin, put each, end.  E_ROW_REFUSED when the database refuses one; after any failure the
  * transaction is lost and `end` need not be called.  The table may be empty or hold other rows; it has the read model's

@@ -56,7 +56,7 @@ static void start_record(struct replay *r)
 		const char *name, *text;
 	} scope[] = {
 		{ "at", o->at }, { "as_happened", o->as_happened }, { "diff_from", r->diff_from }, { "diff_to", r->diff_to },
-		{ "from", o->from }, { "until", o->until }, { "show", o->show }, { "format", out_formats[replay_format(r)] },
+		{ "into", o->into ? "a schema" : NULL }, { "from", o->from }, { "until", o->until }, { "show", o->show }, { "format", out_formats[replay_format(r)] },
 	};
 	struct buffer text = { 0 };
 
@@ -132,19 +132,36 @@ static int replay_subject(struct replay *r, struct error *error)
 	return status ? status : verify_outcome(&r->verify, error);
 }
 
+static int refuse_bound(struct replay *r, struct error *error)
+{
+	struct error late;
+	int status = error_set(error, E_NO_ACCESS, "login '%s' reads by tenant, and the log is read in whole "
+			       "shards; ask for a --conversation, or "
+			       "SELECT from verbatim.events", r->about.login);
+	int closed = join_record(r, &late);
+
+	return closed ? closed : status;
+}
+
+static int replay_whole(struct replay *r, struct error *error)
+{
+	int status;
+
+	start_record(r);
+	if (r->about.bound)
+		return refuse_bound(r, error);
+	status = join_record(r, error);
+	return status ? status : replay_into(r, error);
+}
+
 static int replay_log(struct replay *r, struct error *error)
 {
 	struct error late;
 	int status, closed;
 
 	start_record(r);
-	if (r->about.bound) {
-		status = error_set(error, E_NO_ACCESS, "login '%s' reads by tenant, and the log is read in whole "
-				   "shards; ask for a --conversation, or "
-				   "SELECT from verbatim.events", r->about.login);
-		closed = join_record(r, &late);
-		return closed ? closed : status;
-	}
+	if (r->about.bound)
+		return refuse_bound(r, error);
 	status = join_record(r, error);
 	if (!status)
 		status = out_open(&r->out, replay_format(r), r->options->output, false, error);
@@ -170,7 +187,7 @@ static int run(const struct arguments *args, struct error *error)
 		r->zones = zones_new();
 		status = open_log(r, error);
 		if (!status)
-			status = r->has_subject ? replay_subject(r, error) : replay_log(r, error);
+			status = r->has_subject ? replay_subject(r, error) : r->options->into ? replay_whole(r, error) : replay_log(r, error);
 		if (r->track.subject.kind || r->track.history.states)
 			track_release(&r->track);
 		scope_release(&r->scope);
@@ -214,6 +231,12 @@ static const struct option options[] = {
 	{ .name = "until", .kind = OPTION_TEXT, .offset = offsetof(struct replay_options, until),
 	  .argument = "TIME|POSITION", .group = "The log itself",
 	  .help = "end here" },
+	{ .name = "into", .kind = OPTION_TEXT, .offset = offsetof(struct replay_options, into), .argument = "SCHEMA|CONNINFO",
+	  .filled = true, .group = "Everything",
+	  .help = "fill a new schema of the log's database, or of another, with all read models as they stood --at that moment" },
+	{ .name = "memory", .kind = OPTION_BYTES, .offset = offsetof(struct replay_options, memory), .argument = "SIZE",
+	  .fallback = "512M", .min = 1 << 20, .max = 1LL << 40, .group = "Everything",
+	  .help = "for rows, with --into; what does not fit goes into files below TMPDIR" },
 	{ .name = "type", .kind = OPTION_TEXTS, .offset = offsetof(struct replay_options, types), .argument = "TYPE",
 	  .group = "The log itself",
 	  .help = "only events of this type; message.* for a family; may be repeated" },
@@ -259,6 +282,7 @@ const struct command replay_command = {
 		"  verbatim replay --conversation ID --at 2026-03-03       what we knew at the end of 3 March\n"
 		"  verbatim replay --conversation ID --diff 1040..1052     what changed in between, and what did it\n"
 		"  verbatim replay --conversation ID --step                event by event\n"
+		"  verbatim replay --into march --at 2026-03-31            all read models of that moment, as tables in schema march\n"
 		"  verbatim replay --tenant ID --from 2026-03-01 --type 'message.*' --output march.ndjson",
 	.options = options, .options_bytes = sizeof(struct replay_options), .run = run,
 };

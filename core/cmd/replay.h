@@ -5,6 +5,7 @@
  *     replay_ask.c      what was asked for
  *     replay_subject.c  a subject, from the log to the screen
  *     replay_stream.c   the log itself, event by event
+ *     replay_into.c     complete read models of a moment, in a schema
  *     replay_scope.c    which events a subject's rows came from      (store/log_find.h finds them)
  *     replay_history.c  the folds, over those events, in memory
  *     replay_track.c    which event changed which row
@@ -27,11 +28,11 @@ struct replay_options {
 	struct engine_options engine;
 	const char *conversation, *customer, *resolution, *agent, *correlation, *entity;
 	const char *tenant, *at, *as_happened, *diff;
-	const char *from, *until;
+	const char *from, *until, *into;
 	struct texts types;
 	const char *show, *format, *output, *reason;
 	bool step, verify, pager;
-	int64_t limit;
+	int64_t limit, memory;
 };
 
 /* A moment of the log: a position, or an instant. */
@@ -86,5 +87,8 @@ void replay_versions(const char *zones, struct buffer *out);
 /* The log from moment to moment, to `out`. */
 int replay_stream(const struct replay_options *o, const char *conninfo, const struct uuid *tenant, struct out *out,
 		  struct error *error) must_check;
+
+/* Complete read models as of --at, into the schema of --into.  E_EXISTS, E_NOT_FOUND, and as of rebuild_into. */
+int replay_into(struct replay *r, struct error *error) must_check;
 
 #endif

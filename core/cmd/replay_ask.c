@@ -106,6 +106,11 @@ int replay_parse(struct replay *r, const struct arguments *args, struct error *e
 	if (!status && r->as_happened.position)
 		status = error_set(error, E_USAGE, "--as-happened takes a time: positions tell when something was "
 				   "recorded, see --at");
+	if (!status && o->into && (r->has_subject || r->at.position || o->as_happened || o->diff || o->from || o->until || o->types.count))
+		status = error_set(error, E_USAGE, "--into takes --at TIME, and --tenant or nobody: positions are of one shard, and it is about "
+				   "all of them");
+	if (!status && o->into)
+		return 0;
 	if (!status && !r->has_subject && (o->at || o->as_happened || o->diff || o->show || o->step))
 		status = error_set(error, E_USAGE, "say of what: --conversation, --customer, --resolution, --agent, "
 				   "--correlation or --entity");

@@ -34,6 +34,8 @@
  * Comparing takes a snapshot a table, comes to the positions it shows, and goes through the table: each row has its
  * like in the states, and each row of those was met.
  *
+ * As of a moment (rebuild_into) the same folds fill tables in a schema of somebody's own.
+ *
  * Crash argument: the database's (create_rebuild).  Files have no name.  Memory: each shard has its share; a batch, and
  * 55 to 110 bytes for each spilled row, come on top.  It cannot send anything: there is no appender in it.
  */
@@ -111,6 +113,18 @@ struct rebuild_result {
  * resumed.  Other failures sweep the shadows away, when the database still answers.
  */
 int rebuild_run(const struct rebuild_options *o, struct rebuild_result *r, struct error *error) must_check;
+
+/* Where the read models of a moment go: the tables of row_schema.h, which are there and empty. */
+struct rebuild_target {
+	const char *conninfo;  /* of the schema's database */
+	const char *schema;
+	struct uuid tenant_id; /* nil: of all */
+	int shards;            /* with shard 0 */
+	int64_t positions[SHARDS_MAX];
+};
+
+/* Folds each shard to its position and puts the rows there; of the options, `wanted` and what comes after `group` up to `jobs` is not looked at. */
+int rebuild_into(const struct rebuild_options *o, const struct rebuild_target *target, struct rebuild_result *r, struct error *error) must_check;
 
 /* Shows the tables again that the last rebuild replaced, with whatever has changed since: a row that no event touched is as it was. */
 int rebuild_back(const struct rebuild_options *o, struct rebuild_result *r, struct error *error) must_check;

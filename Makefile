@@ -176,7 +176,7 @@ sanitize-threads: $(OUT)/verbatim
 # Every target for so long; what it finds new stays below build/, what breaks a promise ends it with the file that did.
 SECONDS_EACH ?= 60
 fuzz:
-	@$(MAKE) --no-print-directory MODE=fuzz CC='$(if $(filter gcc,$(CC)),clang,$(CC))' -j$$(nproc) fuzz-targets
+	@$(MAKE) --no-print-directory MODE=fuzz CC='$(if $(filter clang%,$(lastword $(CC))),$(CC),clang)' -j$$(nproc) fuzz-targets
 	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZ:%=fuzz-%)
 
 $(FUZZ:%=fuzz-%): fuzz-%:

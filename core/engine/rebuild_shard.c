@@ -244,6 +244,9 @@ int shard_write(struct job *j, int number, struct error *error)
 
 	if (s->written >= 0 || j->of->options->compare_only)
 		return write_tables(j, s, true, error);
+	status = shadow_beat(j->conn, j->of->plan, error); /* after a long fold: is it still ours? */
+	if (status)
+		return status;
 	status = db_exec(j->conn, "BEGIN", error);
 	if (status == 0)
 		status = write_tables(j, s, false, error);

@@ -489,10 +489,12 @@ BEGIN
             RAISE EXCEPTION 'shard %: the new tables stand at %, the old ones at %', p.shard, p.shadow_position, p.live_position
                 USING ERRCODE = 'lock_not_available';
         END IF;
-        -- Closed: the next batch would begin where this row does.
+        -- Closed: the next batch would begin where this row does.  It was seen in the epoch of the last one, not in today's.
         INSERT INTO verbatim.projection_batch (first_position, last_position, committed_at, generation, epoch, shard, group_name, leaf_hash)
-            SELECT p.live_position + 1, p.live_position, clock_timestamp(), r.generation, i.epoch, p.shard, r.group_name,
-                   coalesce(p.leaf_hash, '') FROM verbatim.log_identity i;
+            SELECT p.live_position + 1, p.live_position, clock_timestamp(), r.generation,
+                   coalesce((SELECT b.epoch FROM verbatim.projection_batch b WHERE b.group_name = r.group_name
+                             AND b.generation = r.generation AND b.shard = p.shard ORDER BY b.first_position DESC LIMIT 1), i.epoch),
+                   p.shard, r.group_name, coalesce(p.leaf_hash, '') FROM verbatim.log_identity i;
     END LOOP;
     INSERT INTO verbatim.generation (group_name, projection, version, generation, table_name, columns, ready_at, shown_at)
         SELECT g.group_name, g.projection, g.version, p_next, coalesce(t.table_name, g.table_name), g.columns, g.ready_at, g.shown_at

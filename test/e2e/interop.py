@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """interop - checkpoints, proofs of inclusion and of consistency hold for golang.org/x/mod/sumdb, and its notes for us.
 
 Needs Go and Debian's golang-golang-x-mod-dev; without them it says so and checks nothing.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """proofs - keys, signed checkpoints, proofs and evidence bundles with the real programs."""
 import hashlib
 import io

@@ -19,10 +19,10 @@ for m in (A, B):
                          m.event("channel.connected", m.uuid(), {"type": "email", "name": "Mail"}),
                          m.event("conversation.assigned", m.talk, {"agent_id": user["entity_id"], "assigned_by": "manual"}),
                          m.received(m.talk), m.received(m.uuid(), "into no conversation")])
-    issue, message = m.uuid(), m.uuid()
+    issue, message, promise = m.uuid(), m.uuid(), m.uuid()
     policy = {"name": "P", "tier": "free", "first_response_time_minutes": 5, "resolution_time_minutes": 60, "is_default": True}
     ack = client.append([
-        m.event("sla_policy.created", m.uuid(), policy),
+        m.event("sla_policy.created", promise, policy), m.event("sla_policy.reapply", promise, {"all": True}),
         m.event("automation_rule.created", m.uuid(), {"name": "R", "trigger_event": "message.received", "conditions": [], "actions": []}),
         m.event("kb_category.created", m.uuid(), {"name": "C", "slug": "c"}),
         m.event("kb.created", m.uuid(), {"title": "T", "slug": "t", "content": "x"}),

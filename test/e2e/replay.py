@@ -29,6 +29,17 @@ def shard_of(tenant):
     return int(engine.one("select shard from verbatim.event_log where tenant_id = '%s' limit 1" % tenant))
 
 
+def quiet():
+    """What follows from the traffic (breaches, whom a reapply concerns) is in the log and shown: nothing has come for a second."""
+    seen, since = None, time.monotonic()
+    while time.monotonic() - since < 1:
+        engine.settle()
+        now = heads()
+        if now != seen:
+            seen, since = now, time.monotonic()
+        time.sleep(0.1)
+
+
 def compare(live, what, *args, positions=None):
     wrong = []
     for (tenant, conversation), rows in sorted(live.items()):
@@ -88,6 +99,7 @@ for e in events:
     except RpcError as refusal:
         ok(False, "the story's %s is taken: %s %s" % (e["event_type"], refusal, refusal.field))
 generate(25, 5)
+quiet()
 before, then = live_rows(engine), heads()
 compare(before, "the present")
 request = maker.uuid()
@@ -96,6 +108,7 @@ client.append([late, maker.sent(ids[2], agent, "We have it now."), maker.event("
 generate(25, 6)
 story_shard = shard_of(maker.tenant)
 compare(before, "a moment that was", positions=then)
+quiet()
 sample = dict(sorted(live_rows(engine).items())[::3])
 compare(sample, "the present again")
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """tamper - what a superuser can do to a log, and how `verbatim verify` names it.
 
 A log is made by an engine and signed; each case gets a copy of its database, with the triggers off as an attacker would,

@@ -99,11 +99,6 @@ struct store_factory *pg_factory_new(uv_loop_t *loop, const char *conninfo, cons
 	return &f->factory;
 }
 
-void pg_factory_yield(struct store_factory *factory)
-{
-	((struct pg_factory *)factory)->yields = true;
-}
-
 void pg_factory_free(struct store_factory *factory)
 {
 	struct pg_factory *f = (struct pg_factory *)factory;

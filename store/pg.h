@@ -18,13 +18,6 @@
  */
 struct store_factory *pg_factory_new(uv_loop_t *loop, const char *conninfo, const char *role, int answer_ms);
 
-/*
- * For work that can wait, on a server of our own on this machine: the server's processes for this factory's sessions
- * leave the cores to others when these are short.  There is no way back; it holds for sessions that connect after it.
- */
-void pg_factory_yield(struct store_factory *f);
-enum { YIELD_NICENESS = 5 }; /* the kernel then gives a third of what it gives others, and all that they leave */
-
 /* All its sessions must have been closed, and their `closed` have run. */
 void pg_factory_free(struct store_factory *f);
 

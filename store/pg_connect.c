@@ -3,9 +3,6 @@
  *
  * Three statements in one round: the settings (pg_sql.c), the step down to the engine's role, the log's identity.
  */
-#include <sys/resource.h>
-
-#include "store/pg.h"
 #include "store/pg_rows.h"
 #include "store/pg_session.h"
 
@@ -50,8 +47,6 @@ static void on_end(struct pg_session *s)
 
 static void set_up(struct pg_session *s)
 {
-	if (s->factory->yields && setpriority(PRIO_PROCESS, (id_t)PQbackendPID(s->conn), YIELD_NICENESS) != 0)
-		s->factory->yields = false; /* not ours after all: it goes on as it is */
 	s->state = PG_SETTING_UP;
 	pg_run(s, PG_SETTINGS);
 	pg_param_text(&s->params, s->factory->role ? s->factory->role : "");

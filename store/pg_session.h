@@ -34,7 +34,6 @@ struct pg_factory {
 	char *conninfo;
 	char *role;
 	int answer_ms;
-	bool yields; /* the server's processes for its sessions get a lower priority */
 	int sessions;
 };
 

@@ -356,7 +356,6 @@ static int run_server(struct serve *s, struct error *error)
 	const struct serve_options *o = s->options;
 	struct server_options server = {
 		.conninfo = s->conninfo,
-		.own_database = s->cluster != NULL,
 		.role = "verbatim_engine",
 		.listen = s->addresses,
 		.listen_count = o->listen.count,

@@ -209,7 +209,6 @@ static void start_parts(struct engine *e)
 	struct batch_limits batch = { .events = (int)o->batch_events, .bytes = BATCH_BYTES };
 	struct threads_options t = {
 		.conninfo = o->conninfo,
-		.own_database = o->own_database,
 		.role = o->role,
 		.database_ms = (int)o->database_ms,
 		.threads = (int)o->workers,

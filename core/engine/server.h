@@ -12,7 +12,6 @@
 
 struct server_options {
 	const char *conninfo;       /* of the database, for appenders, workers and readers */
-	bool own_database;          /* the server is on this machine, and run by us alone */
 	const char *role;           /* the role they step down to, or NULL */
 	const char *const *listen;  /* "HOST:PORT" or "unix:PATH" */
 	int listen_count;

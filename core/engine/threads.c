@@ -1,8 +1,6 @@
 /* threads - see threads.h. */
 #include "engine/threads.h"
 
-#include <sys/resource.h>
-
 #include "base/random.h"
 #include "store/pg.h"
 
@@ -45,9 +43,6 @@ static void run(void *data)
 {
 	struct thread *t = data;
 
-#ifdef __linux__ /* where it is about the thread alone */
-	setpriority(PRIO_PROCESS, 0, YIELD_NICENESS);
-#endif
 	for (int i = 0; i < t->count; i++)
 		worker_start(t->workers[i]);
 	uv_run(&t->loop, UV_RUN_DEFAULT);
@@ -74,8 +69,6 @@ void threads_start(struct threads *t, const struct threads_options *o)
 		th->wake.data = th;
 		env_uv_init(&th->env, &th->loop);
 		th->factory = pg_factory_new(&th->loop, o->conninfo, o->role, o->database_ms);
-		if (o->own_database)
-			pg_factory_yield(th->factory);
 		th->workers = mem_zalloc(sizeof(*th->workers) * (size_t)t->worker_count);
 	}
 	for (int i = 0; i < t->worker_count; i++) {

@@ -1,8 +1,5 @@
 /*
  * threads - the workers' threads: each with a loop, sessions with the database and timers of its own.
- *
- * They yield the cores to the engine's other thread, and so do the database's processes for them when the database is
- * ours: an acknowledgement does not wait behind a batch that is being folded.
  */
 #ifndef VERBATIM_ENGINE_THREADS_H
 #define VERBATIM_ENGINE_THREADS_H
@@ -34,7 +31,6 @@ struct threads {
 
 struct threads_options {
 	const char *conninfo;
-	bool own_database;
 	const char *role;
 	int database_ms;
 	int threads;

@@ -312,6 +312,8 @@ void demo_show_next(const struct demo_place *p)
 	printf("  %s events message                 the event types and their fields\n", program);
 	printf("  %s generate --rate 200 --conversations 0 %s\n", program, buffer_text(&to));
 	printf("  %s generate | %s append - --wait %s\n", program, program, buffer_text(&to));
+	printf("  %s replay --conversation ID %s   that conversation: who, what, when, and what it led to\n", program, buffer_text(&where));
+	printf("  %s verify %s                     every hash and signed checkpoint of the log\n", program, buffer_text(&where));
 	printf("  SELECT * FROM core.v_agent_queue LIMIT 20;\n"
 	       "  SELECT shard, position, event_type, payload FROM verbatim.events ORDER BY recorded_at DESC LIMIT 10;\n"
 	       "  UPDATE verbatim.event_log SET payload = '{}';   (it will not let you)\n");

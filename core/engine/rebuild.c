@@ -494,6 +494,19 @@ void rebuild_close(struct rebuild *r, int status)
 	free(r);
 }
 
+/* Whoever was succeeded meets all sorts of refusals; that he was is the reason for them. */
+static int true_reason(struct rebuild *r, int status, struct error *error)
+{
+	struct error fenced;
+
+	if (!status || status == E_FENCED || !r->plan->rebuild || r->result->became)
+		return status;
+	if (shadow_beat(r->beat, r->plan, &fenced) != E_FENCED)
+		return status;
+	*error = fenced;
+	return E_FENCED;
+}
+
 int rebuild_run(const struct rebuild_options *o, struct rebuild_result *result, struct error *error)
 {
 	struct rebuild *r = mem_alloc(sizeof(*r));
@@ -511,7 +524,7 @@ int rebuild_run(const struct rebuild_options *o, struct rebuild_result *result, 
 	} else {
 		r->beaten = time_monotonic();
 		fault_point("rebuild.begun");
-		status = steps(r, error);
+		status = true_reason(r, steps(r, error), error);
 	}
 	rebuild_close(r, status);
 	return status;

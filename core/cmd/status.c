@@ -75,7 +75,8 @@ static void print_groups(const msgpack_object *map, struct buffer *out, int widt
 
 	if (!count)
 		return;
-	table_init(&t, 7, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", ">anomalies since start", "error" });
+	buffer_add_text(out, "read models of this engine, with anomalies since start:\n");
+	table_init(&t, 7, (const char *const[]){ "read models", ">shard", ">position", ">behind", "state", ">anomalies", "error" });
 	for (uint32_t i = 0; i < count; i++) {
 		struct bytes name = client_text(&groups[i], "group"), state = client_text(&groups[i], "state");
 		struct bytes error = client_text(&groups[i], "error"), pace = client_text(&groups[i], "pace");

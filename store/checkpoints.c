@@ -7,21 +7,16 @@ enum { NUMBER = 24 };
 
 int checkpoints_open(const char *conninfo, const char *role, const char *name, struct pg_conn **out, struct error *error)
 {
-	const char *const values[] = { role };
-	struct pg_result *rows;
 	int status = db_open(conninfo, name, out, error);
 
-	if (status || !role)
+	if (status)
 		return status;
-	status = db_query(*out, "SELECT set_config('role', rolname, false) FROM pg_roles"
-			  " WHERE rolname = $1::text AND pg_has_role(session_user, oid, 'MEMBER')", 1, values, &rows, error);
+	status = db_step_down(*out, role, error);
 	if (status) {
 		db_close(*out);
 		*out = NULL;
-		return status;
 	}
-	db_free(rows);
-	return 0;
+	return status;
 }
 
 int checkpoints_heads(struct pg_conn *conn, struct checkpoint_heads *out, struct error *error)

@@ -126,6 +126,20 @@ int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct
 	return 0;
 }
 
+int db_step_down(struct pg_conn *conn, const char *role, struct error *error)
+{
+	struct pg_result *rows;
+	int status;
+
+	if (!role)
+		return 0;
+	status = db_query(conn, "SELECT set_config('role', rolname, false) FROM pg_roles"
+			  " WHERE rolname = $1::text AND pg_has_role(session_user, oid, 'MEMBER')", 1, &role, &rows, error);
+	if (!status)
+		db_free(rows);
+	return status;
+}
+
 void db_close(struct pg_conn *conn)
 {
 	if (conn)

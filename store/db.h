@@ -27,6 +27,9 @@ void db_close(struct pg_conn *conn);
 /* From another thread than the one that waits in a call above: cuts the connection, so that the call fails at once. */
 void db_break(struct pg_conn *conn);
 
+/* Steps down to `role` for the rest of the session; a login that is no member of it stays itself, as one does for NULL. */
+int db_step_down(struct pg_conn *conn, const char *role, struct error *error) must_check;
+
 /* Runs one or more statements and forgets their rows. */
 int db_exec(struct pg_conn *conn, const char *sql, struct error *error) must_check;
 

@@ -50,15 +50,10 @@ struct log_copy {
 static int settle(struct log_copy *l, const char *role, struct log_copy_source *source, struct error *error)
 {
 	struct pg_result *rows;
-	int status;
+	int status = db_step_down(l->conn, role, error);
 
-	if (role) {
-		status = db_query(l->conn, "SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = $1"
-				  " AND pg_has_role(session_user, oid, 'MEMBER')", 1, &role, &rows, error);
-		if (status)
-			return status;
-		db_free(rows);
-	}
+	if (status)
+		return status;
 	/* In order of position by the index, whatever the statistics of a young leaf say. */
 	status = db_exec(l->conn, "SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off;"
 			 " SET max_parallel_workers_per_gather = 0", error);

@@ -212,19 +212,11 @@ static int find_beside(struct log_verify_walk *w, struct error *error)
 static int open_walk(struct log_verify_walk *w, struct error *error)
 {
 	struct log_verify *v = w->v;
-	const char *const values[] = { v->role };
-	struct pg_result *rows;
 	int status = log_copy_open(v->conninfo, v->role, "verbatim verify", &w->copy, &v->source, error);
 
 	if (!status)
 		status = db_open(v->conninfo, "verbatim verify", &w->conn, error);
-	if (!status && v->role) {
-		status = db_query(w->conn, "SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = $1"
-				  " AND pg_has_role(session_user, oid, 'MEMBER')", 1, values, &rows, error);
-		if (!status)
-			db_free(rows);
-	}
-	return status;
+	return status ? status : db_step_down(w->conn, v->role, error);
 }
 
 static int verify(struct log_verify_walk *w, struct error *error)

@@ -12,17 +12,13 @@ enum { NUMBER = 24, LEAF_TEXT = 2 * LEAF_BYTES + 3 };
 
 int shadow_open(const char *conninfo, const char *name, struct pg_conn **out, struct error *error)
 {
-	struct pg_result *rows;
 	int result = db_open(conninfo, name, out, error);
 
 	if (result)
 		return result;
-	result = db_query(*out, "SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = 'verbatim_engine'"
-			  " AND pg_has_role(session_user, oid, 'MEMBER')", 0, NULL, &rows, error);
-	if (result == 0) {
-		db_free(rows);
+	result = db_step_down(*out, "verbatim_engine", error);
+	if (result == 0)
 		result = db_exec(*out, "SET jit = off", error);
-	}
 	if (result) {
 		db_close(*out);
 		*out = NULL;

@@ -81,3 +81,9 @@ void client_json(const msgpack_object *o, struct buffer *out)
 		buffer_add_text(out, "null");
 	}
 }
+
+void client_json_member(struct buffer *out, const char *name, const char *value)
+{
+	buffer_printf(out, "%s\"%s\":", out->len ? "," : "{", name);
+	client_json_text(bytes_text(value), out);
+}

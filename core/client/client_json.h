@@ -12,4 +12,7 @@ void client_json(const msgpack_object *value, struct buffer *out);
 /* A text between quotes, escaped. */
 void client_json_text(struct bytes text, struct buffer *out);
 
+/* A member of an object that is begun with the first of them: {"name":"value" or ,"name":"value". */
+void client_json_member(struct buffer *out, const char *name, const char *value);
+
 #endif

@@ -39,12 +39,6 @@ struct doctor {
 
 /* ---- telling ---- */
 
-static void json_member(struct buffer *out, const char *name, const char *value)
-{
-	buffer_printf(out, "%s\"%s\":", out->len ? "," : "{", name);
-	client_json_text(bytes_text(value), out);
-}
-
 static void tell(void *data, const struct doctor_finding *f)
 {
 	static const enum term_style styles[] = { STYLE_GREEN, STYLE_CYAN, STYLE_YELLOW, STYLE_RED, STYLE_YELLOW };
@@ -53,11 +47,11 @@ static void tell(void *data, const struct doctor_finding *f)
 	d->counts[f->verdict]++;
 	buffer_reset(&d->line);
 	if (d->json) {
-		json_member(&d->line, "check", f->check);
-		json_member(&d->line, "verdict", doctor_verdict_name(f->verdict));
-		json_member(&d->line, "about", f->about);
-		json_member(&d->line, "found", f->found);
-		json_member(&d->line, "remedy", f->remedy);
+		client_json_member(&d->line, "check", f->check);
+		client_json_member(&d->line, "verdict", doctor_verdict_name(f->verdict));
+		client_json_member(&d->line, "about", f->about);
+		client_json_member(&d->line, "found", f->found);
+		client_json_member(&d->line, "remedy", f->remedy);
 		buffer_add_text(&d->line, "}\n");
 	} else {
 		buffer_printf(&d->line, "%s%-8s%s ", term_style(styles[f->verdict], d->colour), doctor_verdict_name(f->verdict),

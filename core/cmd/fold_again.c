@@ -10,6 +10,7 @@
 #include "client/client_json.h"
 #include "cmd/interrupt.h"
 #include "event/fields.h"
+#include "fold/row_json.h"
 #include "fold/state.h"
 #include "store/migrate.h"
 
@@ -27,107 +28,35 @@ static void put_id(struct buffer *out, const struct uuid *id)
 	buffer_printf(out, "\"%s\"", uuid_format(id, text));
 }
 
-static void put_decimal(struct buffer *out, int64_t n, int scale)
-{
-	char digits[32];
-	int len = snprintf(digits, sizeof(digits), "%0*llu", scale + 1, (unsigned long long)(n < 0 ? -(uint64_t)n : (uint64_t)n));
-
-	buffer_printf(out, "%s%.*s%s%s", n < 0 ? "-" : "", len - scale, digits, scale ? "." : "", digits + len - scale);
-}
-
-static void put_value(struct buffer *out, const struct row *row, const struct column *c)
-{
-	const char *at = (const char *)row + c->offset;
-	char time[TIME_TEXT];
-	struct bytes text;
-	int64_t number;
-	int16_t word;
-
-	switch (c->kind) {
-	case COLUMN_UUID:
-		if (uuid_is_nil((const struct uuid *)(const void *)at))
-			buffer_add_text(out, "null");
-		else
-			put_id(out, (const struct uuid *)(const void *)at);
-		return;
-	case COLUMN_ENUM:
-		memcpy(&word, at, sizeof(word));
-		if (word < 0)
-			buffer_add_text(out, "null");
-		else
-			buffer_printf(out, "\"%s\"", c->values[word]);
-		return;
-	case COLUMN_BOOL:
-		buffer_add_text(out, *(const int8_t *)at < 0 ? "null" : *at ? "true" : "false");
-		return;
-	case COLUMN_INT2:
-	case COLUMN_INT4:
-	case COLUMN_INT8:
-	case COLUMN_DECIMAL:
-	case COLUMN_TIME:
-		memcpy(&number, at, sizeof(number));
-		if (number == INT_NONE)
-			buffer_add_text(out, "null");
-		else if (c->kind == COLUMN_TIME)
-			buffer_printf(out, "\"%s\"", time_format(number, time));
-		else
-			put_decimal(out, number, c->kind == COLUMN_DECIMAL ? c->scale : 0);
-		return;
-	case COLUMN_TEXT:
-	case COLUMN_INET:
-		memcpy(&text, at, sizeof(text));
-		if (text.data)
-			client_json_text(text, out);
-		else
-			buffer_add_text(out, "null");
-		return;
-	case COLUMN_JSON:
-	case COLUMN_TEXTS:
-	case COLUMN_UUIDS:
-		memcpy(&text, at, sizeof(text));
-		buffer_add_bytes(out, text.data ? text : BYTES("null"));
-		return;
-	}
-}
-
 /* JSON is the same whatever the order of its members. */
-static bool is_same(const struct column *c, const struct row *a, const struct row *b, struct buffer scratch[2])
+static bool is_same(const struct column *c, const struct row *a, const struct row *b)
 {
 	struct bytes x, y;
 
-	if (c->kind == COLUMN_JSON || c->kind == COLUMN_TEXTS || c->kind == COLUMN_UUIDS) {
-		memcpy(&x, (const char *)a + c->offset, sizeof(x));
-		memcpy(&y, (const char *)b + c->offset, sizeof(y));
-		return x.data && y.data ? fold_json_same(x, y) : x.data == y.data;
-	}
-	buffer_reset(&scratch[0]);
-	buffer_reset(&scratch[1]);
-	put_value(&scratch[0], a, c);
-	put_value(&scratch[1], b, c);
-	return bytes_equal(buffer_bytes(&scratch[0]), buffer_bytes(&scratch[1]));
+	if (c->kind != COLUMN_JSON && c->kind != COLUMN_TEXTS && c->kind != COLUMN_UUIDS)
+		return row_same(a, b, c);
+	memcpy(&x, (const char *)a + c->offset, sizeof(x));
+	memcpy(&y, (const char *)b + c->offset, sizeof(y));
+	return x.data && y.data ? fold_json_same(x, y) : x.data == y.data;
 }
 
 static void put_columns(struct buffer *out, const struct rebuild_difference *d)
 {
-	struct buffer scratch[2] = { { 0 }, { 0 } };
-
 	buffer_printf(out, ",\"last_position\":{\"live\":%lld,\"rebuilt\":%lld},\"columns\":{", (long long)d->live->last_position,
 		      (long long)d->rebuilt->last_position);
 	for (int i = 0; i < d->projection->column_count; i++) {
 		const struct column *c = &d->projection->columns[i];
 
-		if (is_same(c, d->live, d->rebuilt, scratch))
+		if (is_same(c, d->live, d->rebuilt))
 			continue;
 		put_name(out, c->name);
 		buffer_add_text(out, "{\"live\":");
-		put_value(out, d->live, c);
+		row_json_column(d->live, c, out);
 		buffer_add_text(out, ",\"rebuilt\":");
-		put_value(out, d->rebuilt, c);
+		row_json_column(d->rebuilt, c, out);
 		buffer_add_byte(out, '}');
 	}
 	buffer_add_byte(out, '}');
-	buffer_release(&scratch[0]);
-	buffer_release(&scratch[1]);
 }
 
 static void on_difference(void *data, const struct rebuild_difference *d)

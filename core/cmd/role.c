@@ -57,12 +57,6 @@ struct teller {
 	int count;
 };
 
-static void json_member(struct buffer *out, const char *name, const char *value)
-{
-	buffer_printf(out, "%s\"%s\":", out->len ? "," : "{", name);
-	client_json_text(bytes_text(value), out);
-}
-
 static void tell(void *data, const char *change, const char *as, const char *tenant)
 {
 	struct teller *t = data;
@@ -73,12 +67,12 @@ static void tell(void *data, const char *change, const char *as, const char *ten
 	log_info("role", "'%s': %s%s%s%s", t->role, change, as || tenant ? " " : "", tenant ? "tenant " : "",
 		 as ? as : tenant ? tenant : "");
 	if (t->json) {
-		json_member(&out, "change", change);
-		json_member(&out, "role", t->role);
+		client_json_member(&out, "change", change);
+		client_json_member(&out, "role", t->role);
 		if (as)
-			json_member(&out, "as", as);
+			client_json_member(&out, "as", as);
 		if (tenant)
-			json_member(&out, "tenant_id", tenant);
+			client_json_member(&out, "tenant_id", tenant);
 		printf("%s}\n", buffer_text(&out));
 	} else {
 		printf("%-6s  %s%s%s%s\n", change, t->role, as ? "  as " : tenant ? "  tenant " : "", as ? as : tenant ? tenant : "",

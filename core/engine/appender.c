@@ -442,7 +442,7 @@ static bool form(struct appender *a, struct request_list *finished)
 	a->state = APPENDER_SENDING;
 	a->rode = a->shared = false;
 	if (a->load)
-		load_enter(a->load, a->env->monotonic(a->env));
+		load_enter(a->load, a->sent_at);
 	ask(a);
 	return true;
 }

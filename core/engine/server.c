@@ -269,7 +269,7 @@ static void start_parts(struct engine *e)
 	start_timers(e, seed);
 }
 
-/* What was not taken for now comes again, like any producer's. */
+/* What was not taken comes again, like any producer's. */
 static void on_journaled(struct request *r)
 {
 	struct engine *e = running;

@@ -3,9 +3,8 @@
  * fulfilled, fulfilment_revoked, breach_retracted, cancelled; one row each, with the event that caused it.
  *
  * An event may do several things to several clocks; `ordinal` counts them within it, and the row's id is a version 8
- * UUID of SHA-256(event_id, ordinal).
+ * UUID of XXH3(event_id, ordinal).
  */
-#include "event/merkle.h"
 #include "projections/registry.h"
 #include "projections/sla_clocks.h"
 
@@ -27,12 +26,12 @@ struct history {
 
 static struct uuid id_of(const struct event *e, uint32_t ordinal)
 {
-	uint8_t tail[4], hash[32];
+	uint8_t key[sizeof(e->event_id) + 4];
 	struct uuid id;
 
-	put_be32(tail, ordinal);
-	sha256_two(&e->event_id, sizeof(e->event_id), tail, sizeof(tail), hash);
-	uuid_v8(&id, hash);
+	memcpy(key, &e->event_id, sizeof(e->event_id));
+	put_be32(key + sizeof(e->event_id), ordinal);
+	uuid_digest(&id, key, sizeof(key));
 	return id;
 }
 
@@ -134,7 +133,7 @@ static const char *const indexes[] = {
 };
 
 const struct projection sla_clock_history = {
-	.schema = "core", .name = "sla_clock_history", .version = 1,
+	.schema = "core", .name = "sla_clock_history", .version = 2,
 	.about = "What happened to the SLA clocks, in order, and which events caused it.",
 	COLUMNS(history, columns), FOLDS(folds), .indexes = indexes, .history = true,
 	NEEDS(&sla_clocks),

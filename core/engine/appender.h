@@ -34,8 +34,8 @@
  * Diverged.  The appender remembers the last position and root it has seen committed.  When the log's head lies
  * before it, or another root stands there, it stops: continuing would hide that acknowledged events are gone.
  * What an engine before it has seen it learns from the read models: each new session's first look compares the log
- * with their checkpoints, and one that the log does not bear out stops the shard as well.  It goes on answering log_diverged, and looks again now and then: an adoption (a greater epoch), or the missing
- * part put back, is the way on.
+ * with their checkpoints, and one that the log does not bear out stops the shard as well.  It goes on answering
+ * log_diverged, and looks again now and then: an adoption (a greater epoch), or the missing part put back, is the way on.
  */
 #ifndef VERBATIM_ENGINE_APPENDER_H
 #define VERBATIM_ENGINE_APPENDER_H

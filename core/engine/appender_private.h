@@ -46,7 +46,7 @@ void appender_unform(struct appender *a);
 /* Counts a request whose outcome is known. */
 void appender_count(struct appender *a, const struct request *r);
 
-/* Empty the list: each request's answer goes out, a refusal in the latter two (of what waits in the queue, with what is known of it). */
+/* Each request of the list is answered, in the latter two with a refusal; what waits in the queue also hears whether it is stored. */
 void appender_answer(struct request_list *list);
 void appender_refuse(struct appender *a, struct request_list *list, int code, const char *text);
 void appender_refuse_waiting(struct appender *a, const char *text);

@@ -2,9 +2,14 @@
  * log - the engine's own diary on standard error: one line an occurrence, never a payload, never a secret.
  *
  * On a terminal: time, level, text in colour.  Otherwise one JSON object a line, for machines.
+ *
+ * What goes wrong over and over fills no disk: of one speaker's lines of one level LOG_BURST are written at once and then
+ * one each LOG_EVERY_US; the next that is written says how many were left out.  Levels below `warn` are written always.
  */
 #ifndef VERBATIM_BASE_LOG_H
 #define VERBATIM_BASE_LOG_H
+
+enum { LOG_BURST = 10, LOG_EVERY_US = 5000000 };
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_SILENT };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/engine.h"
+#include "engine/notary.h"
 
 /* ---- steps of histograms ---- */
 
@@ -116,6 +117,8 @@ enum metric_id {
 	PROJECTION_UP, PROJECTION_POSITION, LAG_EVENTS, LAG_SECONDS, PROJECTED, PROJECTION_COMMITS, ANOMALIES, LEASE_HELD, LEASE_MOVES,
 	GENERATION_LAG,
 	TIMERS_UP, TIMERS_NEXT, TIMERS_LATE, WARNINGS, BREACHES,
+	CHECKPOINT_UP, CHECKPOINT_POSITION, CHECKPOINT_AGE,
+	CHECKS, CHECK_TIME, CHECK_DIFFERENCES,
 	METRICS,
 };
 
@@ -156,6 +159,12 @@ static const struct metric_name names[METRICS] = {
 	[TIMERS_LATE] = { "verbatim_sla_late_seconds", "gauge", "from the instant of the last warning or breach to its acknowledgement; not of what was past when it became known" },
 	[WARNINGS] = { "verbatim_sla_warnings_total", "counter", "warnings journaled by this engine" },
 	[BREACHES] = { "verbatim_sla_breaches_total", "counter", "breaches journaled by this engine" },
+	[CHECKPOINT_UP] = { "verbatim_checkpoint_up", "gauge", "1 while the log extends what was signed of it; 0: nothing more is signed" },
+	[CHECKPOINT_POSITION] = { "verbatim_checkpoint_position", "gauge", "the last position under a signed checkpoint" },
+	[CHECKPOINT_AGE] = { "verbatim_checkpoint_age_seconds", "gauge", "since the shard's newest checkpoint was signed; 0 when it has all positions" },
+	[CHECKS] = { "verbatim_checks_total", "counter", "comparisons of the read models with the log (--check-every) since the start" },
+	[CHECK_TIME] = { "verbatim_check_time_seconds", "gauge", "when the last of them ended, in Unix time" },
+	[CHECK_DIFFERENCES] = { "verbatim_check_differences", "gauge", "rows that differed; -1: it could not be made" },
 };
 
 int metrics_list(const struct metric_name **list)
@@ -277,6 +286,43 @@ static void put_of_timers(enum metric_id id, const struct timers *t, struct buff
 	}
 }
 
+static void put_of_checkpoint(struct engine *e, enum metric_id id, int shard, struct buffer *out)
+{
+	const char *name = names[id].name;
+	struct notary_view v;
+	char labels[32];
+
+	if (!notary_look(e->options->notary, shard, &v))
+		return;
+	snprintf(labels, sizeof(labels), "shard=\"%d\"", shard);
+	switch (id) {
+	case CHECKPOINT_UP: line(out, name, labels, v.well); return;
+	case CHECKPOINT_POSITION: line(out, name, labels, v.size); return;
+	case CHECKPOINT_AGE:
+		if (v.size >= e->appenders[shard].head)
+			seconds(out, name, labels, 0);
+		else if (v.signed_at != TIME_NONE)
+			seconds(out, name, labels, time_wall() > v.signed_at ? time_wall() - v.signed_at : 0);
+		return;
+	default: return;
+	}
+}
+
+static void put_of_check(struct engine *e, enum metric_id id, struct buffer *out)
+{
+	struct checker_view v;
+
+	if (!e->checker.every_ms)
+		return;
+	checker_look(&e->checker, &v);
+	if (id == CHECKS)
+		line(out, names[id].name, "", v.checks);
+	else if (v.at != TIME_NONE && id == CHECK_TIME)
+		seconds(out, names[id].name, "", v.at);
+	else if (v.at != TIME_NONE)
+		line(out, names[id].name, "", v.differences);
+}
+
 static void put(struct engine *e, enum metric_id id, struct buffer *out)
 {
 	buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", names[id].name, names[id].help, names[id].name, names[id].type);
@@ -298,9 +344,14 @@ static void put(struct engine *e, enum metric_id id, struct buffer *out)
 			put_of_worker(e, id, &e->threads.workers[i], out);
 	else if (id == GENERATION_LAG)
 		put_of_generations(e, id, out);
-	else
+	else if (id < CHECKPOINT_UP)
 		for (int i = 1; e->timers && i <= e->shards; i++)
 			put_of_timers(id, &e->timers[i], out);
+	else if (id < CHECKS)
+		for (int i = 0; i <= e->shards; i++)
+			put_of_checkpoint(e, id, i, out);
+	else
+		put_of_check(e, id, out);
 }
 
 int metrics_answer(void *engine, const char *path, struct buffer *body, const char **type)

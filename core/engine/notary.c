@@ -316,6 +316,23 @@ static void pack_shard(const struct notary_shard *s, int shard, msgpack_packer *
 	pack_key_text(p, "error", s->trouble.code ? s->trouble.message : "");
 }
 
+bool notary_look(struct notary *n, int shard, struct notary_view *out)
+{
+	bool known;
+
+	if (!n)
+		return false;
+	pthread_mutex_lock(&n->lock);
+	known = shard < n->shard_count;
+	if (known) {
+		const struct notary_shard *s = &n->shards[shard];
+
+		*out = (struct notary_view){ s->last.size, s->last.size ? s->signed_at : TIME_NONE, s->trouble.code == 0 };
+	}
+	pthread_mutex_unlock(&n->lock);
+	return known;
+}
+
 void notary_pack(struct notary *n, msgpack_packer *p)
 {
 	pack_text(p, "checkpoints");

@@ -36,6 +36,16 @@ struct notary *notary_start(const struct notary_options *options, const struct n
 /* Signs what is due at most once more, ends the thread and frees it; the key is overwritten.  NULL is fine. */
 void notary_stop(struct notary *n);
 
+/* What is signed of a shard. */
+struct notary_view {
+	int64_t size;      /* of the newest checkpoint; 0: there is none yet */
+	int64_t signed_at; /* by the database's clock; TIME_NONE: not known */
+	bool well;         /* the log is what was signed */
+};
+
+/* False: nobody signs this shard (yet).  Thread-safe; NULL is fine. */
+bool notary_look(struct notary *n, int shard, struct notary_view *out);
+
 /* For status: the key "checkpoints" and a map with key, fingerprint, error, and a list of shards.  Thread-safe; NULL is fine. */
 void notary_pack(struct notary *n, msgpack_packer *packer);
 

@@ -12,7 +12,7 @@ from harness import *
 
 LINE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="[^"\\]*",?)*)\})? (-?[0-9]+(?:\.[0-9]+)?)$')
 
-engine = Engine(args=["--http", "127.0.0.1:0"])
+engine = Engine(args=["--http", "127.0.0.1:0", "--checkpoint-every", "1s", "--check-every", "2s"])
 with open(os.path.join(engine.data, "engine.json")) as f:
     port = next(int(a.rsplit(":", 1)[1]) for a in json.load(f)["addresses"] if a.startswith("http "))
 
@@ -86,6 +86,20 @@ same(values["verbatim_connections"][""], 1, "one client")
 same(set(values["verbatim_lease_held"].values()), {1.0}, "this engine folds every shard")
 ok(total(values, "verbatim_lease_moves_total") >= len(values["verbatim_lease_held"]), "and has taken each over")
 ok(values["process_resident_memory_bytes"][""] > 1 << 20 and values["process_open_fds"][""] > 5, "memory and descriptors")
+
+
+
+def all_signed():
+    figures = scrape()[0]
+    heads = figures["verbatim_log_position"]
+    return all(figures.get("verbatim_checkpoint_position", {}).get(shard) == head for shard, head in heads.items())
+
+
+ok(wait_until(all_signed, 60, "checkpoints of everything"), "every shard's checkpoint covers it")
+values = scrape()[0]
+same((set(values["verbatim_checkpoint_up"].values()), total(values, "verbatim_checkpoint_age_seconds")), ({1.0}, 0.0), "the log extends what is signed, and nothing waits for it")
+ok(wait_until(lambda: scrape()[0].get("verbatim_checks_total", {}).get("", 0) >= 1, 60, "a comparison"), "the read models are compared with the log")
+same(scrape()[0]["verbatim_check_differences"][""], 0, "and nothing differs")
 
 same(get("/healthz")[:2], (200, "alive\n"), "/healthz")
 same(get("/readyz")[:2], (200, "ready\n"), "/readyz")

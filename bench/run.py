@@ -227,15 +227,16 @@ def appends(engine, table, kind):
     return limits, single
 
 
-def latency(engine, table, single):
+def latency(engine, table, single, kind):
     rate = int(statistics.median(rates(single)) / 2)
-    say(f"latency at {rate} events a second")
-    engine.settle()
+    say(f"latency at {rate} events a second, projections {kind}")
+    if kind == "on":
+        engine.settle()
     rows = [engine.load("latency", *SINGLE, "--rate", rate, "--seconds", SECONDS) for _ in range(ROUNDS)]
     calm = statistics.median(steals(rows)) < 5 and statistics.median(others_of(rows)) < 15
     for name, most in (("p50", 3), ("p99", 15)):
         values = [row["latency_ms"][name] for row in rows]
-        table.add(f"acknowledgement at half of that, {name}", values, "ms", f"{amount(rate)} /s", None, f"<= {most} ms",
+        table.add(f"acknowledgement at half of that, projections {kind}, {name}", values, "ms", f"{amount(rate)} /s", None, f"<= {most} ms",
                   statistics.median(values) <= most or (False if calm else "not calm"), cpu_of(rows), steals(rows), others_of(rows))
 
 
@@ -304,11 +305,13 @@ def breach(engine, table):
 
 
 def stranger(engine, table):
-    """At full load the tables grow meanwhile, so "without" is the same load for a while before and after."""
+    """Appends come first for only so long, so "without" is the same load for as long, and begins with all of it shown, too."""
     minutes = SNAPSHOT_MINUTES
     seconds = max(3, int(60 * minutes))
     say(f"under a stranger's snapshot of {minutes:g} minutes")
-    beside = [engine.load("before a snapshot", *PIPELINED, "--seconds", max(3, seconds // 6), "--watch")]
+    engine.settle()
+    beside = [engine.load("without a snapshot", *PIPELINED, "--seconds", seconds, "--watch")]
+    engine.settle()
     holder = subprocess.Popen([engine.binary, "psql", "--data", engine.data, "--", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     holder.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT txid_current(), count(*) FROM core.tenants;\n")
     holder.stdin.flush()
@@ -318,7 +321,6 @@ def stranger(engine, table):
     holder.stdin.write("COMMIT;\n\\q\n")
     holder.stdin.close()
     holder.wait()
-    beside.append(engine.load("after a snapshot", *PIPELINED, "--seconds", max(3, seconds // 6), "--watch"))
     for name, key in (("append", "events_per_second"), ("projection", "projected_per_second")):
         values = [row["last_third"][key] for row in during]
         without = statistics.mean(row["last_third"][key] for row in beside)
@@ -408,12 +410,13 @@ def main():
         visible(engine, table)
         breach(engine, table)
         limits, single = appends(engine, table, "on")
-        latency(engine, table, single)
+        latency(engine, table, single, "on")
         live(engine, table, limits)
         classic(engine, table, single)
         stranger(engine, table)
         engine.projections(False)
-        appends(engine, table, "idle")
+        _, single = appends(engine, table, "idle")
+        latency(engine, table, single, "idle")
         engine.projections(True)
         memory(engine, table)
         dashboards(engine, table)

@@ -265,7 +265,6 @@ static void make_id(struct uuid *id, const struct uuid *tenant_id, int64_t bucke
 {
 	char key[3 * 256 + 64];
 	size_t len = put(key, 0, tenant_id, sizeof(*tenant_id));
-	uint64_t ms = (uint64_t)(bucket_at / 1000);
 
 	key[len++] = (char)set;
 	key[len++] = (char)v->tier;
@@ -278,8 +277,7 @@ static void make_id(struct uuid *id, const struct uuid *tenant_id, int64_t bucke
 	len = put_text(key, len, v->intent);
 	len = put_text(key, len, time_zone);
 	uuid_digest(id, key, len);
-	for (int i = 0; i < 6; i++)
-		id->b[i] = (uint8_t)(ms >> (40 - 8 * i));
+	uuid_set_time(id, bucket_at);
 }
 
 /* ---- what a batch adds ---- */

@@ -3,7 +3,8 @@
  * fulfilled, fulfilment_revoked, breach_retracted, cancelled; one row each, with the event that caused it.
  *
  * An event may do several things to several clocks; `ordinal` counts them within it, and the row's id is a version 8
- * UUID of XXH3(event_id, ordinal).
+ * UUID of XXH3(event_id, ordinal), with the time of recording first: rows come one an event and more, and so they go
+ * to one end of the key's index.
  */
 #include "projections/registry.h"
 #include "projections/sla_clocks.h"
@@ -32,6 +33,7 @@ static struct uuid id_of(const struct event *e, uint32_t ordinal)
 	memcpy(key, &e->event_id, sizeof(e->event_id));
 	put_be32(key + sizeof(e->event_id), ordinal);
 	uuid_digest(&id, key, sizeof(key));
+	uuid_set_time(&id, e->recorded_at);
 	return id;
 }
 

@@ -54,9 +54,8 @@ static void stamp(struct uuid *out, int version)
 
 void uuid_v7(struct uuid *out, int64_t time_ms, const uint8_t random[10])
 {
-	for (int i = 0; i < 6; i++)
-		out->b[i] = (uint8_t)(time_ms >> (40 - 8 * i));
 	memcpy(out->b + 6, random, 10);
+	uuid_set_time(out, time_ms * 1000);
 	stamp(out, 7);
 }
 
@@ -72,6 +71,14 @@ void uuid_digest(struct uuid *out, const void *data, size_t len)
 
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
 	uuid_v8(out, canonical.digest);
+}
+
+void uuid_set_time(struct uuid *id, int64_t time)
+{
+	uint64_t ms = (uint64_t)(time / 1000);
+
+	for (int i = 0; i < 6; i++)
+		id->b[i] = (uint8_t)(ms >> (40 - 8 * i));
 }
 
 void uuid_v8(struct uuid *out, const uint8_t hash[16])

@@ -259,7 +259,9 @@ static void took_refusal(struct appender *a)
 void appender_take_outcome(struct appender *a)
 {
 	if (a->call.request.status) {
-		if (a->call.request.lost)
+		if (a->call.request.lost && fault_on("append.lost_is_done"))
+			took_commit(a);
+		else if (a->call.request.lost)
 			appender_lost(a);
 		else
 			took_refusal(a);

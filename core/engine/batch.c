@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "engine/fault.h"
 #include "event/canonical.h"
 
 enum { MEMORY_DAYS = 31, ARENA_BLOCK = 64 << 10 };
@@ -105,7 +106,7 @@ static enum fit request_fits(struct batch *b, struct request *r)
 			continue;
 		}
 		slot = map_put(&b->ids, &key);
-		if (*slot && *slot != r)
+		if (*slot && *slot != r && !fault_on("batch.takes_twins"))
 			return WAITS;
 		if (*slot == r && r->states[i].same_as < 0) {
 			for (int k = 0; k < i; k++)
@@ -139,7 +140,7 @@ static enum fit request_fits(struct batch *b, struct request *r)
 	}
 	for (int x = 0; x < r->expect_count; x++)
 		for (int i = 0; i < b->count; i++)
-			if (broken_by(b->events[i], &r->expects[x]))
+			if (broken_by(b->events[i], &r->expects[x]) && !fault_on("batch.expects_apart"))
 				return WAITS;
 	return FITS;
 }
@@ -294,7 +295,7 @@ int batch_form(struct batch *b, struct request_list *queue, const struct batch_p
 	b->count = 0;
 	b->tiles = NULL;
 	b->unsettled = false;
-	b->recorded_at = time_later(place->now, place->head_recorded_at);
+	b->recorded_at = fault_on("batch.time_goes_back") ? place->now : time_later(place->now, place->head_recorded_at);
 	while (queue->first) {
 		struct request *r = queue->first;
 		enum fit fit;

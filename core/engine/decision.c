@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "engine/fault.h"
 #include "event/merkle.h"
 #include "event/number.h"
 
@@ -59,6 +60,11 @@ void decision_event(const struct due_clock *d, struct arena *arena, struct event
 
 	memset(out, 0, sizeof(*out));
 	out->event_id = decision_id(d);
+	if (fault_on("decision.anew")) {
+		static uint8_t tries;
+
+		out->event_id.b[0] ^= ++tries;
+	}
 	out->tenant_id = d->tenant_id;
 	out->entity_id = d->id;
 	out->conversation_id = d->conversation_id;

@@ -20,7 +20,7 @@ static _Atomic int passed[POINTS_MOST];
 void fault_point(const char *name)
 {
 	const char *rule = getenv("VERBATIM_FAULT");
-	size_t n = strlen(name);
+	size_t n = rule ? strlen(name) : 0;
 
 	for (int i = 0; rule && *rule && i < POINTS_MOST; i++) {
 		const char *next = strchr(rule, ',');
@@ -34,6 +34,18 @@ void fault_point(const char *name)
 		}
 		rule = next ? next + 1 : NULL;
 	}
+}
+
+static const char *chosen;
+
+void fault_choose(const char *name)
+{
+	chosen = name;
+}
+
+bool fault_on(const char *name)
+{
+	return chosen && strcmp(chosen, name) == 0;
 }
 
 /* Read models are constants; in a build for tests their pages can be written all the same. */

@@ -26,10 +26,33 @@ static struct feed_batch *pop(struct feed *f)
 	return b;
 }
 
+static void free_all(struct feed_batch *b)
+{
+	while (b) {
+		struct feed_batch *next = b->next;
+
+		feed_batch_free(b);
+		b = next;
+	}
+}
+
+void feed_clear(struct feed *f)
+{
+	struct feed_batch *all;
+
+	pthread_mutex_lock(&f->lock);
+	all = f->oldest;
+	f->oldest = NULL;
+	f->end = &f->oldest;
+	f->held = 0;
+	f->head = 0;
+	pthread_mutex_unlock(&f->lock);
+	free_all(all);
+}
+
 void feed_release(struct feed *f)
 {
-	while (f->oldest)
-		feed_batch_free(pop(f));
+	feed_clear(f);
 	pthread_mutex_destroy(&f->lock);
 }
 
@@ -99,12 +122,7 @@ void feed_put(struct feed *f, struct event *const *events, int count)
 		fallen = old;
 	}
 	pthread_mutex_unlock(&f->lock);
-	while (fallen) {
-		struct feed_batch *next = fallen->next;
-
-		feed_batch_free(fallen);
-		fallen = next;
-	}
+	free_all(fallen);
 	if (wanted && f->wake)
 		f->wake(f->data);
 }
@@ -126,12 +144,7 @@ struct feed_batch *feed_take(struct feed *f, int64_t first)
 	}
 	f->wanted = !found;
 	pthread_mutex_unlock(&f->lock);
-	while (fallen) {
-		struct feed_batch *next = fallen->next;
-
-		feed_batch_free(fallen);
-		fallen = next;
-	}
+	free_all(fallen);
 	if (found)
 		found->next = NULL;
 	return found;

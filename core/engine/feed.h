@@ -6,7 +6,7 @@
  * One feed a shard and group.  A batch is copied once into a block of its own, so neither side waits for the
  * other's memory.  The feed is a short cut, never the truth: it holds at most `bytes`; when a worker is slower,
  * the oldest batches fall out and the worker reads the log from where it stands.  A batch is used only when it
- * begins right after the worker's position.
+ * begins right after the worker's position, and in the session in which it came: after a new connect all is read.
  */
 #ifndef VERBATIM_ENGINE_FEED_H
 #define VERBATIM_ENGINE_FEED_H
@@ -45,5 +45,8 @@ struct feed_batch *feed_take(struct feed *f, int64_t first);
 void feed_batch_free(struct feed_batch *b);
 
 int64_t feed_head(struct feed *f);
+
+/* Throws away what is in it: it was committed, but perhaps to a database that is not there any more. */
+void feed_clear(struct feed *f);
 
 #endif

@@ -2,6 +2,7 @@
 #include "engine/worker_private.h"
 
 #include "base/log.h"
+#include "engine/fault.h"
 
 enum {
 	BACKOFF_FIRST_MS = 50,
@@ -173,6 +174,14 @@ void worker_ask(struct worker *w)
 	w->call.request.data = w;
 }
 
+void worker_forget(struct worker *w)
+{
+	if (fault_on("worker.keeps_rows") && !w->rows.partial_count && !w->rows.gathered)
+		state_done(&w->rows);
+	else
+		state_drop(&w->rows);
+}
+
 /* Lost session, or a passing refusal: forget what is not written, and begin again. */
 void worker_fail(struct worker *w)
 {
@@ -182,7 +191,7 @@ void worker_fail(struct worker *w)
 	if (w->failures == 0)
 		log_warn(part, "%s; trying again", w->call.request.error.message);
 	worker_set_trouble(w, &w->call.request.error);
-	state_drop(&w->rows);
+	worker_forget(w);
 	worker_drop(w);
 	if (w->call.request.lost)
 		w->holds = false;

@@ -1,6 +1,8 @@
 /* worker_own - how a worker comes to own its shard: session, lease, checkpoint; and what it does while another has it. */
 #include "engine/worker_private.h"
 
+#include "engine/fault.h"
+
 enum {
 	STANDBY_MS = 1000,
 	LOOK_MS = 1000, /* while another generation answers, how often it is looked at */
@@ -21,6 +23,8 @@ void worker_connected(struct worker *w)
 		return;
 	}
 	w->epoch = w->call.connect.epoch;
+	if (!fault_on("worker.keeps_feed"))
+		feed_clear(w->feed); /* another server may answer now, whose log lacks what was committed: what counts is read */
 	worker_set_state(w, WORKER_LEASING);
 }
 
@@ -50,7 +54,7 @@ void worker_leased(struct worker *w)
 		return;
 	}
 	if (!w->call.lease.held) {
-		state_drop(&w->rows);
+		worker_forget(w);
 		worker_drop(w);
 		w->renewing = false;
 		w->holds = false;
@@ -115,7 +119,7 @@ void worker_take_checkpoint(struct worker *w)
 	if (!checkpoint_learned(w))
 		return;
 	if (!same) /* begun anew; or people were switched to another generation of these versions */
-		state_drop(&w->rows);
+		worker_forget(w);
 	error_clear(&none);
 	worker_set_trouble(w, &none);
 	w->failures = 0;

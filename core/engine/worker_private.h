@@ -52,6 +52,9 @@ void worker_fail(struct worker *w);
 void worker_halt(struct worker *w, const struct error *e);
 void worker_stop(struct worker *w, const struct error *e);
 
+/* Forgets rows that are folded and not written. */
+void worker_forget(struct worker *w);
+
 /* Gives back the events that were taken. */
 void worker_drop(struct worker *w);
 

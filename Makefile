@@ -104,13 +104,14 @@ build/fuzz/targets/%: test/fuzz/%.c test/fuzz/fuzz.h build/fuzz/libverbatim.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< build/fuzz/libverbatim.a $(LIBS)
 
-# The simulations are programs of several files.
-SIMULATED := test/simulation/world.c test/simulation/fake_store.c test/simulation/engine_sim.c
+# The simulations are programs of several files; the engine's are compiled for them with the mistakes they can be told to make.
+SIMULATED := $(addprefix test/simulation/,world.c fake_store.c fake_log.c fake_rows.c engine_sim.c watch.c runs.c) \
+        $(addprefix core/engine/,appender.c batch.c decision.c fault.c worker.c)
 $(OUT)/test/simulation/simulate: test/simulation/clients.c test/simulation/checks.c
 $(OUT)/test/simulation/%: test/simulation/%.c $(SIMULATED) $(wildcard test/simulation/*.h) $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  test $@')
-	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS) -Itest -DVERBATIM_FAULTS $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(OUT)/libverbatim.a $(LIBS)
 
 $(OUT)/bench/%: bench/%.c bench/common.c bench/common.h $(OUT)/libverbatim.a
 	@mkdir -p $(@D)

@@ -106,7 +106,8 @@ class SmallServer(Server):
             tell_all([self.pid()], signal.SIGKILL)
 
     def is_up(self):
-        return as_postgres(postgres_program("pg_ctl"), "status", "-D", self.cluster, check=False).returncode == 0
+        """It answers; a killed postmaster's pid may be there for a while."""
+        return as_postgres(postgres_program("pg_isready"), "-q", "-h", self.folder, "-p", "5433", check=False).returncode == 0
 
     def up(self):
         """As a supervisor would: until it answers."""
@@ -217,9 +218,10 @@ class Arena:
         one = self.engines[0]
         for w in self.witnesses:
             w.ending.set()
-        self.load.finish(150)
+        self.load.finish(30 if self.wrong else 150)
+        end = time.monotonic() + (10 if self.wrong else 120)
         for w in self.witnesses:
-            w.finish()
+            w.finish(max(0.1, end - time.monotonic()))
         same(self.wrong, [], "engines, server and clients came through every fault by themselves")
         same([x for w in self.witnesses for x in w.wrong][:5], [], "no witness saw what may not be")
         check_promises(one, self.promises)

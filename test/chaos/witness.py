@@ -62,7 +62,7 @@ class Witness(threading.Thread):
         self.ending.set()
         self.join(seconds)
         self.giving_up = True
-        self.join(20)
+        self.join(10)
 
 
 class Claims(Witness):

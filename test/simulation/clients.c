@@ -76,9 +76,9 @@ static struct sent *new_request(struct client *c)
 static void record(struct client *c, struct sent *x, const struct request *r)
 {
 	struct simulation *s = c->sim;
-	int64_t fresh = r->first;
+	const struct engine_sim *e = &s->engines[c->engine];
 
-	if (r->status == E_LOG_DIVERGED && r->shard == s->cut_shard) { /* it asks again until the end is back */
+	if (r->status == E_LOG_DIVERGED && s->cut[r->shard]) { /* it asks again until the end is back, or given up */
 		s->diverged++;
 		return;
 	}
@@ -89,11 +89,11 @@ static void record(struct client *c, struct sent *x, const struct request *r)
 		default:
 			if (r->status == E_STALE && x->expect) {
 				if (x->acked)
-					simulation_failed(s, "stale after ack", "a stored request was called stale");
+					watch_failed(&s->watch, "stale after ack", "a stored request was called stale");
 				x->refused = true;
 				return;
 			}
-			simulation_failed(s, "refused", "client %d: %s: %s", c->number, error_name(r->status), r->error.message);
+			watch_failed(&s->watch, "refused", "client %d: %s: %s", c->number, error_name(r->status), r->error.message);
 			x->refused = true;
 			return;
 		}
@@ -102,11 +102,13 @@ static void record(struct client *c, struct sent *x, const struct request *r)
 		int64_t at = r->events[i].position;
 
 		if (x->positions[i] && x->positions[i] != at)
-			simulation_failed(s, "two positions", "one event was acknowledged at %lld and at %lld",
+			watch_failed(&s->watch, "two positions", "one event was acknowledged at %lld and at %lld",
 			       (long long)x->positions[i], (long long)at);
 		x->positions[i] = at;
 	}
-	(void)fresh;
+	if (s->knows[c->engine][r->shard] == e->lives && e->lives)
+		watch_failed(&s->watch, "went on", "engine %d took a request for shard %d, whose end it has seen and is gone", c->engine,
+			     r->shard);
 	x->acked = true;
 	x->first = r->first;
 	x->last = r->last;
@@ -120,11 +122,25 @@ static void on_answer(struct request *r)
 	struct sent *x = &c->sent[r->ticket.msgid];
 	struct engine_sim *e = &c->sim->engines[c->engine];
 
+	if (r != c->waiting) { /* nobody hears this */
+		request_free(&c->pool, r);
+		return;
+	}
+	c->waiting = NULL;
 	x->out = false;
 	if (!e->crashing || world_chance(&c->sim->world, 300)) /* the answer was on the wire before the crash */
 		record(c, x, r);
 	request_free(&c->pool, r);
 	world_after(&c->sim->world, 100 + (int64_t)random_below(&c->sim->world.random, 50000), client_next, c);
+}
+
+void client_leave(struct client *c)
+{
+	if (!c->waiting)
+		return;
+	c->waiting = NULL;
+	c->sent[c->current].out = false;
+	world_after(&c->sim->world, 1000, client_next, c);
 }
 
 static void send_request(struct client *c, int index)
@@ -137,7 +153,7 @@ static void send_request(struct client *c, int index)
 	struct error error;
 
 	if (engine_sim_decode(r, x->lines, w->now, &error)) {
-		simulation_failed(s, "bad request", "%s: %s", error.field, error.message);
+		watch_failed(&s->watch, "bad request", "%s: %s", error.field, error.message);
 		request_free(&c->pool, r);
 	} else {
 		if (x->expect) {
@@ -156,7 +172,8 @@ static void send_request(struct client *c, int index)
 		x->out = true;
 		x->sent_at = w->now;
 		x->attempts++;
-		appender_submit(&e->appenders[r->shard], r);
+		c->waiting = r;
+		engine_sim_submit(e, r);
 	}
 }
 
@@ -166,9 +183,7 @@ void client_next(void *data)
 	struct simulation *s = c->sim;
 	struct world *w = &s->world;
 
-	if (c->current >= 0 && c->sent[c->current].out)
-		return;
-	if (s->ending)
+	if (c->waiting || s->ending)
 		return;
 	if (world_chance(w, 100))
 		c->engine = (int)random_below(&w->random, ENGINES);
@@ -181,6 +196,12 @@ void client_next(void *data)
 		send_request(c, c->current); /* again: the answer was lost, or said to come back */
 		return;
 	}
+	for (int k = 0; k < c->count; k++)
+		if (c->sent[k].again && !c->sent[k].acked && !c->sent[k].refused) { /* it was lost: as ever, in its order */
+			c->current = k;
+			send_request(c, k);
+			return;
+		}
 	if (c->count && world_chance(w, 80)) { /* a producer that sends an old request once more */
 		c->current = (int)random_below(&w->random, (uint64_t)c->count);
 		if (c->sent[c->current].acked) {

@@ -9,7 +9,14 @@ static void engine_up(void *data);
 
 static void wake_later(void *data)
 {
-	worker_wake(data);
+	struct worker *w = data;
+	struct engine_sim *e = w->data;
+	int64_t left = world_asleep(e->world, &e->host);
+
+	if (left)
+		world_after(e->world, left, wake_later, w);
+	else
+		worker_wake(w);
 }
 
 static void feed_wakes(void *data)
@@ -72,14 +79,21 @@ static void sweep(void *data)
 
 	if (!e->up)
 		return;
-	for (int i = 0; i <= WORLD_SHARDS; i++)
+	for (int i = 0; i <= WORLD_SHARDS && !world_asleep(w, &e->host); i++)
 		appender_sweep(&e->appenders[i], silent);
-	world_after(w, TIME_SECOND, sweep, e);
+	world_after(w, TIME_SECOND + world_asleep(w, &e->host), sweep, e);
 }
 
 static void moved_later(void *data)
 {
-	timers_moved(data);
+	struct timers *t = data;
+	struct engine_sim *e = t->data;
+	int64_t left = world_asleep(e->world, &e->host);
+
+	if (left)
+		world_after(e->world, left, moved_later, t);
+	else
+		timers_moved(t);
 }
 
 /* Word comes from another thread: later, and once for several. */
@@ -109,8 +123,10 @@ static void engine_up(void *data)
 
 	if (*e->ending)
 		return;
-	world_env_init(&e->env, w, (int64_t)random_below(&w->random, 2 * TIME_SECOND) - TIME_SECOND);
-	e->factory = world_factory_new(w);
+	e->lives++;
+	e->host.asleep_until = 0;
+	world_env_init(&e->env, w, &e->host, (int64_t)random_below(&w->random, 2 * TIME_SECOND) - TIME_SECOND);
+	e->factory = world_factory_new(w, &e->host);
 	random_fill(&w->random, &e->owner, sizeof(e->owner));
 	e->log = (struct appender_log){ w->log_id, w->epoch };
 	e->appends = (struct gate){ .most = 1 + (int)random_below(&w->random, 2), .most_small = 1 };
@@ -184,6 +200,42 @@ void engine_sim_down(struct engine_sim *e)
 		appender_close(&e->appenders[i]);
 		worker_close(&e->workers[i]);
 	}
+}
+
+void engine_sim_sleep(struct engine_sim *e, int64_t us)
+{
+	if (e->up)
+		e->host.asleep_until = e->world->now + us;
+}
+
+struct delivery {
+	struct engine_sim *engine;
+	struct request *request;
+	int life;
+};
+
+static void delivered(void *data)
+{
+	struct delivery d = *(struct delivery *)data;
+	int64_t left = world_asleep(d.engine->world, &d.engine->host);
+
+	if (left && d.engine->lives == d.life && d.engine->up) {
+		world_after(d.engine->world, left, delivered, data);
+		return;
+	}
+	free(data);
+	if (d.engine->up && d.engine->lives == d.life)
+		appender_submit(&d.engine->appenders[d.request->shard], d.request);
+	else
+		request_refuse(d.request, E_UNAVAILABLE, "the connection is gone");
+}
+
+void engine_sim_submit(struct engine_sim *e, struct request *r)
+{
+	struct delivery *d = mem_alloc(sizeof(*d));
+
+	*d = (struct delivery){ e, r, e->lives };
+	delivered(d);
 }
 
 int engine_sim_decode(struct request *r, const char *events, int64_t now, struct error *error)

@@ -1,6 +1,7 @@
 /*
  * engine_sim - an engine of a simulation: the real appenders, workers and timers of every shard, on the world's store.
  *
+ * Its machine may be stopped for a while: then nothing of it runs, while the world goes on.
  * It crashes when it is told to (engine_sim_down) and comes up again by itself after a while, with another clock, until
  * `ending` is true.
  */
@@ -14,6 +15,8 @@ struct engine_sim {
 	struct world *world;
 	const struct group *group;
 	const bool *ending;
+	struct world_host host;
+	int lives;                              /* how often it has come up */
 	struct world_env env;
 	struct store_factory *factory;
 	struct appender_log log;
@@ -36,6 +39,12 @@ struct engine_sim {
 /* Comes up at once. */
 void engine_sim_init(struct engine_sim *e, struct world *w, const struct group *group, const bool *ending);
 void engine_sim_down(struct engine_sim *e);
+
+/* Its machine stops for so long, and goes on as if nothing had been. */
+void engine_sim_sleep(struct engine_sim *e, int64_t us);
+
+/* A client's request: at once, or when the machine goes on; refused as unavailable when the engine has died by then. */
+void engine_sim_submit(struct engine_sim *e, struct request *r);
 
 /* What a session does with a client's events, given as a JSON array. */
 int engine_sim_decode(struct request *r, const char *events, int64_t now, struct error *error) must_check;

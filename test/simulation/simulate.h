@@ -3,12 +3,14 @@
  *
  *   simulate.c   a history from beginning to end, its faults, the mutations
  *   clients.c    producers that repeat what was not answered and write down every answer
- *   checks.c     the history against the log, the rows against a fold of the log
+ *   checks.c     the clients' history against the log
+ *   watch.c      the log and the rows, after every step
  */
 #ifndef VERBATIM_TEST_SIMULATE_H
 #define VERBATIM_TEST_SIMULATE_H
 
 #include "engine_sim.h"
+#include "watch.h"
 
 enum { ENGINES = 2, CLIENTS = 5, EVENTS_MOST = 5, STEPS_MOST = 200000, TENANTS = 3, CONVERSATIONS = 3 };
 
@@ -23,6 +25,7 @@ struct sent {
 	int conversation;
 	int64_t after;
 	bool acked, refused, out;
+	bool again;             /* it was acknowledged, lost with the log's end, and is sent once more */
 	int64_t sent_at;
 	int64_t positions[EVENTS_MOST]; /* as acknowledged; 0: not told */
 	int64_t first, last;
@@ -37,6 +40,7 @@ struct client {
 	int current;            /* waits for its answer; -1: none */
 	int left;               /* new requests still to make */
 	int engine;
+	struct request *waiting; /* whose answer counts; a request that was given up may still be answered */
 	struct request_pool pool;
 };
 
@@ -49,25 +53,21 @@ struct simulation {
 	struct uuid customer;
 	int64_t known_position[TENANTS][CONVERSATIONS]; /* what clients have seen, for expect */
 	bool ending;
-	int cut_shard;          /* whose end is or was missing; -1: none */
-	int diverged;           /* requests that were refused for it */
+	bool cut[WORLD_SHARDS + 1]; /* whose end is or was missing */
+	/* Which life of an engine has seen what is gone from a shard, and may not take an event for it; 0: none. */
+	int knows[ENGINES][WORLD_SHARDS + 1];
+	int64_t diverged;       /* requests that were refused for it */
 	int events_made;
-	const char *failure;
-	char detail[256];
-	int crashes;
+	struct watch watch;     /* what did not hold: it ends the history */
+	int crashes, sleeps, jumps;
 };
-
-/* Notes the first thing that did not hold; the history ends with it. */
-void simulation_failed(struct simulation *s, const char *what, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /* clients.c */
 void client_next(void *data);                /* a struct client: its next request, when it waits for no answer */
+void client_leave(struct client *c);         /* gives up the connection it waits on */
 
-/* checks.c: each notes what does not hold */
-void check_log(struct simulation *s);
-void check_clients(struct simulation *s);
-void check_rows(struct simulation *s);
+/* checks.c */
+void check_clients(struct simulation *s);       /* notes what does not hold */
 bool check_settled(const struct simulation *s); /* everything sent is answered, and the read models have caught up */
 
 #endif

@@ -5,7 +5,7 @@
  * Two engines share a log.  Producers open conversations, some with a due time that has passed, answer them in time,
  * too late, or in time but told late, resolve them, and give more time (sla_policy.reapply, by name or to all of a
  * policy that was written anew), all around the instants at which the clocks are due.  Engines crash, sessions are lost before and after their commits, commits come late
- * behind everybody's back, wall clocks jump.  Then the faults end and the last due instant passes.
+ * behind everybody's back, engines stand still for longer than their leases, wall clocks jump.  Then the faults end and the last due instant passes.
  *
  * The read model of clocks is one of this file's own, small enough to be seen through: two clocks a conversation (the
  * first answer, which goes by the tenant's one policy, and the resolution), each with one warning at three quarters of
@@ -16,18 +16,18 @@
  * before it), after its instant was over; and no row asks for anything that is past at the end.  Of each reapply of all,
  * the parts stand in the log once each, in order, and when the last one says that nobody is left, nobody is.
  *
- *     timers [--seeds N] [--from SEED] [--mutation NAME] [--verbose]
+ * runs.h runs the seeds; watch.h looks at the log and the rows after every step.
  */
 #include <assert.h>
-#include <getopt.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "engine/decision.h"
 #include "engine_sim.h"
 #include "projections/registry.h"
 #include "projections/slas.h"
+#include "runs.h"
 #include "tap.h"
+#include "watch.h"
 
 enum { ENGINES = 2, PRODUCERS = 4, TENANTS = 3, CONVERSATIONS = 40, STEPS_MOST = 400000, THRESHOLD = 7500 };
 
@@ -244,25 +244,12 @@ struct simulation {
 	bool policies[TENANTS]; /* which of them have one */
 	int made;          /* conversations so far */
 	bool ending;
-	int crashes, jumps;
+	int crashes, sleeps, jumps;
 	int64_t decided, parts, asks;
-	const char *failure;
-	char detail[256];
+	struct watch watch;
 };
 
-static void failed(struct simulation *s, const char *what, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-static void failed(struct simulation *s, const char *what, const char *format, ...)
-{
-	va_list args;
-
-	if (s->failure)
-		return;
-	s->failure = what;
-	va_start(args, format);
-	vsnprintf(s->detail, sizeof(s->detail), format, args);
-	va_end(args);
-}
+#define failed(s, ...) watch_failed(&(s)->watch, __VA_ARGS__)
 
 static int64_t ago(struct world *w, int64_t most_us)
 {
@@ -377,7 +364,7 @@ static void produce(void *data)
 	r->ticket.owner = p;
 	r->bytes = 1000;
 	p->out = true;
-	appender_submit(&s->engines[p->engine].appenders[r->shard], r);
+	engine_sim_submit(&s->engines[p->engine], r);
 }
 
 /* ---- faults ---- */
@@ -392,6 +379,19 @@ static void crash_some(void *data)
 	engine_sim_down(&s->engines[random_below(&w->random, ENGINES)]);
 	s->crashes++;
 	world_after(w, 500000 + (int64_t)random_below(&w->random, 8000000), crash_some, s);
+}
+
+/* An engine stands still, often for longer than its leases, and goes on with the decisions that it had in mind. */
+static void sleep_some(void *data)
+{
+	struct simulation *s = data;
+	struct world *w = &s->world;
+
+	if (!w->faults)
+		return;
+	engine_sim_sleep(&s->engines[random_below(&w->random, ENGINES)], (int64_t)random_below(&w->random, 8 * TIME_SECOND));
+	s->sleeps++;
+	world_after(w, 1000000 + (int64_t)random_below(&w->random, 8000000), sleep_some, s);
 }
 
 /* An engine's clock is set: mostly within what appending allows, now and then far off. */
@@ -500,7 +500,7 @@ static void check_shard(struct simulation *s, const struct world_shard *shard, s
 	struct error error;
 
 	state_init(&state, &group, 1 << 30);
-	for (int64_t i = 0; i < shard->count && !s->failure; i++) {
+	for (int64_t i = 0; i < shard->count && !s->watch.failure; i++) {
 		const struct event *e = &shard->events[i].event;
 		int status;
 
@@ -547,7 +547,7 @@ static void check(struct simulation *s)
 	map_init(&rows, sizeof(struct row_place));
 	for (int n = 1; n <= WORLD_SHARDS; n++)
 		check_shard(s, &w->shards[n], &rows, &arena);
-	while (!s->failure && (row = map_next(&rows, &at, NULL)))
+	while (!s->watch.failure && (row = map_next(&rows, &at, NULL)))
 		if ((row->of == &clocks || row->of == &sla_reapplications) && value_of(row, "next_at") != TIME_NONE)
 			failed(s, "missing", "what was due in %s %.1f s before the end was not journaled", row->of->name,
 			       (double)(w->now - value_of(row, "next_at")) / 1e6);
@@ -581,17 +581,17 @@ static bool settled(struct simulation *s)
 	return true;
 }
 
-/* One history.  False when something did not hold. */
-static bool history(uint64_t seed, int mutation, bool verbose, int64_t *decided, int64_t *asks)
+static void begin(struct simulation *s, const struct run *r)
 {
-	struct simulation *s = mem_zalloc(sizeof(*s));
 	struct world *w = &s->world;
-	int64_t end;
-	bool pass;
 
-	world_init(w, seed);
-	w->mutation = mutation;
+	world_init(w, r->seed);
+	w->mutation = r->mutation ? r->mutation->store : 0;
+	w->leases_for_all = r->mutation && r->mutation->leases_for_all;
 	w->faults = true;
+	if (r->seed % 5 == 0)
+		w->now = w->leaves_end - (int64_t)random_below(&w->random, 20 * TIME_SECOND);
+	watch_open(&s->watch, w, &group);
 	for (int i = 0; i < TENANTS; i++)
 		random_fill(&w->random, &s->tenants[i], 16);
 	for (int i = 0; i < CONVERSATIONS; i++) {
@@ -607,23 +607,14 @@ static bool history(uint64_t seed, int mutation, bool verbose, int64_t *decided,
 	}
 	world_after(w, 2000000, crash_some, s);
 	world_after(w, 3000000, jump_some, s);
+	world_after(w, 4000000, sleep_some, s);
 	world_after(w, 10 * TIME_SECOND + (int64_t)random_below(&w->random, 20 * TIME_SECOND), faults_end, s);
-	end = w->now + 90 * TIME_SECOND;
-	while (w->steps < STEPS_MOST && !s->failure && w->now < end && !settled(s))
-		if (!world_step(w))
-			break;
-	if (w->steps >= STEPS_MOST)
-		failed(s, "stuck", "not settled after %d steps", STEPS_MOST);
-	if (!s->failure)
-		check(s);
-	pass = !s->failure;
-	*decided += s->decided;
-	*asks += s->asks;
-	if (!pass && mutation == 0)
-		note("seed %llu: %s: %s", (unsigned long long)seed, s->failure, s->detail);
-	else if (verbose)
-		note("seed %llu: %lld decisions, %d crashes, %d jumps, %llu steps%s%s", (unsigned long long)seed, (long long)s->decided,
-		     s->crashes, s->jumps, (unsigned long long)w->steps, pass ? "" : ": caught: ", pass ? "" : s->failure);
+}
+
+static void end(struct simulation *s)
+{
+	struct world *w = &s->world;
+
 	s->ending = true;
 	w->faults = false;
 	for (int i = 0; i < ENGINES; i++)
@@ -634,59 +625,61 @@ static bool history(uint64_t seed, int mutation, bool verbose, int64_t *decided,
 		free(s->producers[i].lines);
 		request_pool_release(&s->producers[i].pool);
 	}
+	watch_close(&s->watch);
 	world_release(w);
+}
+
+enum { TALLY_DECIDED, TALLY_ASKS };
+
+static bool history(const struct run *r)
+{
+	struct simulation *s = mem_zalloc(sizeof(*s));
+	struct world *w = &s->world;
+	int64_t until;
+	bool pass;
+
+	begin(s, r);
+	until = w->now + 90 * TIME_SECOND;
+	while (w->steps < STEPS_MOST && !s->watch.failure && w->now < until && !settled(s))
+		if (!world_step(w))
+			break;
+	if (w->steps >= STEPS_MOST)
+		failed(s, "stuck", "not settled after %d steps", STEPS_MOST);
+	if (!s->watch.failure)
+		check(s);
+	pass = !s->watch.failure;
+	r->tally->n[TALLY_DECIDED] += s->decided;
+	r->tally->n[TALLY_ASKS] += s->asks;
+	if (!pass && (!r->mutation || r->verbose))
+		note("seed %llu: %s: %s", (unsigned long long)r->seed, s->watch.failure, s->watch.detail);
+	if (r->verbose)
+		note("seed %llu: %lld decisions, %d crashes, %d sleeps, %d jumps, %llu steps", (unsigned long long)r->seed,
+		     (long long)s->decided, s->crashes, s->sleeps, s->jumps, (unsigned long long)w->steps);
+	end(s);
 	free(s);
 	return pass;
 }
 
+static void tallied(const struct tally *sum, int seeds)
+{
+	runs_ok(sum->n[TALLY_DECIDED] > 20 * seeds, "%lld decisions were made in them", (long long)sum->n[TALLY_DECIDED]);
+	runs_ok(sum->n[TALLY_ASKS] > seeds, "%lld times all clocks of a policy were named", (long long)sum->n[TALLY_ASKS]);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct { int mutation; const char *name, *about; } mutations[] = {
-		{ MUTATION_IGNORE_EXPECT, "ignore-expect", "append does not judge expectations" },
-		{ MUTATION_TORN_LOOK, "torn-look", "clocks and checkpoint are not of one moment" },
-		{ MUTATION_LOSE_CLOCK, "lose-clock", "some clocks are never shown" },
+	static const struct mutation mutations[] = {
+		{ "ignore-expect", MUTATION_IGNORE_EXPECT, NULL, false, 60, "append does not judge expectations" },
+		{ "torn-look", MUTATION_TORN_LOOK, NULL, false, 60, "clocks and checkpoint are not of one moment" },
+		{ "lose-clock", MUTATION_LOSE_CLOCK, NULL, false, 60, "some clocks are never shown" },
+		{ "decide-anew", 0, "decision.anew", false, 20, "a decision has another identity each time" },
+		{ "keep-rows", 0, "worker.keeps_rows", false, 100, "rows are kept in memory although their write was refused" },
+		{ "leases-for-all", 0, NULL, true, 0, "whoever asks for a lease has it" },
 	};
-	enum { MUTATIONS = sizeof(mutations) / sizeof(*mutations) };
-	static const struct option longs[] = { { "seeds", 1, 0, 's' }, { "from", 1, 0, 'f' }, { "mutation", 1, 0, 'm' },
-					       { "verbose", 0, 0, 'v' }, { 0, 0, 0, 0 } };
-	int seeds = 300, passed = 0, only = 0, c;
-	int64_t decided = 0, asks = 0, ignored = 0;
-	uint64_t from = 1;
-	bool verbose = false;
+	static const struct program program = {
+		"timers", 500, history, "what time decides is journaled once, rightly, and all of it", tallied,
+		mutations, sizeof(mutations) / sizeof(*mutations),
+	};
 
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 's')
-			seeds = atoi(optarg);
-		else if (c == 'f')
-			from = strtoull(optarg, NULL, 10);
-		else if (c == 'm')
-			for (int m = 0; m < MUTATIONS; m++)
-				only = strcmp(mutations[m].name, optarg) == 0 ? mutations[m].mutation : only;
-		else
-			verbose = true;
-	}
-	log_set_level(LOG_SILENT);
-	catalog_init();
-	for (int i = 0; i < seeds; i++) {
-		if (history(from + (uint64_t)i, only, verbose, &decided, &asks))
-			passed++;
-		else if (!only)
-			note("repeat it: %s --from %llu --seeds 1 --verbose", argv[0], (unsigned long long)from + (uint64_t)i);
-	}
-	if (only) {
-		note("%d of %d histories were caught", seeds - passed, seeds);
-		return 0;
-	}
-	ok(passed == seeds, "%d histories from seed %llu: what time decides is journaled once, rightly, and all of it", seeds,
-	   (unsigned long long)from);
-	ok(decided > 20 * seeds, "%lld decisions were made in them", (long long)decided);
-	ok(asks > seeds, "%lld times all clocks of a policy were named", (long long)asks);
-	for (int m = 0; m < MUTATIONS; m++) {
-		int caught = 0;
-
-		for (int i = 0; i < 60 && caught < 2; i++)
-			caught += !history(from + 1000 + (uint64_t)i, mutations[m].mutation, false, &ignored, &ignored);
-		ok(caught > 0, "a store where %s is caught", mutations[m].about);
-	}
-	return tap_done();
+	return runs_main(argc, argv, &program);
 }

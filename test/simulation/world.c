@@ -8,6 +8,11 @@ struct row_place {
 	struct uuid tenant_id, id;
 };
 
+struct grave {
+	char *memory;
+	struct grave *next;
+};
+
 void world_init(struct world *w, uint64_t seed)
 {
 	memset(w, 0, sizeof(*w));
@@ -17,6 +22,7 @@ void world_init(struct world *w, uint64_t seed)
 	w->epoch = 1;
 	map_init(&w->rows, sizeof(struct row_place));
 	arena_init(&w->memory, 1 << 16);
+	w->leaves_end = time_month_next(w->now);
 }
 
 void world_release(struct world *w)
@@ -28,6 +34,11 @@ void world_release(struct world *w)
 			free(w->shards[s].events[i].memory);
 		free(w->shards[s].events);
 		free(w->shards[s].batches);
+	}
+	for (struct grave *g = w->graves, *next; g; g = next) {
+		next = g->next;
+		free(g->memory);
+		free(g);
 	}
 	map_release(&w->rows);
 	arena_release(&w->memory);
@@ -138,18 +149,78 @@ bool world_mend(struct world_shard *s)
 	return free_place;
 }
 
+static void bury(struct world *w, char *memory)
+{
+	struct grave *g = mem_alloc(sizeof(*g));
+
+	*g = (struct grave){ memory, w->graves };
+	w->graves = g;
+}
+
+void world_keep(const struct world *w, struct world_copy *copy)
+{
+	const void *key;
+	size_t at = 0;
+	void *row;
+
+	map_init(&copy->rows, w->rows.key_bytes);
+	while ((row = map_next(&w->rows, &at, &key)))
+		*map_put(&copy->rows, key) = row;
+	for (int n = 0; n <= WORLD_SHARDS; n++) {
+		const struct world_shard *s = &w->shards[n];
+
+		copy->shards[n].count = s->count;
+		copy->shards[n].batch_count = s->batch_count;
+		copy->shards[n].checkpoint = s->checkpoint;
+		memcpy(copy->shards[n].leaf, s->checkpoint_leaf, LEAF_BYTES);
+	}
+}
+
+void world_bring_back(struct world *w, struct world_copy *copy)
+{
+	map_release(&w->rows);
+	w->rows = copy->rows;
+	for (int n = 0; n <= WORLD_SHARDS; n++) {
+		struct world_shard *s = &w->shards[n];
+
+		while (s->count > copy->shards[n].count)
+			bury(w, s->events[--s->count].memory);
+		s->batch_count = copy->shards[n].batch_count;
+		s->checkpoint = copy->shards[n].checkpoint;
+		memcpy(s->checkpoint_leaf, copy->shards[n].leaf, LEAF_BYTES);
+		s->lease_owner = (struct uuid){ { 0 } };
+	}
+}
+
+void world_adopt(struct world *w)
+{
+	w->epoch++;
+	for (int n = 0; n <= WORLD_SHARDS; n++)
+		w->shards[n].given_up = true;
+}
+
 /* ---- timers ---- */
 
 struct world_timer {
 	struct world *world;
+	const struct world_host *host;
 	struct env_timer *timer;
 };
+
+int64_t world_asleep(const struct world *w, const struct world_host *host)
+{
+	return host->asleep_until > w->now ? host->asleep_until - w->now : 0;
+}
 
 static void timer_fires(void *data)
 {
 	struct world_timer *t = data;
+	int64_t left = world_asleep(t->world, t->host);
 
-	t->timer->fire(t->timer);
+	if (left)
+		world_after(t->world, left, timer_fires, t);
+	else
+		t->timer->fire(t->timer);
 }
 
 static int64_t env_wall(struct env *e)
@@ -169,6 +240,7 @@ static void env_timer_open(struct env *e, struct env_timer *t)
 	struct world_timer *wt = mem_alloc(sizeof(*wt));
 
 	wt->world = ((struct world_env *)e)->world;
+	wt->host = ((struct world_env *)e)->host;
 	wt->timer = t;
 	t->impl = wt;
 }
@@ -193,11 +265,12 @@ static void env_timer_close(struct env *e, struct env_timer *t)
 	t->impl = NULL;
 }
 
-void world_env_init(struct world_env *e, struct world *w, int64_t skew)
+void world_env_init(struct world_env *e, struct world *w, const struct world_host *host, int64_t skew)
 {
 	*e = (struct world_env){
 		.env = { env_wall, env_monotonic, env_timer_open, env_timer_start, env_timer_stop, env_timer_close },
 		.world = w,
+		.host = host,
 		.skew = skew,
 	};
 }

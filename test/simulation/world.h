@@ -12,6 +12,9 @@
  *   refused        the server answers with an error (disk full, a row refused)
  *   slow           the answer takes long
  *
+ * Of an engine's machine: it is stopped for a while, longer than its leases last (struct world_host), and goes on with
+ * what it believed.  Of its clock: it jumps.  Of the log: its end is cut off, or an older copy comes back.
+ *
  * And of the whole store: until `hung_until` nothing is answered; a session that has waited for WORLD_ANSWER_MS is
  * lost, and what its backend was told is done when the store wakes up.
  */
@@ -53,6 +56,7 @@ struct world_shard {
 	int64_t lease_end;
 	/* A lost session's backend that has not committed yet: it holds the fence until it ends. */
 	struct world_late *late;
+	bool given_up;              /* what the read models have seen and is gone: adopted */
 	/* What a hand has cut off the end of the log, until it is put back; NULL: nothing. */
 	struct world_event *cut;
 	struct world_batch cut_batch;
@@ -72,12 +76,18 @@ struct world {
 	struct world_shard shards[WORLD_SHARDS + 1];
 	struct map rows;            /* (projection, tenant, id) -> struct row, malloc'ed */
 	struct arena memory;        /* of rows; only grows */
+	struct grave *graves;       /* of events that are gone: somebody may still look at them */
+	int64_t leaves_end;         /* the first instant whose month has no leaf */
 	int faults_made[8];
-	bool verbose;
 	int mutation;               /* a fault built in on purpose, to see it caught; 0: none */
+	bool leases_for_all;        /* whoever asks for a lease has it */
+	/* Somebody looks on: a batch was stored; rows were written. */
+	void (*appended)(struct world *w, int16_t shard);
+	void (*projected)(struct world *w, const struct store_project *c);
+	void *watcher;
 };
 
-enum mutation {
+enum world_mutation {
 	MUTATION_NONE,
 	MUTATION_NO_FENCE,          /* append does not compare the head */
 	MUTATION_FORGET_DUPLICATES, /* append does not look for event ids */
@@ -88,6 +98,11 @@ enum mutation {
 	MUTATION_BLIND_HEAD,        /* head does not compare the checkpoints */
 	MUTATION_TORN_LOOK,         /* due gives rows of one moment and the checkpoint of a later one */
 	MUTATION_LOSE_CLOCK,        /* due never shows some clocks */
+	MUTATION_FORGET_MONTHS,     /* append looks for event ids in the open month only */
+	MUTATION_SEQUENCE,          /* a refused batch uses up its positions */
+	MUTATION_ACK_FIRST,         /* append answers and stores nothing, now and then */
+	MUTATION_TORN_BATCH,        /* append leaves out the last event of a batch, now and then */
+	MUTATION_ROWS_ALONE,        /* rows are written and the checkpoint stays, now and then */
 };
 
 void world_init(struct world *w, uint64_t seed);
@@ -108,19 +123,45 @@ bool world_chance(struct world *w, int in_thousand);
 void world_cut(struct world_shard *s);
 bool world_mend(struct world_shard *s);
 
+/*
+ * The log and the read models as they stand, and a copy of them brought back.  Who runs meanwhile keeps what he knows;
+ * events that are gone stay readable until the end.
+ */
+struct world_copy {
+	struct map rows;
+	struct { int64_t count, checkpoint; int batch_count; uint8_t leaf[LEAF_BYTES]; } shards[WORLD_SHARDS + 1];
+};
+void world_keep(const struct world *w, struct world_copy *copy);
+void world_bring_back(struct world *w, struct world_copy *copy); /* releases it */
+
+/* Somebody decides to go on with the log as it is. */
+void world_adopt(struct world *w);
+
+/* A machine that may be stopped: nothing runs on it, no timer and no answer, until it goes on. */
+struct world_host {
+	int64_t asleep_until;
+};
+
+/* For how long it will sleep; 0: it is awake. */
+int64_t world_asleep(const struct world *w, const struct world_host *host);
+
 /* An env whose clock is the world's plus `skew`. */
 struct world_env {
 	struct env env;
 	struct world *world;
+	const struct world_host *host;
 	int64_t skew;
 };
-void world_env_init(struct world_env *e, struct world *w, int64_t skew);
+void world_env_init(struct world_env *e, struct world *w, const struct world_host *host, int64_t skew);
 
-struct store_factory *world_factory_new(struct world *w);
+struct store_factory *world_factory_new(struct world *w, const struct world_host *host);
 void world_factory_free(struct store_factory *f);
 
 /* Kills every session of the factory: what is under way is answered as lost (it happened or not). */
 void world_factory_crash(struct store_factory *f);
+
+/* Another server stands in its place: sessions notice when they ask the next time. */
+void world_factory_sever(struct store_factory *f);
 
 const struct row *world_row(struct world *w, const struct projection *p, const struct uuid *tenant, const struct uuid *id);
 

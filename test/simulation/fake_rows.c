@@ -1,0 +1,208 @@
+/*
+ * fake_rows - the read models of a world: rows and checkpoint in one step, clocks that are due, leases.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "fake.h"
+
+struct row_place {
+	const struct projection *projection;
+	struct uuid tenant_id, id;
+};
+
+void rows_checkpoint(struct world *w, struct store_checkpoint *c)
+{
+	const struct world_shard *s = &w->shards[c->shard];
+
+	c->generation = 1;
+	c->position = c->shown = s->checkpoint;
+	c->answers = true;
+	memcpy(c->leaf, s->checkpoint_leaf, LEAF_BYTES);
+	c->diverged = !log_bears_out(s);
+}
+
+int rows_project(struct world *w, struct store_project *c)
+{
+	struct world_shard *s = &w->shards[c->shard];
+
+	if (w->mutation != MUTATION_NO_PROJECT_FENCE && (s->checkpoint != c->old_position || c->epoch != w->epoch))
+		return E_FENCED;
+	if (w->faults && c->new_position - c->old_position > 1 && world_chance(w, 30)) {
+		w->faults_made[5]++;
+		return E_ROW_REFUSED; /* of a batch: it must come again in halves, down to the event */
+	}
+	for (const struct row *r = c->changed; r; r = r->next_changed)
+		if (r->fresh && world_row(w, r->of, &r->tenant_id, &r->id))
+			return E_ROW_REFUSED; /* the table's key */
+	for (const struct row *r = c->changed; r; r = r->next_changed)
+		if (!r->fresh && !world_row(w, r->of, &r->tenant_id, &r->id))
+			return E_READ_MODEL;
+	c->answers = true;
+	if (w->mutation != MUTATION_ROWS_ALONE || !world_chance(w, 50)) {
+		s->checkpoint = c->new_position;
+		memcpy(s->checkpoint_leaf, c->leaf, LEAF_BYTES);
+	}
+	if (w->mutation == MUTATION_EARLY_CHECKPOINT && world_chance(w, 50))
+		return 0;
+	for (const struct row *r = c->changed; r; r = r->next_changed) {
+		struct row_place place;
+		void **slot;
+
+		memset(&place, 0, sizeof(place));
+		place = (struct row_place){ r->of, r->tenant_id, r->id };
+		slot = map_put(&w->rows, &place);
+		*slot = row_copy(r, &w->memory);
+	}
+	if (w->projected)
+		w->projected(w, c);
+	return 0;
+}
+
+void rows_load(struct world *w, struct store_load *c)
+{
+	c->rows = arena_alloc(c->arena, sizeof(*c->rows) * (size_t)(c->count + 1));
+	for (int i = 0; i < c->count; i++) {
+		const struct row *row = world_row(w, c->keys[i].projection, &c->keys[i].tenant_id, &c->keys[i].id);
+
+		c->rows[i] = row ? row_copy(row, c->arena) : NULL;
+	}
+}
+
+static const void *value_of(const struct row *row, const char *column)
+{
+	const struct column *c = projection_column(row->of, column);
+
+	assert(c);
+	return (const char *)row + c->offset;
+}
+
+static int64_t int_of(const struct row *row, const char *column)
+{
+	return *(const int64_t *)value_of(row, column);
+}
+
+static struct due_clock clock_of(const struct row *row)
+{
+	const struct column *clock = projection_column(row->of, "clock");
+
+	return (struct due_clock){
+		.tenant_id = row->tenant_id,
+		.id = row->id,
+		.conversation_id = *(const struct uuid *)value_of(row, "conversation_id"),
+		.resolution_id = *(const struct uuid *)value_of(row, "resolution_id"),
+		.started_by = *(const struct uuid *)value_of(row, "started_by"),
+		.clock = bytes_text(clock->values[*(const int16_t *)value_of(row, "clock")]),
+		.cycle = (int32_t)int_of(row, "cycle"),
+		.target_version = (int32_t)int_of(row, "target_version"),
+		.run = (int32_t)int_of(row, "run"),
+		.nth = (int)int_of(row, "next_nth"),
+		.threshold = int_of(row, "next_threshold"),
+		.due_at = int_of(row, "due_at"),
+		.next_at = int_of(row, "next_at"),
+	};
+}
+
+/* Which of several, does not matter. */
+static void ask_of(const struct row *row, struct due_ask *out)
+{
+	*out = (struct due_ask){
+		.tenant_id = row->tenant_id,
+		.id = row->id,
+		.policy_id = *(const struct uuid *)value_of(row, "policy_id"),
+		.policy_version = int_of(row, "policy_version"),
+		.asked_at = int_of(row, "asked_at"),
+		.parts = int_of(row, "parts"),
+	};
+}
+
+static int by_instant(const void *a, const void *b)
+{
+	const struct due_clock *x = a, *y = b;
+
+	return x->next_at < y->next_at ? -1 : x->next_at > y->next_at;
+}
+
+void rows_due(struct world *w, struct store_due *c)
+{
+	struct world_shard *s = &w->shards[c->shard];
+	struct due_clock *all;
+	const struct row *row;
+	size_t at = 0;
+	int n = 0;
+
+	c->horizon = c->now < w->now ? c->now : w->now;
+	c->position = w->mutation == MUTATION_TORN_LOOK ? s->count : s->checkpoint;
+	c->head = s->count;
+	c->next = TIME_NONE;
+	all = arena_alloc(c->arena, (w->rows.count + 1) * sizeof(*all));
+	memset(&c->ask, 0, sizeof(c->ask));
+	while ((row = map_next(&w->rows, &at, NULL))) {
+		int64_t next_at;
+
+		if (c->asks && row->of == c->asks && int_of(row, "shard") == c->shard && int_of(row, "next_at") != TIME_NONE)
+			ask_of(row, &c->ask);
+		if (row->of != c->clocks || int_of(row, "shard") != c->shard || int_of(row, "next_at") == TIME_NONE)
+			continue;
+		if (w->mutation == MUTATION_LOSE_CLOCK && row->id.b[0] % 4 == 0)
+			continue;
+		next_at = int_of(row, "next_at");
+		if (next_at >= c->horizon)
+			c->next = time_earlier(c->next, next_at);
+		else if (next_at >= c->from)
+			all[n++] = clock_of(row);
+	}
+	qsort(all, (size_t)n, sizeof(*all), by_instant);
+	c->due = all;
+	c->count = n < c->limit ? n : c->limit;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
+	int c = uuid_compare(value_of(x, "conversation_id"), value_of(y, "conversation_id"));
+
+	return c ? c : uuid_compare(&x->id, &y->id);
+}
+
+static bool is_after(const struct row *row, const struct store_names *c)
+{
+	int d = uuid_compare(value_of(row, "conversation_id"), &c->after_conversation);
+
+	return d > 0 || (d == 0 && uuid_compare(&row->id, &c->after_clock) > 0);
+}
+
+void rows_names(struct world *w, struct store_names *c)
+{
+	const struct row *row, **all = arena_alloc(c->arena, (w->rows.count + 1) * sizeof(const struct row *));
+	size_t at = 0;
+	int n = 0, i;
+
+	while ((row = map_next(&w->rows, &at, NULL)))
+		if (row->of == c->clocks && uuid_equal(&row->tenant_id, &c->ask.tenant_id) && is_after(row, c))
+			all[n++] = row;
+	qsort(all, (size_t)n, sizeof(const struct row *), by_place);
+	c->names = arena_alloc(c->arena, (size_t)c->limit * sizeof(*c->names));
+	for (i = 0; i < n && i < c->rows && c->count < c->limit; i++) {
+		const int16_t *state = value_of(all[i], "state");
+
+		c->after_conversation = *(const struct uuid *)value_of(all[i], "conversation_id");
+		c->after_clock = all[i]->id;
+		if (*state == 0 && uuid_equal(value_of(all[i], "policy_id"), &c->ask.policy_id) &&
+		    int_of(all[i], "policy_version") < c->ask.policy_version)
+			c->names[c->count++] = (struct due_name){ .conversation_id = c->after_conversation };
+	}
+	c->complete = i == n && n < c->rows;
+}
+
+void rows_lease(struct world *w, struct store_lease *c)
+{
+	struct world_shard *s = &w->shards[c->shard];
+
+	if (uuid_is_nil(&s->lease_owner) || uuid_equal(&s->lease_owner, &c->owner) || s->lease_end <= w->now) {
+		s->lease_owner = c->owner;
+		s->lease_end = w->now + c->ttl_ms * 1000;
+	}
+	c->holder = s->lease_owner;
+	c->held = uuid_equal(&s->lease_owner, &c->owner) || w->leases_for_all;
+}

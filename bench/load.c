@@ -37,9 +37,11 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "client/client.h"
+#include "event/event.h"
 #include "common.h"
 
 enum {
+	SHARDS = 4,              /* as a log has them when nobody says otherwise; for --shards */
 	CONVERSATIONS = 64,      /* a tenant, at a time */
 	MESSAGES = 12,           /* a conversation */
 	BUCKETS = 64 * 32,       /* of latencies: 32 a power of two of microseconds */
@@ -80,6 +82,7 @@ struct connection {
 struct load {
 	const char *to, *token;
 	long connections, batch, outstanding, tenants, payload, seconds, events, rate, seed;
+	int half;                /* tenants whose shard of a log with SHARDS is odd (1) or even (2) alone; 0: all */
 	struct random random;
 	struct uuid *tenant_ids, *conversation_ids, *customer_ids;
 	struct packed *packed;
@@ -266,7 +269,9 @@ static void set_up(struct load *l, struct client *client)
 		msgpack_sbuffer out;
 		msgpack_packer p;
 
-		new_uuid(l, &l->tenant_ids[t], now / 1000);
+		do
+			new_uuid(l, &l->tenant_ids[t], now / 1000);
+		while (l->half && event_shard(&l->tenant_ids[t], SHARDS) % 2 != l->half % 2);
 		msgpack_sbuffer_init(&out);
 		msgpack_packer_init(&p, &out, msgpack_sbuffer_write);
 		msgpack_pack_array(&p, 1);
@@ -609,6 +614,7 @@ static const char help[] =
 	"  --batch B          events a request (default 100)\n"
 	"  --outstanding W    requests under way a connection (default 16)\n"
 	"  --tenants N        (default 64)\n"
+	"  --shards odd|even  only tenants of every other shard of a log that has four (default: of all)\n"
 	"  --payload BYTES    about how long a payload is (default 300)\n"
 	"  --seconds S        how long (default 10)\n"
 	"  --events N         stop after so many instead\n"
@@ -660,7 +666,8 @@ int main(int argc, char **argv)
 		{ "to", required_argument, NULL, 't' },	      { "token", required_argument, NULL, 'k' },    { "connections", required_argument, NULL, 'c' },
 		{ "batch", required_argument, NULL, 'b' },    { "outstanding", required_argument, NULL, 'o' }, { "tenants", required_argument, NULL, 'n' },
 		{ "payload", required_argument, NULL, 'p' },  { "seconds", required_argument, NULL, 's' },  { "events", required_argument, NULL, 'e' },
-		{ "rate", required_argument, NULL, 'r' },     { "seed", required_argument, NULL, 'x' },	    { "watch", no_argument, NULL, 'w' }, { "help", no_argument, NULL, 'h' },
+		{ "rate", required_argument, NULL, 'r' },     { "seed", required_argument, NULL, 'x' },	    { "watch", no_argument, NULL, 'w' },
+		{ "shards", required_argument, NULL, 'd' },   { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct load l = { .to = "127.0.0.1:7411", .connections = 1, .batch = 100, .outstanding = 16, .tenants = 64, .payload = 300, .seconds = 10 };
@@ -678,6 +685,7 @@ int main(int argc, char **argv)
 		case 'b': l.batch = bench_number("batch", optarg, 1, 10000); break;
 		case 'o': l.outstanding = bench_number("outstanding", optarg, 1, 1024); break;
 		case 'n': l.tenants = bench_number("tenants", optarg, 1, 100000); break;
+		case 'd': l.half = strcmp(optarg, "odd") == 0 ? 1 : 2; break;
 		case 'p': l.payload = bench_number("payload", optarg, 200, 100000); break;
 		case 's': l.seconds = bench_number("seconds", optarg, 1, 86400); break;
 		case 'e': l.events = bench_number("events", optarg, 1, 1000000000); break;

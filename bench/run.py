@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import engines
 import rebuilds
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
@@ -404,6 +405,10 @@ def main():
     try:
         keep("run", {"quick": QUICK, "rounds": ROUNDS, "cores": os.cpu_count(), "postgres": engine.sql("SHOW server_version"), "load_average": os.getloadavg()[0]})
         engine.load("warming", *PIPELINED, "--seconds", 2)
+        if ONLY == "engines":
+            engine.projections(False)
+            engines.measure(engine, table, keep, say, BUILD, ROUNDS, SECONDS)
+            return
         if ONLY == "rebuild":
             rebuilds.measure(engine, table, tool, keep, say, ROUNDS, REBUILD_SIZES)
             return
@@ -417,6 +422,7 @@ def main():
         engine.projections(False)
         _, single = appends(engine, table, "idle")
         latency(engine, table, single, "idle")
+        engines.measure(engine, table, keep, say, BUILD, ROUNDS, SECONDS)
         engine.projections(True)
         memory(engine, table)
         dashboards(engine, table)

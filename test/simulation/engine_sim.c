@@ -219,8 +219,8 @@ static void delivered(void *data)
 	struct delivery d = *(struct delivery *)data;
 	int64_t left = world_asleep(d.engine->world, &d.engine->host);
 
-	if (left && d.engine->lives == d.life && d.engine->up) {
-		world_after(d.engine->world, left, delivered, data);
+	if (left && d.engine->lives == d.life && d.engine->up) { /* a machine that dies cuts its connections */
+		world_after(d.engine->world, left < TIME_SECOND ? left : TIME_SECOND, delivered, data);
 		return;
 	}
 	free(data);

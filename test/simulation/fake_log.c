@@ -227,6 +227,12 @@ void log_go_late(struct world *w, const struct store_append *c)
 		events[i]->actor_user_agent = arena_copy(&late->arena, c->events[i]->actor_user_agent);
 	}
 	late->call.events = events;
+	if (c->old_count) {
+		int *old = arena_alloc(&late->arena, (size_t)c->old_count * sizeof(*old));
+
+		memcpy(old, c->old, (size_t)c->old_count * sizeof(*old));
+		late->call.old = old;
+	}
 	late->call.arena = &late->arena;
 	if (c->expect_count) {
 		struct expectation *expects = arena_alloc(&late->arena, sizeof(*expects) * (size_t)c->expect_count);

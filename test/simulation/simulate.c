@@ -83,7 +83,8 @@ static void check_waiting(void *data)
 		const struct client *c = &s->clients[n];
 		const struct sent *x = c->current >= 0 ? &c->sent[c->current] : NULL;
 
-		if (x && x->out && !world_asleep(w, &s->engines[c->engine].host) && w->now - w->hung_since > most && w->now - x->sent_at > most)
+		if (x && x->out && w->now - s->engines[c->engine].host.asleep_until > most && w->now - w->hung_since > most &&
+		    w->now - x->sent_at > most)
 			watch_failed(&s->watch, "kept waiting", "client %d has waited for %lld ms", n, (long long)(w->now - x->sent_at) / 1000);
 	}
 	world_after(w, TIME_SECOND, check_waiting, s);

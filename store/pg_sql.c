@@ -135,8 +135,12 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 
 	/* A lease of read models bears the generation's number: engines of two versions work side by side. */
 	[PG_LEASE_TAKE] =
-		"SELECT held, owner FROM verbatim.lease_take($1::text || " LEASE_OF("$5, $6, $7") ","
-		" $2::int2, $3::uuid, $4::int8 * interval '1 ms')",
+		"SELECT t.held, t.owner, (SELECT count(*)::int4 FROM pg_stat_activity a WHERE a.datname = current_database()"
+		" AND a.application_name = current_setting('application_name')),"
+		" (SELECT count(*)::int4 FROM verbatim.lease l WHERE l.name = n.name AND l.shard > $2::int2 AND l.owner = $3::uuid"
+		" AND l.expires_at > verbatim.log_now())"
+		" FROM (SELECT $1::text || " LEASE_OF("$5, $6, $7") " AS name) n"
+		" CROSS JOIN LATERAL verbatim.lease_take(n.name, $2::int2, $3::uuid, $4::int8 * interval '1 ms') t",
 	[PG_LEASE_GIVE] = "SELECT verbatim.lease_give($1::text || " LEASE_OF("$4, $5, $6") ", $2::int2, $3::uuid)",
 
 	[PG_SHOWN] =

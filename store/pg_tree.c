@@ -204,6 +204,8 @@ static void on_lease(struct pg_session *s, int query, const PGresult *r)
 		return;
 	l->held = pg_bool(r, 0, 0);
 	pg_fixed(r, 0, 1, l->holder.b, 16);
+	l->engines = (int)pg_int(r, 0, 2);
+	l->higher = (int)pg_int(r, 0, 3);
 }
 
 void pg_lease(struct store *store, struct store_lease *r)
@@ -212,6 +214,7 @@ void pg_lease(struct store *store, struct store_lease *r)
 
 	r->held = false;
 	memset(&r->holder, 0, sizeof(r->holder));
+	r->engines = r->higher = 0;
 	if (!pg_begin(s, &r->request, on_lease, pg_finish))
 		return;
 	pg_param_text(&s->params, r->name);

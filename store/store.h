@@ -292,6 +292,8 @@ struct store_lease {
 	int64_t ttl_ms;       /* 0 gives it back */
 	bool held;
 	struct uuid holder;
+	int engines;          /* that have a session of this one's name, this one among them: who could hold it */
+	int higher;           /* leases of this name on higher shards that the owner holds */
 };
 
 /* A generation of a group's read models. */

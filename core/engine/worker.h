@@ -4,7 +4,7 @@
  *   CONNECTING --> LEASING --> CHECKPOINT --> IDLE --events--> LOADING --> FOLDED --> WRITING --> IDLE
  *       ^            |  ^                      |  ^               ^  |     (its turn)    |
  *       |            v  |                      v  |               +--+ more keys, sums   |
- *       |          STANDBY (another holds it)  READING            ^                      |
+ *       |          STANDBY (another's)         READING            ^                      |
  *       |                                      (not in the feed)  +---- halved ----------+ refused row
  *       +-------- lost, from anywhere; CHECKPOINT again when fenced --------------------+
  *
@@ -15,6 +15,10 @@
  * The rows and the checkpoint are written in one transaction, fenced by (generation, epoch, old position): a
  * crash anywhere leaves either all of a batch's effect or none, and of two workers only one can win.  Whoever
  * is refused drops its rows before anything else.
+ *
+ * Engines share the shards evenly.  Whoever renews a lease learns how many engines have a worker of this shard; of the
+ * shards that it holds, the highest stay, as many as are its share, and others are given back, for those who stand by to
+ * take.  What nobody takes (an engine that is there and stands still) comes back, and stays for a while.
  *
  * The generation it folds is its binary's, which need not be the one that people see: a newer version is folded
  * beside the old one until the switch, and an older binary's goes on beside a newer one.  `shown` says how far people
@@ -128,6 +132,9 @@ struct worker {
 	bool looking;            /* the checkpoint is asked for that alone */
 	int64_t lease_due;       /* monotonic: when it is to be renewed */
 	bool renewing;
+	int shards;              /* of the log, the system's too */
+	bool giving;             /* the lease is being handed to whoever has fewer */
+	int64_t kept_until;      /* monotonic: not before, for when nobody took it */
 	bool holds;              /* the lease may be ours: an orderly end gives it back */
 	bool refusing;           /* the write under way holds the anomaly of a refused event */
 	bool again;              /* the write under way is the second try: in the first a row was not there */

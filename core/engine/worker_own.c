@@ -5,6 +5,8 @@
 
 enum {
 	STANDBY_MS = 1000,
+	GIVEN_MS = 3000, /* who has given a lease away leaves it to those who stand by */
+	KEPT_MS = 60000, /* and when it comes back, keeps it for a while */
 	LOOK_MS = 1000, /* while another generation answers, how often it is looked at */
 };
 
@@ -23,6 +25,7 @@ void worker_connected(struct worker *w)
 		return;
 	}
 	w->epoch = w->call.connect.epoch;
+	w->shards = w->call.connect.shards + 1;
 	if (!fault_on("worker.keeps_feed"))
 		feed_clear(w->feed); /* another server may answer now, whose log lacks what was committed: what counts is read */
 	worker_set_state(w, WORKER_LEASING);
@@ -46,19 +49,44 @@ void worker_lease(struct worker *w)
 	worker_ask_lease(w, w->limits.lease_ms);
 }
 
+static void leave_to_others(struct worker *w)
+{
+	worker_forget(w);
+	worker_drop(w);
+	w->renewing = w->giving = false;
+	w->holds = false;
+	worker_set_state(w, WORKER_STANDBY);
+}
+
+/* Whether another engine should have this shard: of those that this one holds, the highest stay. */
+static bool is_above_share(const struct worker *w)
+{
+	const struct store_lease *l = &w->call.lease;
+	int share = l->engines > 1 ? (w->shards + l->engines - 1) / l->engines : w->shards;
+
+	return l->higher >= share && w->env->monotonic(w->env) >= w->kept_until;
+}
+
 void worker_leased(struct worker *w)
 {
 	if (w->call.request.status) {
-		w->renewing = false;
+		w->renewing = w->giving = false;
 		worker_fail(w);
 		return;
 	}
+	if (w->giving) {
+		w->kept_until = w->env->monotonic(w->env) + KEPT_MS * 1000;
+		leave_to_others(w);
+		worker_wait(w, GIVEN_MS);
+		return;
+	}
 	if (!w->call.lease.held) {
-		worker_forget(w);
-		worker_drop(w);
-		w->renewing = false;
-		w->holds = false;
-		worker_set_state(w, WORKER_STANDBY);
+		leave_to_others(w);
+		return;
+	}
+	if (w->renewing && is_above_share(w)) {
+		w->giving = true;
+		worker_ask_lease(w, 0);
 		return;
 	}
 	w->lease_due = w->env->monotonic(w->env) + w->limits.lease_ms * 1000 / 3;

@@ -205,4 +205,10 @@ void rows_lease(struct world *w, struct store_lease *c)
 	}
 	c->holder = s->lease_owner;
 	c->held = uuid_equal(&s->lease_owner, &c->owner) || w->leases_for_all;
+	c->engines = w->factories;
+	c->higher = 0;
+	for (int n = c->shard + 1; n <= WORLD_SHARDS; n++)
+		c->higher += uuid_equal(&w->shards[n].lease_owner, &c->owner) && w->shards[n].lease_end > w->now;
+	if (c->ttl_ms == 0 && uuid_equal(&s->lease_owner, &c->owner))
+		s->lease_owner = (struct uuid){ { 0 } };
 }

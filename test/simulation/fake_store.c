@@ -309,6 +309,7 @@ struct store_factory *world_factory_new(struct world *w, const struct world_host
 	f->factory.open = fake_open;
 	f->world = w;
 	f->host = host;
+	w->factories++;
 	return &f->factory;
 }
 
@@ -339,5 +340,6 @@ void world_factory_sever(struct store_factory *factory)
 
 void world_factory_free(struct store_factory *f)
 {
+	((struct fake_factory *)f)->world->factories--;
 	free(f);
 }

@@ -77,6 +77,7 @@ struct world {
 	struct map rows;            /* (projection, tenant, id) -> struct row, malloc'ed */
 	struct arena memory;        /* of rows; only grows */
 	struct grave *graves;       /* of events that are gone: somebody may still look at them */
+	int factories;              /* engines that have sessions */
 	int64_t leaves_end;         /* the first instant whose month has no leaf */
 	int faults_made[8];
 	int mutation;               /* a fault built in on purpose, to see it caught; 0: none */

@@ -54,7 +54,7 @@ FUZZ := $(basename $(notdir $(filter-out test/fuzz/replay.c,$(sort $(wildcard te
 REPLAY_BIN := $(FUZZ:%=$(OUT)/test/fuzz/%)
 BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(filter-out bench/common.c,$(wildcard bench/*.c)))
 
-.PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate chaos fuzz fuzz-targets $(FUZZ:%=fuzz-%)
+.PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate chaos soak fuzz fuzz-targets $(FUZZ:%=fuzz-%)
 .SECONDARY:
 
 all: $(OUT)/verbatim $(OUT)/verbatim-verify
@@ -129,6 +129,7 @@ help:
 	@echo 'make bench        measure the engine against the limit of COPY, in one run; prints ratios'
 	@echo 'make simulate     the engine on a fake store with faults: SEEDS=1000 FROM=1'
 	@echo 'make chaos        kill, stop, fill, cut off and drop at random, with real engines and PostgreSQL: MINUTES=2 SEED=1'
+	@echo 'make soak         half of the speed for an hour, with rebuilds, replays and restarts in it: MINUTES=60'
 	@echo 'make fuzz         feed parsers and readers with what nobody would send (clang): SECONDS_EACH=60, FUZZ=stream'
 	@echo 'make deps         install the Debian packages that are needed (and touch no database of the system)'
 	@echo 'make install      PREFIX=/usr/local'
@@ -208,6 +209,11 @@ MINUTES ?= 2
 SEED ?= 1
 chaos: $(OUT)/verbatim
 	@VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) $(PYTHON) test/chaos/chaos.py --minutes $(MINUTES) --seed $(SEED)
+
+# Half of the machine's speed for so long, with rebuilds, replays and restarts in it.
+soak: MINUTES = 60
+soak: $(OUT)/verbatim $(OUT)/bench/load
+	@VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) $(PYTHON) test/chaos/soak.py --minutes $(MINUTES) --seed $(SEED)
 
 bench: $(OUT)/verbatim $(BENCH_BIN)
 	@BUILD=$(OUT) sh bench/run.sh

@@ -78,8 +78,11 @@ def machine_busy_us():
 
 
 class Engine:
-    def __init__(self):
-        self.data = tempfile.mkdtemp(prefix="verbatim-bench-")
+    def __init__(self, data=None):
+        """With a folder of its own it goes when it stops; another one stays."""
+        self.keeps = bool(data)
+        self.data = os.path.abspath(data) if data else tempfile.mkdtemp(prefix="verbatim-bench-")
+        os.makedirs(self.data, exist_ok=True)
         os.chmod(self.data, 0o755)
         self.to = f"unix:{self.data}/engine.sock"
         self.binary = os.path.join(BUILD, "verbatim")
@@ -154,7 +157,8 @@ class Engine:
             self.process.wait(60)
         finally:
             self.log.close()
-            shutil.rmtree(self.data, ignore_errors=True)
+            if not self.keeps:
+                shutil.rmtree(self.data, ignore_errors=True)
 
 
 class Table:

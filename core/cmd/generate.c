@@ -20,7 +20,7 @@ struct generate_options {
 	struct engine_options engine;
 	int64_t seed, tenants, conversations, minutes, rate, duplicates, late;
 	const char *end;
-	bool all_types, quiet;
+	bool all_types, silent, quiet;
 };
 
 static const struct option options[] = {
@@ -43,6 +43,8 @@ static const struct option options[] = {
 	  .max = 50, .help = "messages, receipts and the like that come behind later events" },
 	{ .name = "all-types", .kind = OPTION_FLAG, .offset = offsetof(struct generate_options, all_types),
 	  .help = "also sla.warning and its like, which an engine writes itself" },
+	{ .name = "silent", .kind = OPTION_FLAG, .offset = offsetof(struct generate_options, silent),
+	  .help = "as imported history: folded like any other, but no timer or rule follows from it" },
 	{ .name = "quiet", .kind = OPTION_FLAG, .offset = offsetof(struct generate_options, quiet), .help = "no progress" },
 	ENGINE_OPTIONS(struct generate_options, engine),
 	{ .name = NULL },
@@ -165,7 +167,8 @@ static int run(const struct arguments *args, struct error *error)
 	}
 	g = generator_new(&(struct generator_options){ .seed = (uint64_t)o->seed, .tenants = (int)o->tenants,
 						       .conversations = o->conversations, .span = o->minutes * 60 * TIME_SECOND, .end = end,
-						       .duplicates = (int)o->duplicates, .late = (int)o->late, .all_types = o->all_types, .live = live });
+						       .duplicates = (int)o->duplicates, .late = (int)o->late, .all_types = o->all_types, .silent = o->silent,
+						       .live = live });
 	progress_start(&progress, o->quiet || (!send && isatty(STDOUT_FILENO)) ? NULL : stderr, "generate", "events", 0);
 	if (!code)
 		code = run_generator(o, g, sender, &progress, error);

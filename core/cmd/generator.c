@@ -151,6 +151,7 @@ struct generator *generator_new(const struct generator_options *options)
 	g->options = *options;
 	random_seed(&g->random, options->seed);
 	g->lines.random = &g->random;
+	g->lines.silent = options->silent;
 	g->lines.second = INT64_MIN;
 	for (int i = 0; i < script_count; i++)
 		g->script_weight += scripts[i].weight;

@@ -31,6 +31,7 @@ struct generator_options {
 	int duplicates;        /* percent of events that come twice */
 	int late;              /* percent of those events that may come late, which do */
 	bool all_types;        /* also sla.*, which an engine writes itself; only log.* never comes */
+	bool silent;           /* imported history: nothing follows from it */
 	bool live;             /* occurred_at is the wall clock's now, not the simulation's */
 };
 

@@ -104,7 +104,7 @@ void line_begin_full(struct line_writer *w, const char *type, int version, const
 	p = put_member(p, ",\"causation_id\":\"", cause);
 	p = put(p, ",\"occurred_at\":\"");
 	p = put_time(w, p, at);
-	p = put(p, "\",\"payload\":{");
+	p = put(p, w->silent ? "\",\"silent\":true,\"payload\":{" : "\",\"payload\":{");
 	w->out.len += (size_t)(p - start);
 }
 

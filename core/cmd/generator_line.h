@@ -25,6 +25,7 @@ struct line_writer {
 	size_t start;          /* of the line being written */
 	struct uuid event_id;  /* of the line begun last */
 	bool comma;            /* a payload field was written */
+	bool silent;           /* events say that they are imported history */
 	int64_t second;        /* whose text stands in `stamp` */
 	char stamp[28];
 };

@@ -124,6 +124,24 @@ static void test_plain(void)
 	generator_free(g);
 }
 
+/* As imported history: the same events, each of which says so. */
+static void test_silent(void)
+{
+	struct generator_options silent = usual;
+	int64_t lines = 0, loud, said = 0;
+	struct generator *g;
+	struct bytes line;
+
+	silent.silent = true;
+	g = generator_new(&silent);
+	for (; generator_next(g, &line); lines++)
+		said += memmem(line.data, line.len, "\",\"silent\":true,\"payload\":{", 27) != NULL;
+	generator_free(g);
+	digest(&usual, &loud);
+	is_int(lines, loud, "imported history has as many events");
+	is_int(said, lines, "and each of them says that it is");
+}
+
 /* Without an end, stamped by the wall clock. */
 static void test_live(void)
 {
@@ -168,6 +186,7 @@ int main(void)
 	test_seed();
 	test_valid();
 	test_plain();
+	test_silent();
 	test_live();
 	test_speed();
 	return tap_done();

@@ -2,7 +2,6 @@
 #include "store/log_events.h"
 
 #include "event/merkle.h"
-#include "store/log_tiles.h"
 
 #define COLUMNS                                                                                                          \
 	"e.event_id, e.tenant_id, e.shard, e.position, e.event_type, encode(e.leaf_hash, 'hex'), verbatim.canonical(e)"  \
@@ -101,16 +100,15 @@ int log_events_of(struct pg_conn *conn, const struct uuid *conversation_id, cons
 	return status;
 }
 
-int log_event_prove(struct pg_conn *conn, const struct checkpoint *c, const struct logged_event *e, struct proof *out,
+int log_event_prove(struct log_tiles *tiles, const struct checkpoint *c, const struct logged_event *e, struct proof *out,
 		    struct error *error)
 {
-	struct log_tiles tiles = { conn, e->shard };
 	int status;
 
 	if (e->shard != c->shard || e->position > c->size)
 		return error_set(error, E_NOT_FOUND, "the checkpoint reaches position %lld of shard %d; the event stands at %lld of shard %d",
 				 (long long)c->size, c->shard, (long long)e->position, e->shard);
-	status = proof_make_inclusion(e->position - 1, c->size, log_tiles_node, &tiles, out, error);
+	status = proof_make_inclusion(e->position - 1, c->size, log_tiles_node, tiles, out, error);
 	if (!status && !merkle_check_inclusion(e->position - 1, c->size, e->leaf, out->hashes[0], out->count, c->root))
 		status = error_set(error, E_UNPROVEN, "the log of shard %d does not lead from position %lld to the checkpoint of %lld; "
 				   "`verbatim verify` tells what was changed", e->shard, (long long)e->position, (long long)c->size);
@@ -120,7 +118,7 @@ int log_event_prove(struct pg_conn *conn, const struct checkpoint *c, const stru
 int log_prove_extends(struct pg_conn *conn, const struct checkpoint *from, const struct checkpoint *to, struct proof *out,
 		      struct error *error)
 {
-	struct log_tiles tiles = { conn, to->shard };
+	struct log_tiles tiles;
 	int status;
 
 	if (!checkpoint_same_origin(from, to))
@@ -128,7 +126,9 @@ int log_prove_extends(struct pg_conn *conn, const struct checkpoint *from, const
 	if (from->size > to->size)
 		return error_set(error, E_UNPROVEN, "the newer checkpoint of shard %d ends at %lld, the older one at %lld: the log's end is gone",
 				 to->shard, (long long)to->size, (long long)from->size);
+	log_tiles_init(&tiles, conn, to->shard);
 	status = proof_make_consistency(from->size, to->size, log_tiles_node, &tiles, out, error);
+	log_tiles_release(&tiles);
 	if (!status && !merkle_check_consistency(from->size, from->root, to->size, to->root, out->hashes[0], out->count))
 		status = error_set(error, E_UNPROVEN, "shard %d at %lld does not extend what was signed at %lld; `verbatim verify` tells what "
 				   "was changed", to->shard, (long long)to->size, (long long)from->size);

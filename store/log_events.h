@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "event/proof.h"
-#include "store/db.h"
+#include "store/log_tiles.h"
 
 enum { LOG_EVENTS_MAX = 100000 };
 
@@ -34,7 +34,7 @@ int log_events_of(struct pg_conn *conn, const struct uuid *conversation_id, cons
 		  struct logged_event **out, int *count, struct error *error) must_check;
 
 /* The proof that leads from the event to the checkpoint, checked; E_NOT_FOUND when the checkpoint does not reach it. */
-int log_event_prove(struct pg_conn *conn, const struct checkpoint *c, const struct logged_event *e, struct proof *out,
+int log_event_prove(struct log_tiles *tiles, const struct checkpoint *c, const struct logged_event *e, struct proof *out,
 		    struct error *error) must_check;
 
 /* The proof that `to` extends `from`, checked. */

@@ -12,6 +12,7 @@
 
 #include "store/db.h"
 #include "store/log_copy.h"
+#include "store/log_tiles.h"
 #include "store/pg_session.h"
 
 enum { ROUND_MOST = 16 }; /* statements in one round trip */
@@ -378,11 +379,7 @@ int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[
 		pg_param_int8(&l->params, end);
 		if (level > 0)
 			pg_param_int2(&l->params, (int16_t)(level - 1));
-		add(l, level ? "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = $4::int2"
-			       " AND index >= $2::int8 AND index < $3::int8 ORDER BY index"
-			     : "SELECT position, leaf_hash FROM verbatim.event_log WHERE shard = $1::int2 AND "
-				     "position > $2::int8"
-			       " AND position <= $3::int8 ORDER BY position");
+		add(l, level ? log_tiles_below_sql : log_tiles_leaves_sql);
 	}
 	status = answers(l, error);
 	for (int level = 0; level < MERKLE_LEVELS && !status; level++) {

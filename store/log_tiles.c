@@ -1,98 +1,199 @@
 /* log_tiles - see log_tiles.h. */
 #include "store/log_tiles.h"
 
-#include <stdio.h>
-
 #include "event/merkle.h"
+#include "store/pg_session.h"
 
-enum { NUMBER = 24, HEX_TILE = 2 * MERKLE_TILE * LEAF_BYTES };
+enum { TILE_BYTES = MERKLE_TILE * LEAF_BYTES };
 
-struct range { /* entries of a tile's level */
-	int level;
-	int64_t first;
-	int count;
+struct tile_key {
+	int64_t level, index;
 };
 
-static int missing(const struct log_tiles *t, const struct range *r, struct error *error)
+/* A tile as far as it is there: all of it, or its first hashes. */
+struct tile {
+	int count;
+	uint8_t hashes[TILE_BYTES];
+};
+
+void log_tiles_init(struct log_tiles *t, struct pg_conn *conn, int16_t shard)
 {
-	return error_set(error, E_UNPROVEN, "shard %d does not hold hashes %lld to %lld of tree level %d; `verbatim verify` tells what is wrong",
-			 t->shard, (long long)r->first, (long long)r->first + r->count - 1, r->level);
+	*t = (struct log_tiles){ .conn = conn, .shard = shard };
+	arena_init(&t->arena, 4 * sizeof(struct tile));
+	map_init(&t->known, sizeof(struct tile_key));
 }
 
-/* From the full tile that holds them: 1, or 0 when it is not full yet. */
-static int from_tile(const struct log_tiles *t, const struct range *r, uint8_t *hashes, struct error *error)
+void log_tiles_release(struct log_tiles *t)
 {
-	char shard[NUMBER], level[NUMBER], index[NUMBER], from[NUMBER], bytes[NUMBER];
-	const char *const values[] = { shard, level, index, from, bytes };
-	struct pg_result *rows;
-	int found, status;
-
-	snprintf(shard, NUMBER, "%d", t->shard);
-	snprintf(level, NUMBER, "%d", r->level);
-	snprintf(index, NUMBER, "%lld", (long long)(r->first / MERKLE_TILE));
-	snprintf(from, NUMBER, "%lld", (long long)(r->first % MERKLE_TILE * LEAF_BYTES + 1));
-	snprintf(bytes, NUMBER, "%d", r->count * LEAF_BYTES);
-	status = db_query(t->conn,
-			  "SELECT encode(substr(hashes, $4::int4, $5::int4), 'hex') FROM verbatim.log_tile"
-			  " WHERE shard = $1::int2 AND level = $2::int2 AND index = $3::int8", 5, values, &rows, error);
-	if (status)
-		return status;
-	found = db_rows(rows) == 1;
-	if (found && !hex_decode(db_text(rows, 0, 0), strlen(db_text(rows, 0, 0)), hashes, (size_t)r->count * LEAF_BYTES))
-		status = missing(t, r, error);
-	db_free(rows);
-	return status ? status : found;
+	pg_params_release(&t->params);
+	arena_release(&t->arena);
+	map_release(&t->known);
 }
 
-/* Entries of the open tile, one a row. */
-static int from_rows(const struct log_tiles *t, const struct range *r, uint8_t *hashes, struct error *error)
+static struct tile *keep(struct log_tiles *t, int64_t level, int64_t index)
 {
-	static const char leaves[] =
-		"SELECT encode(leaf_hash, 'hex') FROM verbatim.event_log WHERE shard = $1::int2 AND position > $2::int8"
-		" AND position <= $3::int8 AND $4::int2 IS NOT NULL AND recorded_at >= coalesce((SELECT min(m.month)::timestamp AT TIME ZONE 'UTC'"
-		" FROM verbatim.log_month m WHERE m.shard = $1::int2 AND (m.last_position IS NULL OR m.last_position > $2::int8)), '-infinity')"
-		" ORDER BY position";
-	static const char tiles[] =
-		"SELECT encode(hashes, 'hex') FROM verbatim.log_tile WHERE shard = $1::int2 AND index >= $2::int8 AND index < $3::int8"
-		" AND level = $4::int2 ORDER BY index";
-	char shard[NUMBER], first[NUMBER], end[NUMBER], level[NUMBER];
-	const char *const values[] = { shard, first, end, level };
-	uint8_t tile[MERKLE_TILE * LEAF_BYTES];
-	struct pg_result *rows;
+	struct tile_key key = { level, index };
+	struct tile *tile = arena_alloc(&t->arena, sizeof(*tile));
+
+	tile->count = 0;
+	*map_put(&t->known, &key) = tile;
+	return tile;
+}
+
+/* Runs the statement with the parameters that have been put; rows come in binary. */
+static int ask(struct log_tiles *t, const char *sql, PGresult **rows, struct error *error)
+{
+	struct pg_params *p = &t->params;
+	PGconn *conn = (PGconn *)t->conn;
+	int status = 0;
+
+	*rows = PQexecParams(conn, sql, p->count, NULL, pg_params_values(p), p->lengths, p->formats, 1);
+	pg_params_reset(p);
+	if (PQresultStatus(*rows) == PGRES_TUPLES_OK)
+		return 0;
+	status = db_error(t->conn, (const struct pg_result *)*rows, error);
+	PQclear(*rows);
+	*rows = NULL;
+	return status;
+}
+
+/* ---- full tiles ---- */
+
+static void put_numbers(struct log_tiles *t, enum pg_oid type, const struct tile_key *keys, int count, bool levels)
+{
+	size_t began = pg_array_begin(&t->params, type, count);
+	char number[8];
+
+	for (int i = 0; i < count; i++) {
+		put_be64(number, (uint64_t)(levels ? keys[i].level : keys[i].index));
+		pg_item(&t->params, number, sizeof(number));
+	}
+	pg_array_end(&t->params, began, 0);
+}
+
+static int bring(struct log_tiles *t, const struct tile_key *keys, int count, struct error *error)
+{
+	PGresult *rows;
 	int status;
 
-	snprintf(shard, NUMBER, "%d", t->shard);
-	snprintf(first, NUMBER, "%lld", (long long)r->first);
-	snprintf(end, NUMBER, "%lld", (long long)r->first + r->count);
-	snprintf(level, NUMBER, "%d", r->level - 1);
-	status = db_query(t->conn, r->level == 0 ? leaves : tiles, 4, values, &rows, error);
+	pg_param_int2(&t->params, t->shard);
+	put_numbers(t, OID_INT8, keys, count, true);
+	put_numbers(t, OID_INT8, keys, count, false);
+	status = ask(t, "SELECT t.level, t.index, t.hashes FROM unnest($2::int8[], $3::int8[]) w (level, index)"
+		     " JOIN verbatim.log_tile t ON t.shard = $1::int2 AND t.level = w.level::int2 AND t.index = w.index", &rows, error);
+	for (int row = 0; !status && row < PQntuples(rows); row++) {
+		struct tile *tile;
+
+		if (PQgetlength(rows, row, 2) != TILE_BYTES)
+			continue; /* as if it were not there */
+		tile = keep(t, pg_int(rows, row, 0), pg_int(rows, row, 1));
+		tile->count = MERKLE_TILE;
+		pg_fixed(rows, row, 2, tile->hashes, TILE_BYTES);
+	}
+	PQclear(rows);
+	return status;
+}
+
+int log_tiles_bring(struct log_tiles *t, const int64_t *positions, int count, int64_t size, struct error *error)
+{
+	struct tile_key *keys = mem_alloc(sizeof(*keys) * (size_t)(count * MERKLE_LEVELS + 1));
+	struct map wanted;
+	int wanted_count = 0, status = 0;
+
+	map_init(&wanted, sizeof(struct tile_key));
+	for (int i = 0; i < count; i++)
+		for (int level = 0; level < MERKLE_LEVELS - 1; level++) {
+			struct tile_key key = { level, (positions[i] - 1) >> 8 * (level + 1) };
+			void **slot;
+
+			if ((key.index + 1) << 8 * (level + 1) > size)
+				break; /* open, and so are those above it */
+			slot = map_put(&wanted, &key);
+			if (!*slot && !map_find(&t->known, &key))
+				keys[wanted_count++] = key;
+			*slot = t;
+		}
+	if (wanted_count)
+		status = bring(t, keys, wanted_count, error);
+	map_release(&wanted);
+	free(keys);
+	return status;
+}
+
+/* ---- the open tile of a level ---- */
+
+const char log_tiles_leaves_sql[] =
+	"SELECT position, leaf_hash FROM verbatim.event_log WHERE shard = $1::int2 AND position > $2::int8 AND position <= $3::int8"
+	" AND recorded_at >= coalesce((SELECT min(m.month)::timestamp AT TIME ZONE 'UTC' FROM verbatim.log_month m"
+	" WHERE m.shard = $1::int2 AND (m.last_position IS NULL OR m.last_position > $2::int8)), '-infinity')"
+	" ORDER BY position";
+
+const char log_tiles_below_sql[] =
+	"SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = $4::int2 AND index >= $2::int8"
+	" AND index < $3::int8 ORDER BY index";
+
+static bool take_hash(const PGresult *rows, int row, int level, uint8_t *out)
+{
+	int bytes = PQgetlength(rows, row, 1);
+
+	if (bytes != (level == 0 ? LEAF_BYTES : TILE_BYTES))
+		return false;
+	if (level == 0)
+		memcpy(out, PQgetvalue(rows, row, 1), LEAF_BYTES);
+	else
+		merkle_tile_hash((const uint8_t *)PQgetvalue(rows, row, 1), MERKLE_TILE, out);
+	return true;
+}
+
+/* Its hashes are those of its entries, one a row, up to the first that is missing. */
+static int read_open(struct log_tiles *t, int level, int64_t index, struct error *error)
+{
+	int64_t first = index * MERKLE_TILE;
+	struct tile *tile;
+	PGresult *rows;
+	int status;
+
+	pg_param_int2(&t->params, t->shard);
+	pg_param_int8(&t->params, first);
+	pg_param_int8(&t->params, first + MERKLE_TILE);
+	if (level > 0)
+		pg_param_int2(&t->params, (int16_t)(level - 1));
+	status = ask(t, level > 0 ? log_tiles_below_sql : log_tiles_leaves_sql, &rows, error);
 	if (status)
 		return status;
-	if (db_rows(rows) != r->count)
-		status = missing(t, r, error);
-	for (int i = 0; !status && i < r->count; i++) {
-		const char *text = db_text(rows, i, 0);
-		uint8_t *out = hashes + (size_t)i * LEAF_BYTES;
+	tile = keep(t, level, index);
+	while (tile->count < MERKLE_TILE && tile->count < PQntuples(rows) &&
+	       pg_int(rows, tile->count, 0) == first + tile->count + (level == 0) &&
+	       take_hash(rows, tile->count, level, tile->hashes + (size_t)tile->count * LEAF_BYTES))
+		tile->count++;
+	PQclear(rows);
+	return 0;
+}
 
-		if (!hex_decode(text, strlen(text), r->level == 0 ? out : tile, r->level == 0 ? LEAF_BYTES : sizeof(tile)))
-			status = missing(t, r, error);
-		else if (r->level > 0)
-			merkle_tile_hash(tile, MERKLE_TILE, out);
-	}
-	db_free(rows);
-	return status;
+/* ---- nodes ---- */
+
+static const struct tile *find(const struct log_tiles *t, int64_t level, int64_t index)
+{
+	return map_find(&t->known, &(struct tile_key){ level, index });
 }
 
 int log_tiles_node(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES], struct error *error)
 {
-	const struct log_tiles *t = data;
-	struct range r = { level / 8, index << level % 8, 1 << level % 8 };
-	uint8_t hashes[MERKLE_TILE * LEAF_BYTES];
-	int found = from_tile(t, &r, hashes, error), status = found < 0 ? found : 0;
+	struct log_tiles *t = data;
+	int tile_level = level / 8, count = 1 << level % 8;
+	int64_t first = index << level % 8; /* of the tile's level */
+	struct tile_key key = { tile_level, first / MERKLE_TILE };
+	const struct tile *tile = find(t, key.level, key.index);
+	int status = tile ? 0 : bring(t, &key, 1, error);
 
-	if (found == 0)
-		status = from_rows(t, &r, hashes, error);
-	if (!status)
-		merkle_tile_hash(hashes, r.count, out);
-	return status;
+	if (!status && !tile && !find(t, key.level, key.index))
+		status = read_open(t, tile_level, key.index, error);
+	if (status)
+		return status;
+	tile = find(t, key.level, key.index);
+	if (first % MERKLE_TILE + count > tile->count)
+		return error_set(error, E_UNPROVEN, "shard %d does not hold hashes %lld to %lld of tree level %d; `verbatim verify` tells what is wrong",
+				 t->shard, (long long)first, (long long)first + count - 1, tile_level);
+	merkle_tile_hash(tile->hashes + first % MERKLE_TILE * LEAF_BYTES, count, out);
+	return 0;
 }

@@ -5,23 +5,41 @@
  *     level 8..15     from a full tile of level 1, or the hashes of full tiles of level 0 (each made from its 256)
  *     ...
  *
- * A proof asks for at most two nodes a level, and a node is one statement that reads at most 256 hashes or tiles.
+ * Tiles are kept as they come, so that many proofs cost little more than one: each tile is read once, and what the proofs of
+ * many events need comes in one statement (log_tiles_bring).  A tile that was not brought is asked for when a node needs it.
  * Whether the hashes are right shows when the proof is checked.
  *
- * Blocking, on a session of db.h.
+ * Blocking, on a session of db.h that is not in a pipeline.
  */
 #ifndef VERBATIM_STORE_LOG_TILES_H
 #define VERBATIM_STORE_LOG_TILES_H
 
+#include "base/map.h"
 #include "event/proof.h"
 #include "store/db.h"
+#include "store/pg_codec.h"
 
 struct log_tiles {
 	struct pg_conn *conn;
 	int16_t shard;
+	struct pg_params params;
+	struct arena arena;
+	struct map known; /* (level, index) of a tile -> its hashes */
 };
+
+void log_tiles_init(struct log_tiles *t, struct pg_conn *conn, int16_t shard);
+void log_tiles_release(struct log_tiles *t);
+
+/* Reads the full tiles above `count` positions, none of which is behind `size`. */
+int log_tiles_bring(struct log_tiles *t, const int64_t *positions, int count, int64_t size, struct error *error) must_check;
 
 /* A proof_node_fn; `data` is a struct log_tiles.  E_UNPROVEN when the log does not hold what is needed. */
 int log_tiles_node(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES], struct error *error);
+
+/*
+ * What an open tile is made of, in order: (position, leaf_hash) of positions $2+1..$3 of shard $1; (index, hashes) of the
+ * tiles $2..$3-1 of level $4.
+ */
+extern const char log_tiles_leaves_sql[], log_tiles_below_sql[];
 
 #endif

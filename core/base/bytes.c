@@ -138,29 +138,26 @@ void hex_encode(const void *data, size_t len, char *out)
 	*out = 0;
 }
 
+/* Without branches that digits of a hash would mislead; -1 for what is none. */
 static int hex_digit(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+	unsigned digit = (unsigned char)c - '0', letter = ((unsigned char)c | 32u) - 'a';
+
+	return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
 }
 
 bool hex_decode(const char *text, size_t text_len, void *out, size_t len)
 {
 	uint8_t *p = out;
+	int wrong = 0;
 
 	if (text_len != 2 * len)
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 
-		if (high < 0 || low < 0)
-			return false;
+		wrong |= high | low;
 		p[i] = (uint8_t)(high << 4 | low);
 	}
-	return true;
+	return wrong >= 0;
 }

@@ -47,6 +47,7 @@ struct evidence {
 	struct arena arena;
 	struct logged_event *events;
 	int count;
+	struct log_tiles tiles;
 	struct checkpoint checkpoint;
 	struct note_key key;       /* that signed it */
 	struct buffer note;        /* the checkpoint's text */
@@ -146,7 +147,7 @@ static int add_event(struct evidence *e, const struct logged_event *event, struc
 	struct buffer text = { 0 };
 	struct proof proof;
 	char name[64];
-	int status = log_event_prove(e->p.conn, &e->checkpoint, event, &proof, error);
+	int status = log_event_prove(&e->tiles, &e->checkpoint, event, &proof, error);
 
 	if (status)
 		return status;
@@ -176,6 +177,17 @@ static void seal(struct evidence *e)
 	buffer_release(&note);
 }
 
+/* The tiles above all events in one statement. */
+static int bring_tiles(struct evidence *e, struct error *error)
+{
+	int64_t *positions = arena_alloc(&e->arena, sizeof(*positions) * (size_t)(e->count + 1));
+
+	log_tiles_init(&e->tiles, e->p.conn, e->checkpoint.shard);
+	for (int i = 0; i < e->count; i++)
+		positions[i] = e->events[i].position;
+	return log_tiles_bring(&e->tiles, positions, e->count, e->checkpoint.size, error);
+}
+
 static int make(struct evidence *e, struct error *error)
 {
 	struct buffer text = { 0 }, state = { 0 };
@@ -194,8 +206,10 @@ static int make(struct evidence *e, struct error *error)
 	buffer_printf(&text, "%s\n", note_key_format(&e->key, vkey));
 	add_file(e, "key", buffer_bytes(&text));
 	buffer_release(&text);
+	status = bring_tiles(e, error);
 	for (int i = 0; !status && i < e->count; i++)
 		status = add_event(e, &e->events[i], error);
+	log_tiles_release(&e->tiles);
 	if (!status && e->manifest.state)
 		add_file(e, "state.ndjson", buffer_bytes(&state));
 	buffer_release(&state);

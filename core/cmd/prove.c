@@ -51,6 +51,7 @@ static int prove_event(const struct prove_options *o, struct proofs *p, struct b
 {
 	struct uuid event_id, tenant_id;
 	struct logged_event e;
+	struct log_tiles tiles;
 	struct checkpoint c;
 	int which, status = proofs_uuid("--event", o->event, &event_id, error);
 
@@ -60,8 +61,13 @@ static int prove_event(const struct prove_options *o, struct proofs *p, struct b
 		status = log_event_find(p->conn, &event_id, o->tenant ? &tenant_id : NULL, arena, &e, error);
 	if (!status)
 		status = proofs_checkpoint(p, o->checkpoint, e.shard, e.position, note, &c, &which, error);
-	if (!status)
-		status = log_event_prove(p->conn, &c, &e, proof, error);
+	if (!status) {
+		log_tiles_init(&tiles, p->conn, e.shard);
+		status = log_tiles_bring(&tiles, &e.position, 1, c.size, error);
+		if (!status)
+			status = log_event_prove(&tiles, &c, &e, proof, error);
+		log_tiles_release(&tiles);
+	}
 	if (!status && o->event_out)
 		status = file_write(o->event_out, e.text, 0644, true, error);
 	if (!status && o->out)

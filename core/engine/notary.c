@@ -92,10 +92,13 @@ static int learn_last(struct notary *n, int shard, struct notary_shard *s, struc
 /* A first checkpoint has nothing to extend: its root must at least be that of the tiles and leaves. */
 static int prove_root(struct notary *n, const struct checkpoint *next, struct error *error)
 {
-	struct log_tiles tiles = { n->conn, next->shard };
+	struct log_tiles tiles;
 	uint8_t root[LEAF_BYTES];
-	int status = proof_make_root(next->size, log_tiles_node, &tiles, root, error);
+	int status;
 
+	log_tiles_init(&tiles, n->conn, next->shard);
+	status = proof_make_root(next->size, log_tiles_node, &tiles, root, error);
+	log_tiles_release(&tiles);
 	if (!status && memcmp(root, next->root, LEAF_BYTES) != 0)
 		status = error_set(error, E_UNPROVEN, "the root of shard %d at %lld is not that of its leaves", next->shard,
 				   (long long)next->size);

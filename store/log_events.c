@@ -1,6 +1,9 @@
 /* log_events - see log_events.h. */
 #include "store/log_events.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "event/merkle.h"
 
 #define COLUMNS                                                                                                          \
@@ -48,10 +51,10 @@ int log_event_find(struct pg_conn *conn, const struct uuid *event_id, const stru
 	return status;
 }
 
-/* A conversation's id means nothing outside its tenant, and the log's index begins with the tenant. */
-static int find_tenant(struct pg_conn *conn, const char *conversation, struct uuid *out, struct error *error)
+int log_events_tenant(struct pg_conn *conn, const struct uuid *conversation_id, struct uuid *out, struct error *error)
 {
-	const char *const values[] = { conversation };
+	char conversation[UUID_TEXT];
+	const char *const values[] = { uuid_format(conversation_id, conversation) };
 	struct pg_result *rows;
 	int status = db_query(conn, "SELECT tenant_id FROM core.conversations WHERE id = $1::uuid ORDER BY 1 LIMIT 2", 1, values, &rows, error);
 
@@ -68,35 +71,17 @@ static int find_tenant(struct pg_conn *conn, const char *conversation, struct uu
 	return status;
 }
 
-int log_events_of(struct pg_conn *conn, const struct uuid *conversation_id, const struct uuid *tenant_id, struct arena *arena,
-		  struct logged_event **out, int *count, struct error *error)
+int log_events_behind(struct pg_conn *conn, const struct uuid *tenant_id, const struct uuid *conversation_id, int64_t position,
+		      int64_t *count, struct error *error)
 {
-	char conversation[UUID_TEXT], tenant[UUID_TEXT];
-	const char *const values[] = { tenant, uuid_format(conversation_id, conversation) };
-	struct pg_result *rows;
-	struct uuid found;
-	int status = 0;
+	char conversation[UUID_TEXT], tenant[UUID_TEXT], number[24];
+	const char *const values[] = { uuid_format(tenant_id, tenant), uuid_format(conversation_id, conversation), number };
+	int status;
 
-	*count = 0;
-	if (!tenant_id) {
-		status = find_tenant(conn, conversation, &found, error);
-		tenant_id = &found;
-	}
-	if (status)
-		return status;
-	uuid_format(tenant_id, tenant);
-	status = db_query(conn, "SELECT " COLUMNS "WHERE e.tenant_id = $1::uuid AND e.conversation_id = $2::uuid ORDER BY e.position LIMIT 100001", 2,
-			  values, &rows, error);
-	if (status)
-		return status;
-	if (db_rows(rows) == 0)
-		status = error_set(error, E_NOT_FOUND, "there is no event of conversation %s in the log of tenant %s", conversation, tenant);
-	else if (db_rows(rows) > LOG_EVENTS_MAX)
-		status = error_set(error, E_TOO_LARGE, "conversation %s has more than %d events", conversation, LOG_EVENTS_MAX);
-	*out = status ? NULL : arena_alloc(arena, sizeof(**out) * (size_t)db_rows(rows));
-	for (int i = 0; !status && i < db_rows(rows); i++)
-		status = take_row(rows, i, arena, &(*out)[(*count)++], error);
-	db_free(rows);
+	snprintf(number, sizeof(number), "%lld", (long long)position);
+	status = db_value(conn, "SELECT count(*) FROM verbatim.event_log WHERE tenant_id = $1::uuid AND conversation_id = $2::uuid"
+			  " AND position > $3::int8", 3, values, number, sizeof(number), error);
+	*count = status ? 0 : strtoll(number, NULL, 10);
 	return status;
 }
 

@@ -11,8 +11,6 @@
 #include "event/proof.h"
 #include "store/log_tiles.h"
 
-enum { LOG_EVENTS_MAX = 100000 };
-
 struct logged_event {
 	struct uuid event_id, tenant_id;
 	int16_t shard;
@@ -29,9 +27,15 @@ struct logged_event {
 int log_event_find(struct pg_conn *conn, const struct uuid *event_id, const struct uuid *tenant_id, struct arena *arena,
 		   struct logged_event *out, struct error *error) must_check;
 
-/* All of a conversation, by position, at most LOG_EVENTS_MAX; without `tenant_id` the read model is asked whose it is. */
-int log_events_of(struct pg_conn *conn, const struct uuid *conversation_id, const struct uuid *tenant_id, struct arena *arena,
-		  struct logged_event **out, int *count, struct error *error) must_check;
+/*
+ * Whose conversation it is: its id means nothing outside its tenant, and the log's index begins with the tenant, so the read
+ * model is asked.  E_NOT_FOUND; E_USAGE when two have it.
+ */
+int log_events_tenant(struct pg_conn *conn, const struct uuid *conversation_id, struct uuid *out, struct error *error) must_check;
+
+/* How many events of a conversation stand behind `position`. */
+int log_events_behind(struct pg_conn *conn, const struct uuid *tenant_id, const struct uuid *conversation_id, int64_t position,
+		      int64_t *count, struct error *error) must_check;
 
 /* The proof that leads from the event to the checkpoint, checked; E_NOT_FOUND when the checkpoint does not reach it. */
 int log_event_prove(struct log_tiles *tiles, const struct checkpoint *c, const struct logged_event *e, struct proof *out,

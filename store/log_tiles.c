@@ -10,10 +10,15 @@ struct tile_key {
 	int64_t level, index;
 };
 
-/* A tile as far as it is there: all of it, or its first hashes. */
+/*
+ * A tile as far as it is there, all of it or its first hashes, and the roots of the perfect subtrees above them: those over
+ * 2^k hashes stand from START(k) on.
+ */
+#define START(k) (2 * MERKLE_TILE - (2 * MERKLE_TILE >> (k)))
+
 struct tile {
 	int count;
-	uint8_t hashes[TILE_BYTES];
+	uint8_t nodes[2 * MERKLE_TILE - 1][LEAF_BYTES];
 };
 
 void log_tiles_init(struct log_tiles *t, struct pg_conn *conn, int16_t shard)
@@ -38,6 +43,13 @@ static struct tile *keep(struct log_tiles *t, int64_t level, int64_t index)
 	tile->count = 0;
 	*map_put(&t->known, &key) = tile;
 	return tile;
+}
+
+static void make_nodes(struct tile *tile)
+{
+	for (int k = 1; tile->count >> k; k++)
+		for (int i = 0; i < tile->count >> k; i++)
+			merkle_node(tile->nodes[START(k - 1) + 2 * i], tile->nodes[START(k - 1) + 2 * i + 1], tile->nodes[START(k) + i]);
 }
 
 /* Runs the statement with the parameters that have been put; rows come in binary. */
@@ -88,7 +100,8 @@ static int bring(struct log_tiles *t, const struct tile_key *keys, int count, st
 			continue; /* as if it were not there */
 		tile = keep(t, pg_int(rows, row, 0), pg_int(rows, row, 1));
 		tile->count = MERKLE_TILE;
-		pg_fixed(rows, row, 2, tile->hashes, TILE_BYTES);
+		pg_fixed(rows, row, 2, tile->nodes, TILE_BYTES);
+		make_nodes(tile);
 	}
 	PQclear(rows);
 	return status;
@@ -164,8 +177,9 @@ static int read_open(struct log_tiles *t, int level, int64_t index, struct error
 	tile = keep(t, level, index);
 	while (tile->count < MERKLE_TILE && tile->count < PQntuples(rows) &&
 	       pg_int(rows, tile->count, 0) == first + tile->count + (level == 0) &&
-	       take_hash(rows, tile->count, level, tile->hashes + (size_t)tile->count * LEAF_BYTES))
+	       take_hash(rows, tile->count, level, tile->nodes[tile->count]))
 		tile->count++;
+	make_nodes(tile);
 	PQclear(rows);
 	return 0;
 }
@@ -194,6 +208,6 @@ int log_tiles_node(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES]
 	if (first % MERKLE_TILE + count > tile->count)
 		return error_set(error, E_UNPROVEN, "shard %d does not hold hashes %lld to %lld of tree level %d; `verbatim verify` tells what is wrong",
 				 t->shard, (long long)first, (long long)first + count - 1, tile_level);
-	merkle_tile_hash(tile->hashes + first % MERKLE_TILE * LEAF_BYTES, count, out);
+	memcpy(out, tile->nodes[START(level % 8) + (first % MERKLE_TILE >> level % 8)], LEAF_BYTES);
 	return 0;
 }

@@ -12,13 +12,14 @@
 #include "cmd/evidence_state.h"
 #include "cmd/proofs.h"
 #include "engine/files.h"
+#include "event/canonical.h"
 #include "event/merkle.h"
 #include "offline/bundle.h"
 #include "store/log_events.h"
 
 struct evidence_options {
-	struct target_options target;
-	const char *conversation, *tenant, *checkpoint, *out, *key_file;
+	struct engine_options engine;
+	const char *conversation, *tenant, *checkpoint, *out, *key_file, *reason;
 	struct texts withhold, keys;
 };
 
@@ -33,9 +34,10 @@ static const struct option options[] = {
 	  .help = "an event whose text is not given: the bundle then has its position, type and hash, and says so" },
 	{ .name = "checkpoint", .kind = OPTION_TEXT, AT(checkpoint), .argument = "FILE", .filled = true,
 	  .help = "the checkpoint that the proofs lead to; the newest one when not given" },
+	{ .name = "reason", .kind = OPTION_TEXT, AT(reason), .argument = "TEXT", .help = "what for; stands in audit.access" },
 	SIGNING_KEY_OPTION(struct evidence_options, key_file),
 	TRUSTED_KEY_OPTION(struct evidence_options, keys),
-	TARGET_OPTIONS(struct evidence_options, target),
+	ENGINE_OPTIONS(struct evidence_options, engine),
 	{ .name = NULL },
 };
 
@@ -45,6 +47,7 @@ struct evidence {
 	struct note_signer signer;
 	bool signs;
 	struct arena arena;
+	struct evidence_state state;
 	struct logged_event *events;
 	int count;
 	struct log_tiles tiles;
@@ -109,29 +112,100 @@ static int choose_withheld(struct evidence *e, struct error *error)
 	return 0;
 }
 
-static int gather(struct evidence *e, struct error *error)
+/* What is hashed is made anew and must give the leaf: nothing is proved of a row that somebody changed. */
+static int take_event(struct evidence *e, const struct event *from, struct error *error)
+{
+	struct logged_event *to = &e->events[e->count++];
+	struct buffer text = { 0 };
+	char id[UUID_TEXT];
+	uint8_t leaf[LEAF_BYTES];
+
+	canonical_leaf(from, &e->checkpoint.log_id, &text, leaf);
+	*to = (struct logged_event){ .event_id = from->event_id, .tenant_id = from->tenant_id, .shard = from->shard, .position = from->position,
+				     .type = from->type_name, .text = arena_copy(&e->arena, bytes_of(text.data + 1, text.len - 1)) };
+	memcpy(to->leaf, from->leaf_hash, LEAF_BYTES);
+	buffer_release(&text);
+	if (memcmp(leaf, to->leaf, LEAF_BYTES) != 0)
+		return error_set(error, E_UNPROVEN, "event %s at position %lld of shard %d is not what was hashed: it was changed",
+				 uuid_format(&to->event_id, id), (long long)to->position, to->shard);
+	return 0;
+}
+
+static int take_events(struct evidence *e, struct error *error)
+{
+	const struct scope *scope = &e->state.scope;
+	int status = 0;
+
+	e->events = arena_alloc(&e->arena, sizeof(*e->events) * (size_t)(scope->count + 1));
+	for (int i = 0; i < scope->count && !status; i++)
+		if (evidence_has(&e->state, scope->events[i]))
+			status = take_event(e, scope->events[i], error);
+	return status;
+}
+
+static void record(struct evidence *e)
+{
+	const struct evidence_options *o = e->o;
+	struct buffer scope = { 0 };
+
+	buffer_printf(&scope, "{\"withheld\":%d}", o->withhold.count);
+	proofs_record(&e->p, &o->engine, &(struct access){
+			.action = "evidence", .resource_type = "conversation", .resource_id = o->conversation,
+			.purpose = o->reason ? o->reason : "", .tenant_id = e->manifest.tenant_id, .scope = buffer_bytes(&scope) });
+	buffer_release(&scope);
+}
+
+/* Whose it is, journaled also when nobody has it. */
+static int find_tenant(struct evidence *e, struct error *error)
 {
 	struct manifest *m = &e->manifest;
-	int which, status = proofs_uuid("--conversation", e->o->conversation, &m->conversation_id, error);
+	int status = proofs_uuid("--conversation", e->o->conversation, &m->conversation_id, error);
 
 	if (!status && e->o->tenant)
 		status = proofs_uuid("--tenant", e->o->tenant, &m->tenant_id, error);
 	if (!status)
-		status = log_events_of(e->p.conn, &m->conversation_id, e->o->tenant ? &m->tenant_id : NULL, &e->arena, &e->events, &e->count, error);
+		status = record_may(&e->o->engine, e->p.appends, e->p.login, error);
+	if (status)
+		return status;
+	if (!e->o->tenant)
+		status = log_events_tenant(e->p.conn, &m->conversation_id, &m->tenant_id, error);
+	record(e);
+	return status;
+}
+
+/* The newest checkpoint may be older than all of the conversation: then it is not known yet whether there is one. */
+static int find_events(struct evidence *e, struct error *error)
+{
+	struct manifest *m = &e->manifest;
+	char tenant[UUID_TEXT];
+	int status = evidence_find(e->p.target.conninfo, &e->checkpoint, &m->tenant_id, &m->conversation_id, &e->state, error);
+
 	if (!status)
-		status = proofs_checkpoint(&e->p, e->o->checkpoint, e->events[0].shard, e->events[0].position, &e->note, &e->checkpoint, &which,
-					   error);
+		status = take_events(e, error);
+	if (!status)
+		status = log_events_behind(e->p.conn, &m->tenant_id, &m->conversation_id, e->checkpoint.size, &m->newer, error);
+	if (status || e->count)
+		return status;
+	if (m->newer)
+		return error_set(error, E_NOT_READY, "the checkpoint of %lld reaches none of the conversation's events", (long long)e->checkpoint.size);
+	return error_set(error, E_NOT_FOUND, "there is no event of conversation %s in the log of tenant %s", e->o->conversation,
+			 uuid_format(&m->tenant_id, tenant));
+}
+
+static int gather(struct evidence *e, struct error *error)
+{
+	struct manifest *m = &e->manifest;
+	int which, status = find_tenant(e, error);
+
+	if (!status)
+		status = proofs_checkpoint(&e->p, e->o->checkpoint, (int16_t)event_shard(&m->tenant_id, e->p.heads.shards), 1, &e->note,
+					   &e->checkpoint, &which, error);
+	if (!status)
+		status = find_events(e, error);
 	if (status)
 		return status;
 	e->key = e->p.keys[which];
-	while (e->count > 0 && e->events[e->count - 1].position > e->checkpoint.size) {
-		e->count--;
-		m->newer++;
-	}
-	if (e->count == 0)
-		return error_set(error, E_NOT_READY, "the checkpoint of %lld reaches none of the conversation's events", (long long)e->checkpoint.size);
 	m->log_id = e->checkpoint.log_id;
-	m->tenant_id = e->events[0].tenant_id;
 	m->epoch = e->checkpoint.epoch;
 	m->shard = e->checkpoint.shard;
 	m->size = e->checkpoint.size;
@@ -196,7 +270,7 @@ static int make(struct evidence *e, struct error *error)
 
 	e->manifest.state = !e->manifest.withheld_count; /* else it would tell what was withheld */
 	if (e->manifest.state)
-		status = evidence_state(e->p.target.conninfo, &e->checkpoint, &e->manifest.tenant_id, &e->manifest.conversation_id, &state, error);
+		status = evidence_rows(&e->state, &e->checkpoint, &state, error);
 	if (status)
 		return status;
 	manifest_write(&e->manifest, &text);
@@ -227,6 +301,9 @@ static int write_out(struct evidence *e, struct error *error)
 
 	if (status)
 		return error_prefix(error, "the bundle does not hold");
+	status = proofs_recorded(&e->p, error);
+	if (status)
+		return status;
 	status = file_write(e->o->out, buffer_bytes(&e->tar), 0644, true, error);
 	if (status)
 		return status;
@@ -245,8 +322,8 @@ static int find_signer(struct evidence *e, struct error *error)
 	struct buffer path = { 0 };
 	int status;
 
-	if (!e->o->target.db)
-		buffer_printf(&path, "%s/signing.key", e->o->target.data);
+	if (!e->o->engine.target.db)
+		buffer_printf(&path, "%s/signing.key", e->o->engine.target.data);
 	status = keys_signer(e->o->key_file, path.len && access(buffer_text(&path), R_OK) == 0 ? path.data : NULL, &e->signer, &e->signs, error);
 	buffer_release(&path);
 	return status;
@@ -264,7 +341,7 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "say whose events, and where they go: --conversation ID --out case.tar");
 	status = find_signer(&e, error);
 	if (!status)
-		status = proofs_open(&o->target, &o->keys, "verbatim evidence", &e.p, error);
+		status = proofs_open(&o->engine.target, &o->keys, "verbatim evidence", &e.p, error);
 	if (status)
 		return status;
 	arena_init(&e.arena, 1 << 20);
@@ -279,6 +356,7 @@ static int run(const struct arguments *args, struct error *error)
 	if (!status)
 		status = write_out(&e, error);
 	explicit_bzero(&e.signer, sizeof(e.signer));
+	evidence_state_release(&e.state);
 	arena_release(&e.arena);
 	buffer_release(&e.note);
 	buffer_release(&e.tar);
@@ -298,6 +376,9 @@ const struct command evidence_command = {
 		"\n"
 		"It proves what was said and in which order. That nothing else was said is the word of whoever made it: with the signing key "
 		"at hand (--signing-key-file, or below --data) the whole is signed, so that nobody on the way can leave something out.\n"
+		"\n"
+		"Each bundle is journaled before it is written, with your login and --reason (view audit.access); who may not append names an "
+		"engine that takes that event (--to).\n"
 		"\n"
 		"The same log, checkpoint and options give the same bytes.\n"
 		"\n"

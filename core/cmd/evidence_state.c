@@ -36,41 +36,54 @@ static int add_rows(struct track *track, const struct scope *scope, FILE *file, 
 	return status;
 }
 
-int evidence_state(const char *conninfo, const struct checkpoint *checkpoint, const struct uuid *tenant_id,
-		   const struct uuid *conversation_id, struct buffer *out, struct error *error)
+int evidence_find(const char *conninfo, const struct checkpoint *checkpoint, const struct uuid *tenant_id,
+		  const struct uuid *conversation_id, struct evidence_state *s, struct error *error)
 {
-	struct subject subject = { .kind = SUBJECT_CONVERSATION, .tenant_id = *tenant_id, .id = *conversation_id };
 	struct find_limits limits = { .position = checkpoint->size, .recorded_at = TIME_MAX, .events = EVENTS_MOST };
-	struct zones *zones = zones_new();
 	struct log_find_log about;
 	struct log_find *log;
-	struct scope scope = { 0 };
-	struct track track;
-	char *text = NULL;
-	size_t len = 0;
-	FILE *file;
 	int status;
 
 	catalog_init();
+	*s = (struct evidence_state){ .subject = { .kind = SUBJECT_CONVERSATION, .tenant_id = *tenant_id, .id = *conversation_id } };
+	s->zones = zones_new();
 	status = log_find_open(conninfo, "verbatim evidence", tenant_id, &log, &about, error);
-	if (!status) {
-		status = scope_gather(&scope, log, &subject, &limits, zones_source(zones), error);
-		log_find_close(log);
-	}
-	file = status ? NULL : open_memstream(&text, &len);
-	if (!status && !file)
-		status = error_set(error, E_NO_MEMORY, "no memory for the replayed state");
-	if (file) {
-		add_head(checkpoint, zones_version(zones), file);
-		track_init(&track, &subject, zones_source(zones));
-		status = add_rows(&track, &scope, file, error);
-		track_release(&track);
-		fclose(file);
-		if (!status)
-			buffer_add(out, text, len);
-	}
+	if (status)
+		return status;
+	status = scope_gather(&s->scope, log, &s->subject, &limits, zones_source(s->zones), error);
+	log_find_close(log);
+	return status;
+}
+
+void evidence_state_release(struct evidence_state *s)
+{
+	scope_release(&s->scope);
+	zones_free(s->zones);
+	*s = (struct evidence_state){ 0 };
+}
+
+bool evidence_has(const struct evidence_state *s, const struct event *e)
+{
+	return uuid_equal(&e->conversation_id, &s->subject.id);
+}
+
+int evidence_rows(struct evidence_state *s, const struct checkpoint *checkpoint, struct buffer *out, struct error *error)
+{
+	struct track track;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *file = open_memstream(&text, &len);
+	int status;
+
+	if (!file)
+		return error_set(error, E_NO_MEMORY, "no memory for the replayed state");
+	add_head(checkpoint, zones_version(s->zones), file);
+	track_init(&track, &s->subject, zones_source(s->zones));
+	status = add_rows(&track, &s->scope, file, error);
+	track_release(&track);
+	fclose(file);
+	if (!status)
+		buffer_add(out, text, len);
 	free(text);
-	scope_release(&scope);
-	zones_free(zones);
 	return status;
 }

@@ -1,7 +1,11 @@
 /* proofs - see proofs.h. */
 #include "cmd/proofs.h"
 
+#include <stdio.h>
+
+#include "base/log.h"
 #include "engine/files.h"
+#include "event/catalog.h"
 #include "store/migrate.h"
 
 static int find_keys(struct proofs *p, const struct texts *words, struct error *error)
@@ -17,6 +21,19 @@ static int find_keys(struct proofs *p, const struct texts *words, struct error *
 	return status;
 }
 
+static int find_login(struct proofs *p, struct error *error)
+{
+	struct pg_result *rows;
+	int status = db_query(p->conn, "SELECT session_user, pg_has_role(session_user, 'verbatim_engine', 'MEMBER')", 0, NULL, &rows, error);
+
+	if (status)
+		return status;
+	snprintf(p->login, sizeof(p->login), "%s", db_text(rows, 0, 0));
+	p->appends = db_bool(rows, 0, 1);
+	db_free(rows);
+	return 0;
+}
+
 int proofs_open(const struct target_options *target, const struct texts *words, const char *name, struct proofs *out,
 		struct error *error)
 {
@@ -30,6 +47,8 @@ int proofs_open(const struct target_options *target, const struct texts *words, 
 	if (!status)
 		status = migrate_check(out->conn, error);
 	if (!status)
+		status = find_login(out, error);
+	if (!status)
 		status = find_keys(out, words, error);
 	if (!status)
 		status = checkpoints_heads(out->conn, &out->heads, error);
@@ -38,8 +57,29 @@ int proofs_open(const struct target_options *target, const struct texts *words, 
 	return status;
 }
 
+void proofs_record(struct proofs *p, const struct engine_options *engine, const struct access *access)
+{
+	struct access a = *access;
+
+	catalog_init();
+	a.actor = p->login;
+	p->record = record_start(p->target.conninfo, engine, &a);
+}
+
+int proofs_recorded(struct proofs *p, struct error *error)
+{
+	struct record *record = p->record;
+
+	p->record = NULL;
+	return record_finish(record, error);
+}
+
 void proofs_close(struct proofs *p)
 {
+	struct error late;
+
+	if (proofs_recorded(p, &late))
+		log_warn("proofs", "%s", late.message); /* what is told is why nothing came of it */
 	db_close(p->conn);
 	p->conn = NULL;
 	target_release(&p->target);

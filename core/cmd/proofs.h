@@ -1,10 +1,12 @@
 /*
- * proofs - what prove and evidence share: the log's session, the keys that are trusted, the checkpoint that is proved to.
+ * proofs - what prove and evidence share: the log's session, the keys that are trusted, the checkpoint that is proved to,
+ * and that somebody looked (replay_record.h).
  */
 #ifndef VERBATIM_CMD_PROOFS_H
 #define VERBATIM_CMD_PROOFS_H
 
 #include "cmd/keys.h"
+#include "cmd/replay_record.h"
 #include "cmd/target.h"
 #include "event/checkpoint.h"
 #include "store/checkpoints.h"
@@ -15,12 +17,22 @@ struct proofs {
 	struct note_key keys[CHECKPOINT_KEYS_MAX]; /* that are trusted, or that the database names */
 	int key_count;
 	struct checkpoint_heads heads;
+	char login[64];
+	bool appends;          /* the login may append, and so journal by itself */
+	struct record *record; /* under way, or NULL */
 };
 
 /* Opens the database of `target`; `words` name the trusted keys.  Nothing is left open on failure. */
 int proofs_open(const struct target_options *target, const struct texts *words, const char *name, struct proofs *out,
 		struct error *error) must_check;
 void proofs_close(struct proofs *p);
+
+/*
+ * Journals the use, which record_may must have allowed: begun beside the work, and `proofs_recorded` waits for the outcome,
+ * without which nothing may be shown.  `access` says all but the actor.
+ */
+void proofs_record(struct proofs *p, const struct engine_options *engine, const struct access *access);
+int proofs_recorded(struct proofs *p, struct error *error) must_check;
 
 /*
  * The checkpoint of `path`, or, when that is NULL, the newest of the shard in the database that reaches `position`; its note

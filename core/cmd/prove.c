@@ -7,8 +7,8 @@
 #include "store/log_events.h"
 
 struct prove_options {
-	struct target_options target;
-	const char *event, *tenant, *extends, *checkpoint, *out, *event_out;
+	struct engine_options engine;
+	const char *event, *tenant, *extends, *checkpoint, *out, *event_out, *reason;
 	struct texts keys;
 };
 
@@ -27,8 +27,9 @@ static const struct option options[] = {
 	  .help = "where the proof goes; standard output when not given" },
 	{ .name = "event-out", .kind = OPTION_TEXT, AT(event_out), .argument = "FILE", .filled = true,
 	  .help = "where the event's canonical text goes, the bytes that were hashed: a proof is checked with them" },
+	{ .name = "reason", .kind = OPTION_TEXT, AT(reason), .argument = "TEXT", .help = "what an event's proof is for; stands in audit.access" },
 	TRUSTED_KEY_OPTION(struct prove_options, keys),
-	TARGET_OPTIONS(struct prove_options, target),
+	ENGINE_OPTIONS(struct prove_options, engine),
 	{ .name = NULL },
 };
 
@@ -46,10 +47,18 @@ static int write_proof(const struct prove_options *o, const struct proof *proof,
 	return status;
 }
 
+/* Of one that is not found: whose it was said to be. */
+static void record(const struct prove_options *o, struct proofs *p, const struct uuid *tenant_id)
+{
+	proofs_record(p, &o->engine, &(struct access){
+			.action = "prove", .resource_type = "event", .resource_id = o->event, .purpose = o->reason ? o->reason : "",
+			.tenant_id = *tenant_id, .scope = bytes_text(o->event_out ? "{\"text\":true}" : "{}") });
+}
+
 static int prove_event(const struct prove_options *o, struct proofs *p, struct buffer *note, struct proof *proof,
 		       struct arena *arena, struct error *error)
 {
-	struct uuid event_id, tenant_id;
+	struct uuid event_id, tenant_id = { 0 };
 	struct logged_event e;
 	struct log_tiles tiles;
 	struct checkpoint c;
@@ -58,7 +67,11 @@ static int prove_event(const struct prove_options *o, struct proofs *p, struct b
 	if (!status && o->tenant)
 		status = proofs_uuid("--tenant", o->tenant, &tenant_id, error);
 	if (!status)
-		status = log_event_find(p->conn, &event_id, o->tenant ? &tenant_id : NULL, arena, &e, error);
+		status = record_may(&o->engine, p->appends, p->login, error);
+	if (status)
+		return status;
+	status = log_event_find(p->conn, &event_id, o->tenant ? &tenant_id : NULL, arena, &e, error);
+	record(o, p, status ? &tenant_id : &e.tenant_id);
 	if (!status)
 		status = proofs_checkpoint(p, o->checkpoint, e.shard, e.position, note, &c, &which, error);
 	if (!status) {
@@ -68,6 +81,8 @@ static int prove_event(const struct prove_options *o, struct proofs *p, struct b
 			status = log_event_prove(&tiles, &c, &e, proof, error);
 		log_tiles_release(&tiles);
 	}
+	if (!status)
+		status = proofs_recorded(p, error);
 	if (!status && o->event_out)
 		status = file_write(o->event_out, e.text, 0644, true, error);
 	if (!status && o->out)
@@ -110,7 +125,7 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "say what is to be proved: --event ID, or --extends FILE");
 	if (o->extends && (o->tenant || o->event_out))
 		return error_set(error, E_USAGE, "--tenant and --event-out belong to --event");
-	status = proofs_open(&o->target, &o->keys, "verbatim prove", &p, error);
+	status = proofs_open(&o->engine.target, &o->keys, "verbatim prove", &p, error);
 	if (status)
 		return status;
 	arena_init(&arena, 64 << 10);
@@ -131,6 +146,9 @@ const struct command prove_command = {
 	.help = "Writes a Merkle proof that leads to a signed checkpoint. It is read from the tree's tiles, some dozens of hashes however long the "
 		"log is, tells nothing of other events, and is checked before it is written. Its form is C2SP's: tlog-proof for an event, "
 		"the text that tlog-witness asks for that the log extends a checkpoint.\n"
+		"\n"
+		"An event's proof is journaled before it is written, with your login and --reason (view audit.access); who may not append names an "
+		"engine that takes that event (--to). That the log only grew tells of no event, and is not.\n"
 		"\n"
 		"Who gets it checks it with verbatim-verify, or with any tool for transparency logs, and with a key that he has from "
 		"elsewhere.\n"

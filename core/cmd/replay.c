@@ -72,7 +72,7 @@ static void start_record(struct replay *r)
 		canonical_string(bytes_text(o->types.items[i]), &text);
 	}
 	buffer_add_text(&text, o->types.count ? "]}" : "}");
-	r->record = record_start(r->target.conninfo, o->engine.to, o->engine.token,
+	r->record = record_start(r->target.conninfo, &o->engine,
 				 &(struct access){ .action = "replay",
 						   .resource_type = r->has_subject ? subject_name(r->subject.kind) : "log",
 						   .resource_id = r->id ? r->id : "", .actor = r->about.login, .purpose = o->reason ? o->reason : "",
@@ -85,7 +85,7 @@ static int join_record(struct replay *r, struct error *error)
 	struct record *record = r->record;
 
 	r->record = NULL;
-	return record ? record_finish(record, error) : 0;
+	return record_finish(record, error);
 }
 
 /* ---- the order of things ---- */
@@ -97,11 +97,7 @@ static int open_log(struct replay *r, struct error *error)
 	if (!status)
 		status = log_find_open(r->target.conninfo, "verbatim replay", &r->subject.tenant_id, &r->log,
 				       &r->about, error);
-	if (!status && !r->about.appends && !r->options->engine.to)
-		status = error_set(error, E_NO_ACCESS, "every replay is journaled, and login '%s' may not append: "
-				   "name an engine that takes the event "
-				   "(--to HOST:PORT), or have the login made a member of verbatim_engine", r->about.login);
-	return status;
+	return status ? status : record_may(&r->options->engine, r->about.appends, r->about.login, error);
 }
 
 static int replay_subject(struct replay *r, struct error *error)

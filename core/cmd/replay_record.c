@@ -15,7 +15,7 @@ enum { WAIT_MS = 10000 };
 
 struct record {
 	pthread_t thread;
-	char *conninfo, *to, *token;
+	char *conninfo, *to, *token, *name;
 	struct buffer payload;
 	struct journal_entry entry;
 	bool started;
@@ -43,7 +43,7 @@ static void new_id(struct uuid *id)
 static int send_to_engine(struct record *r)
 {
 	struct client *client = client_new(&(struct client_options){ .addresses = r->to, .token = r->token,
-								     .name = "verbatim replay" });
+								     .name = r->name });
 	char event_id[UUID_TEXT], entity_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
 	struct buffer text = { 0 }, packed = { 0 };
 	msgpack_object result;
@@ -68,21 +68,33 @@ static void *run(void *data)
 {
 	struct record *r = data;
 	struct journal_options o = { .conninfo = r->conninfo, .role = "verbatim_engine",
-				     .name = "verbatim replay journal", .wait_ms = WAIT_MS };
+				     .name = r->name, .wait_ms = WAIT_MS };
 
 	r->status = r->to ? send_to_engine(r) : journal_append(&o, &r->entry, NULL, &r->error);
 	return NULL;
 }
 
-struct record *record_start(const char *conninfo, const char *to, const char *token, const struct access *a)
+int record_may(const struct engine_options *engine, bool appends, const char *login, struct error *error)
+{
+	if (appends || engine->to)
+		return 0;
+	return error_set(error, E_NO_ACCESS, "every use is journaled, and login '%s' may not append: name an engine that takes the event "
+			 "(--to HOST:PORT), or have the login made a member of verbatim_engine", login);
+}
+
+struct record *record_start(const char *conninfo, const struct engine_options *engine, const struct access *a)
 {
 	struct record *r = mem_zalloc(sizeof(*r));
+	struct buffer name = { 0 };
 	char tenant[UUID_TEXT];
 
 	error_clear(&r->error);
+	buffer_printf(&name, "verbatim %s journal", a->action);
+	buffer_text(&name);
+	r->name = name.data;
 	r->conninfo = mem_strdup(conninfo);
-	r->to = to ? mem_strdup(to) : NULL;
-	r->token = token ? mem_strdup(token) : NULL;
+	r->to = engine->to ? mem_strdup(engine->to) : NULL;
+	r->token = engine->token ? mem_strdup(engine->token) : NULL;
 	buffer_add_byte(&r->payload, '{');
 	add_member(&r->payload, "action", a->action);
 	add_member(&r->payload, "resource_type", a->resource_type);
@@ -107,15 +119,18 @@ int record_finish(struct record *r, struct error *error)
 {
 	int status;
 
+	if (!r)
+		return 0;
 	if (r->started)
 		pthread_join(r->thread, NULL);
 	status = r->status;
 	if (status) {
 		*error = r->error;
-		error_prefix(error, "this replay could not be journaled, so nothing is shown");
+		error_prefix(error, "this use could not be journaled, so nothing is shown");
 	}
 	buffer_release(&r->payload);
 	free(r->conninfo);
+	free(r->name);
 	free(r->to);
 	free(r->token);
 	free(r);

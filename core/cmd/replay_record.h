@@ -12,9 +12,10 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "cmd/engine_address.h"
 
 struct access {
-	const char *action;         /* "replay" */
+	const char *action;         /* "replay", "evidence", "prove" */
 	const char *resource_type;  /* "conversation", "log" */
 	const char *resource_id;    /* or "" */
 	const char *actor;          /* the login in the database */
@@ -25,10 +26,13 @@ struct access {
 
 struct record;
 
-/* Begins; everything is copied.  `to` (may be NULL) is an engine's address that takes the event instead of the database. */
-struct record *record_start(const char *conninfo, const char *to, const char *token, const struct access *access);
+/* E_NO_ACCESS when nobody takes the event: the login may not append (`appends`), and --to names no engine that does. */
+int record_may(const struct engine_options *engine, bool appends, const char *login, struct error *error) must_check;
 
-/* Waits for the outcome, once, and frees. */
+/* Begins; everything is copied.  With --to that engine takes the event instead of the database. */
+struct record *record_start(const char *conninfo, const struct engine_options *engine, const struct access *access);
+
+/* Waits for the outcome, once, and frees; NULL is fine. */
 int record_finish(struct record *r, struct error *error) must_check;
 
 #endif

@@ -3,6 +3,9 @@
  *
  *   cluster_start: lock, place, binaries, sweep, (initdb), settings, server running, database there, unlock
  *
+ * A command beside a running engine has no time for most of that: where cluster.users stands and the server runs, somebody has
+ * come to the end of it before.
+ *
  * Everything that starts or stops the server happens under DATA/cluster.lock, so each step may look first and act
  * then.  The server is not in our session and not tied to our life: it must outlive a killed engine, whose
  * transactions it may still be committing.
@@ -107,11 +110,26 @@ static int cluster_major(const struct cluster *c)
 	return major;
 }
 
+/* Whether a start has succeeded here before, whose server runs. */
+static bool is_running(struct cluster *c)
+{
+	char *users = path_join(c->data, "cluster.users");
+	bool running = path_exists(users) && server_join(c);
+
+	free(users);
+	return running;
+}
+
 static int start_locked(struct cluster *c, bool create, struct error *error)
 {
 	char *log = path_join(c->data, "pg.log");
 	int status = place_choose(c, create, error), major;
 
+	if (!status && !create && is_running(c)) {
+		free(log);
+		c->conninfo = server_conninfo(c, "verbatim");
+		return join_users(c, error);
+	}
 	if (!status) {
 		major = cluster_major(c);
 		if (!major && path_exists(c->pgdata))

@@ -92,6 +92,9 @@ int server_log_open(const struct cluster *c, const char *log, struct error *erro
 
 bool server_is_gone(struct cluster *c); /* reaps it when it was ours */
 
+/* Whether a server runs that accepts connections, as its own file says (fills postmaster, socket_dir); nobody is asked. */
+bool server_join(struct cluster *c);
+
 /* Takes a running server over or starts one, and waits until it answers.  `fixed`: its socket's place is known to others. */
 int server_ensure(struct cluster *c, bool fixed, struct error *error) must_check;
 int server_shut_down(struct cluster *c, struct error *error) must_check; /* and waits for its end */

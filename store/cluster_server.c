@@ -86,6 +86,7 @@ struct postmaster {
 	pid_t pid;            /* 0: none runs */
 	char socket_dir[1024];
 	bool stopping;
+	bool ready;
 	bool stale;           /* the file is there and its pid lives, but is not this cluster's */
 };
 
@@ -117,8 +118,10 @@ static struct postmaster postmaster_find(const struct cluster *c)
 			found.pid = (pid_t)atol(line);
 		else if (i == 5)
 			snprintf(found.socket_dir, sizeof(found.socket_dir), "%s", line);
-		else if (i == 8)
+		else if (i == 8) {
 			found.stopping = strncmp(line, "stopping", 8) == 0;
+			found.ready = strncmp(line, "ready", 5) == 0;
+		}
 	}
 	if (f)
 		fclose(f);
@@ -223,6 +226,19 @@ static void wait_gone(struct cluster *c, pid_t pid)
 
 	while (time_monotonic() < until && kill(pid, 0) == 0 && works_in(pid, c->pgdata))
 		usleep(20000);
+}
+
+bool server_join(struct cluster *c)
+{
+	struct postmaster found = postmaster_find(c);
+
+	if (!found.pid || !found.ready || !found.socket_dir[0] || !socket_dir_is_ours(c, found.socket_dir))
+		return false;
+	c->postmaster = found.pid;
+	c->child = false;
+	free(c->socket_dir);
+	c->socket_dir = mem_strdup(found.socket_dir);
+	return true;
 }
 
 /* ---- starting the server ---- */

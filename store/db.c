@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/bytes.h"
+#include "store/pg_codec.h"
 
 /* ---- what an SQLSTATE means ---- */
 
@@ -180,6 +181,22 @@ int db_query(struct pg_conn *conn, const char *sql, int count, const char *const
 	}
 	*rows = result;
 	return 0;
+}
+
+int db_ask(struct pg_conn *conn, const char *sql, struct pg_params *params, struct pg_result **rows, struct error *error)
+{
+	PGresult *result = PQexecParams(conn, sql, params->count, NULL, pg_params_values(params), params->lengths, params->formats, 1);
+	int status = 0;
+
+	pg_params_reset(params);
+	*rows = NULL;
+	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+		*rows = result;
+		return 0;
+	}
+	status = db_error(conn, result, error);
+	PQclear(result);
+	return status;
 }
 
 int db_columns(const struct pg_result *rows)

@@ -36,6 +36,11 @@ int db_exec(struct pg_conn *conn, const char *sql, struct error *error) must_che
 /* One statement with text parameters ($1...); rows as text.  The caller frees them. */
 int db_query(struct pg_conn *conn, const char *sql, int count, const char *const *values, struct pg_result **rows,
 	     struct error *error) must_check;
+
+/* The same with parameters and rows in binary (pg_codec.h, and pg_session.h's readers of fields); empties `params`. */
+struct pg_params;
+int db_ask(struct pg_conn *conn, const char *sql, struct pg_params *params, struct pg_result **rows, struct error *error) must_check;
+
 int db_rows(const struct pg_result *rows);
 int db_columns(const struct pg_result *rows);
 bool db_is_null(const struct pg_result *rows, int row, int column);

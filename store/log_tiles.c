@@ -52,23 +52,6 @@ static void make_nodes(struct tile *tile)
 			merkle_node(tile->nodes[START(k - 1) + 2 * i], tile->nodes[START(k - 1) + 2 * i + 1], tile->nodes[START(k) + i]);
 }
 
-/* Runs the statement with the parameters that have been put; rows come in binary. */
-static int ask(struct log_tiles *t, const char *sql, PGresult **rows, struct error *error)
-{
-	struct pg_params *p = &t->params;
-	PGconn *conn = (PGconn *)t->conn;
-	int status = 0;
-
-	*rows = PQexecParams(conn, sql, p->count, NULL, pg_params_values(p), p->lengths, p->formats, 1);
-	pg_params_reset(p);
-	if (PQresultStatus(*rows) == PGRES_TUPLES_OK)
-		return 0;
-	status = db_error(t->conn, (const struct pg_result *)*rows, error);
-	PQclear(*rows);
-	*rows = NULL;
-	return status;
-}
-
 /* ---- full tiles ---- */
 
 static void put_numbers(struct log_tiles *t, enum pg_oid type, const struct tile_key *keys, int count, bool levels)
@@ -85,15 +68,17 @@ static void put_numbers(struct log_tiles *t, enum pg_oid type, const struct tile
 
 static int bring(struct log_tiles *t, const struct tile_key *keys, int count, struct error *error)
 {
-	PGresult *rows;
+	struct pg_result *rows;
 	int status;
 
 	pg_param_int2(&t->params, t->shard);
 	put_numbers(t, OID_INT8, keys, count, true);
 	put_numbers(t, OID_INT8, keys, count, false);
-	status = ask(t, "SELECT t.level, t.index, t.hashes FROM unnest($2::int8[], $3::int8[]) w (level, index)"
-		     " JOIN verbatim.log_tile t ON t.shard = $1::int2 AND t.level = w.level::int2 AND t.index = w.index", &rows, error);
-	for (int row = 0; !status && row < PQntuples(rows); row++) {
+	status = db_ask(t->conn, "SELECT t.level, t.index, t.hashes FROM unnest($2::int8[], $3::int8[]) w (level, index)"
+			" JOIN verbatim.log_tile t ON t.shard = $1::int2 AND t.level = w.level::int2 AND t.index = w.index", &t->params, &rows, error);
+	if (status)
+		return status;
+	for (int row = 0; row < db_rows(rows); row++) {
 		struct tile *tile;
 
 		if (PQgetlength(rows, row, 2) != TILE_BYTES)
@@ -103,8 +88,8 @@ static int bring(struct log_tiles *t, const struct tile_key *keys, int count, st
 		pg_fixed(rows, row, 2, tile->nodes, TILE_BYTES);
 		make_nodes(tile);
 	}
-	PQclear(rows);
-	return status;
+	db_free(rows);
+	return 0;
 }
 
 int log_tiles_bring(struct log_tiles *t, const int64_t *positions, int count, int64_t size, struct error *error)
@@ -163,7 +148,7 @@ static int read_open(struct log_tiles *t, int level, int64_t index, struct error
 {
 	int64_t first = index * MERKLE_TILE;
 	struct tile *tile;
-	PGresult *rows;
+	struct pg_result *rows;
 	int status;
 
 	pg_param_int2(&t->params, t->shard);
@@ -171,16 +156,16 @@ static int read_open(struct log_tiles *t, int level, int64_t index, struct error
 	pg_param_int8(&t->params, first + MERKLE_TILE);
 	if (level > 0)
 		pg_param_int2(&t->params, (int16_t)(level - 1));
-	status = ask(t, level > 0 ? log_tiles_below_sql : log_tiles_leaves_sql, &rows, error);
+	status = db_ask(t->conn, level > 0 ? log_tiles_below_sql : log_tiles_leaves_sql, &t->params, &rows, error);
 	if (status)
 		return status;
 	tile = keep(t, level, index);
-	while (tile->count < MERKLE_TILE && tile->count < PQntuples(rows) &&
+	while (tile->count < MERKLE_TILE && tile->count < db_rows(rows) &&
 	       pg_int(rows, tile->count, 0) == first + tile->count + (level == 0) &&
 	       take_hash(rows, tile->count, level, tile->nodes[tile->count]))
 		tile->count++;
 	make_nodes(tile);
-	PQclear(rows);
+	db_free(rows);
 	return 0;
 }
 

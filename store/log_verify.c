@@ -265,6 +265,7 @@ int log_verify_shard(struct log_verify *v, struct error *error)
 	merkle_release(&w.tree);
 	arena_release(&w.arena);
 	buffer_release(&w.scratch);
+	pg_params_release(&w.params);
 	log_copy_close(w.copy);
 	db_close(w.conn);
 	return status;

@@ -5,6 +5,7 @@
 #include "event/merkle.h"
 #include "store/db.h"
 #include "store/log_verify.h"
+#include "store/pg_codec.h"
 
 enum { NUMBER_TEXT = 24 };
 
@@ -23,6 +24,7 @@ struct tile_slice {
 struct log_verify_walk {
 	struct log_verify *v;
 	struct pg_conn *conn;
+	struct pg_params params;
 	struct log_copy *copy;
 	struct buffer scratch;
 	struct arena arena;          /* of a block's tiles */

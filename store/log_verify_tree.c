@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "store/log_verify_private.h"
+#include "store/pg_session.h"
 
 enum { BATCH_ROWS = 5000, TILE_ROWS = 32 };
 
@@ -9,8 +10,6 @@ enum { BATCH_ROWS = 5000, TILE_ROWS = 32 };
 
 static int next_batch(struct log_verify_walk *w, bool *found, struct error *error)
 {
-	char shard[NUMBER_TEXT], after[NUMBER_TEXT], head[NUMBER_TEXT], rows_max[NUMBER_TEXT];
-	const char *const values[] = { shard, after, head, rows_max };
 	struct slices *s = &w->batches;
 	struct batch *b = &w->batch;
 	struct pg_result *rows;
@@ -21,24 +20,21 @@ static int next_batch(struct log_verify_walk *w, bool *found, struct error *erro
 
 		if (s->last)
 			return 0;
-		snprintf(shard, NUMBER_TEXT, "%d", w->v->shard);
-		snprintf(after, NUMBER_TEXT, "%lld", b->last ? (long long)b->first : -1LL);
-		snprintf(head, NUMBER_TEXT, "%lld", (long long)w->v->head);
-		snprintf(rows_max, NUMBER_TEXT, "%d", BATCH_ROWS);
-		status = db_query(w->conn,
-				  "SELECT first_position, last_position, (extract(epoch FROM recorded_at) * 1000000)::int8, epoch, encode(root, 'hex')"
-				  " FROM verbatim.log_batch WHERE shard = $1::int2 AND first_position > $2::int8 AND first_position <= $3::int8"
-				  " ORDER BY first_position LIMIT $4::int4", 4, values, &rows, error);
+		pg_param_int2(&w->params, w->v->shard);
+		pg_param_int8(&w->params, b->last ? b->first : -1);
+		pg_param_int8(&w->params, w->v->head);
+		pg_param_int4(&w->params, BATCH_ROWS);
+		status = db_ask(w->conn, "SELECT first_position, last_position, recorded_at, epoch, root FROM verbatim.log_batch WHERE shard = $1::int2"
+				" AND first_position > $2::int8 AND first_position <= $3::int8 ORDER BY first_position LIMIT $4::int4", &w->params, &rows, error);
 		if (status)
 			return status;
 		slices_take(s, rows, BATCH_ROWS);
 		if (!slices_have(s))
 			return 0;
 	}
-	*b = (struct batch){ db_int(s->rows, s->row, 0), db_int(s->rows, s->row, 1), db_int(s->rows, s->row, 2),
-			     (int32_t)db_int(s->rows, s->row, 3), { 0 } };
-	if (!hex_decode(db_text(s->rows, s->row, 4), strlen(db_text(s->rows, s->row, 4)), b->root, LEAF_BYTES))
-		memset(b->root, 0, LEAF_BYTES); /* no root at all: it will differ */
+	*b = (struct batch){ pg_int(s->rows, s->row, 0), pg_int(s->rows, s->row, 1), pg_time(s->rows, s->row, 2), (int32_t)pg_int(s->rows, s->row, 3),
+			     { 0 } };
+	pg_fixed(s->rows, s->row, 4, b->root, LEAF_BYTES); /* zeroes where there is no root at all: it will differ */
 	s->row++;
 	w->v->batches++;
 	*found = true;
@@ -126,18 +122,15 @@ int log_verify_batches_finish(struct log_verify_walk *w, struct error *error)
 
 static int read_tiles(struct log_verify_walk *w, int level, int64_t from, struct error *error)
 {
-	char shard[NUMBER_TEXT], level_text[NUMBER_TEXT], index[NUMBER_TEXT], rows_max[NUMBER_TEXT];
-	const char *const values[] = { shard, level_text, index, rows_max };
 	struct pg_result *rows;
 	int status;
 
-	snprintf(shard, NUMBER_TEXT, "%d", w->v->shard);
-	snprintf(level_text, NUMBER_TEXT, "%d", level);
-	snprintf(index, NUMBER_TEXT, "%lld", (long long)from);
-	snprintf(rows_max, NUMBER_TEXT, "%d", TILE_ROWS);
-	status = db_query(w->conn,
-			  "SELECT index, encode(hashes, 'hex') FROM verbatim.log_tile WHERE shard = $1::int2 AND level = $2::int2 AND index >= $3::int8"
-			  " ORDER BY index LIMIT $4::int4", 4, values, &rows, error);
+	pg_param_int2(&w->params, w->v->shard);
+	pg_param_int2(&w->params, (int16_t)level);
+	pg_param_int8(&w->params, from);
+	pg_param_int4(&w->params, TILE_ROWS);
+	status = db_ask(w->conn, "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = $2::int2 AND index >= $3::int8"
+			" ORDER BY index LIMIT $4::int4", &w->params, &rows, error);
 	if (!status)
 		slices_take(&w->tiles[level].slices, rows, TILE_ROWS);
 	return status;
@@ -147,7 +140,6 @@ static int verify_tile(struct log_verify_walk *w, const struct merkle_tile *t, s
 {
 	struct slices *s = &w->tiles[t->level].slices;
 	uint8_t hashes[MERKLE_TILE * LEAF_BYTES];
-	const char *text;
 	int status = 0;
 
 	if (!slices_have(s))
@@ -155,13 +147,11 @@ static int verify_tile(struct log_verify_walk *w, const struct merkle_tile *t, s
 	if (status)
 		return status;
 	w->v->tiles++;
-	if (!slices_have(s) || db_int(s->rows, s->row, 0) != t->index) {
+	if (!slices_have(s) || pg_int(s->rows, s->row, 0) != t->index) {
 		log_verify_tell(w, FAULT_TILE, 0, NULL, "tile %lld of level %d is missing", (long long)t->index, t->level);
 		return 0;
 	}
-	text = db_text(s->rows, s->row++, 1);
-	if (!hex_decode(text, strlen(text), hashes, sizeof(hashes)))
-		memset(hashes, 0, sizeof(hashes));
+	pg_fixed(s->rows, s->row++, 1, hashes, sizeof(hashes));
 	for (int i = 0; i < MERKLE_TILE; i++)
 		if (memcmp(hashes + i * LEAF_BYTES, t->hashes + i * LEAF_BYTES, LEAF_BYTES) != 0) {
 			int64_t first = ((t->index * MERKLE_TILE + i) << (8 * t->level)) + 1;

@@ -3,6 +3,8 @@
 
 #include <xxhash.h>
 
+#include "base/bytes.h"
+
 static int digit(char c)
 {
 	/* One more than the digit's value, by character; 0 for what is none. */
@@ -33,16 +35,15 @@ bool uuid_parse(const char *text, size_t len, struct uuid *out)
 
 char *uuid_format(const struct uuid *u, char *out)
 {
-	static const char digits[] = "0123456789abcdef";
-	char *p = out;
+	char digits[2 * sizeof(u->b) + 1];
 
-	for (int i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*p++ = '-';
-		*p++ = digits[u->b[i] >> 4];
-		*p++ = digits[u->b[i] & 15];
-	}
-	*p = 0;
+	hex_encode(u->b, sizeof(u->b), digits);
+	memcpy(out, digits, 8);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	memcpy(out + 9, digits + 8, 4);
+	memcpy(out + 14, digits + 12, 4);
+	memcpy(out + 19, digits + 16, 4);
+	memcpy(out + 24, digits + 20, 13);
 	return out;
 }
 

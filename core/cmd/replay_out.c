@@ -12,7 +12,9 @@
 #include "event/envelope.h"
 #include "event/fields.h"
 
-enum { FILE_BUFFER = 1 << 20 };
+enum { FILE_BUFFER = 1 << 16 };
+
+static char stdout_buffer[FILE_BUFFER]; /* stdio goes on using it after out_close; with NULL glibc would take a page */
 
 const char *const out_formats[] = { "table", "json", "ndjson", "csv", "msgpack", NULL };
 
@@ -55,14 +57,15 @@ int out_open(struct out *out, enum out_format format, const char *path, bool pag
 		if (!out->file)
 			return error_set(error, errno == EACCES ? E_NO_ACCESS : E_IO, "cannot open '%s': %s", path,
 					 strerror(errno));
-		setvbuf(out->file, NULL, _IOFBF, FILE_BUFFER);
+		out->buffer = mem_alloc(FILE_BUFFER);
+		setvbuf(out->file, out->buffer, _IOFBF, FILE_BUFFER);
 	} else if (format == OUT_TABLE && paged && term_is_terminal(stdout)) {
 		start_pager(out);
 	}
 	if (!out->file) {
 		out->file = stdout;
 		if (!term_is_terminal(stdout))
-			setvbuf(stdout, NULL, _IOFBF, FILE_BUFFER);
+			setvbuf(stdout, stdout_buffer, _IOFBF, sizeof(stdout_buffer));
 	}
 	return 0;
 }
@@ -153,6 +156,8 @@ int out_close(struct out *out, struct error *error)
 		failed = (fclose(out->file) != 0 && errno != EPIPE) || failed;
 	if (out->pager)
 		waitpid(out->pager, &wait, 0);
+	free(out->buffer);
+	out->buffer = NULL;
 	buffer_release(&out->scratch);
 	out->file = NULL;
 	return failed ? error_set(error, E_IO, "the output could not be written: %s", strerror(errno)) : 0;

@@ -28,6 +28,7 @@ struct out {
 	int64_t objects;
 	struct buffer scratch;
 	int pager;                  /* pid, or 0 */
+	char *buffer;               /* stdio's, of a file */
 };
 
 /*

@@ -60,7 +60,7 @@ bool merkle_check_consistency(int64_t old_size, const uint8_t old_root[LEAF_BYTE
 /* The hash of a node; `out` may be one of the two. */
 void merkle_node(const uint8_t left[LEAF_BYTES], const uint8_t right[LEAF_BYTES], uint8_t out[LEAF_BYTES]);
 
-/* SHA-256 in one call, with the digest object fetched once a thread. */
+/* SHA-256 in one call. */
 void sha256(const void *data, size_t len, uint8_t out[32]);
 /* SHA-256 of two runs, one after the other. */
 void sha256_two(const void *a, size_t a_len, const void *b, size_t b_len, uint8_t out[32]);

@@ -275,11 +275,23 @@ static void compile_wants(struct plan *plan, struct plan_kind *kind, const struc
 	kind->ref_fields = ref_fields;
 }
 
+/* How many folds of the group are about this kind: short-lived commands feel each page that is touched. */
+static int count_folds(const struct group *group, enum event_kind kind)
+{
+	int count = 0;
+
+	for (int i = 0; i < group->count; i++)
+		for (const struct fold_entry *entry = group->projections[i]->folds; entry && entry->kind != EV_UNKNOWN; entry++)
+			count += entry->kind == kind;
+	return count;
+}
+
 static void compile_kind(struct plan *plan, const struct event_type *type)
 {
 	struct plan_kind *kind = &plan->kinds[type->kind];
-	struct plan_fold *folds = mem_zalloc(sizeof(*folds) * (size_t)(plan->group->count * 2));
-	foresee_fn *foresee = mem_alloc(sizeof(*foresee) * (size_t)plan->group->count);
+	int fold_count = count_folds(plan->group, type->kind);
+	struct plan_fold *folds = mem_zalloc(sizeof(*folds) * (size_t)(fold_count + 1));
+	foresee_fn *foresee = mem_alloc(sizeof(*foresee) * (size_t)(fold_count + 1));
 
 	for (int i = 0; i < plan->group->count; i++) {
 		const struct projection *p = plan->group->projections[i];
@@ -289,7 +301,7 @@ static void compile_kind(struct plan *plan, const struct event_type *type)
 
 			if (entry->kind != type->kind)
 				continue;
-			assert(kind->fold_count < plan->group->count * 2);
+			assert(kind->fold_count < fold_count);
 			assert(entry->then || entry->how != FOLD_CALL);
 			assert(p->entity == type->entity || entry->how == FOLD_CALL || entry->how == FOLD_ADD);
 			*fold = (struct plan_fold){ .projection = p, .index = i, .how = entry->how, .then = entry->then };

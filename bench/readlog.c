@@ -1,9 +1,9 @@
 /*
  * readlog - how fast does this PostgreSQL give its log away?
  *
- * COPY BINARY of the columns that a fold needs, in order of position, a shard after the other over so many connections;
- * what comes is counted and dropped.  The yardstick that `verbatim rebuild` is measured against, in the same run.  One JSON
- * line comes out:
+ * COPY BINARY of the columns that a fold needs, in order of position, a shard after the other (or --shard alone) over so many
+ * connections; what comes is counted and dropped.  The yardstick that rebuild, verify and replay are measured against, in the
+ * same run.  One JSON line comes out:
  *
  *   {"bench":"readlog","events":1000000,"connections":2,"seconds":1.4,"events_per_second":714285}
  */
@@ -83,9 +83,10 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = { { "db", required_argument, NULL, 'd' }, { "connections", required_argument, NULL, 'c' }, { 0 } };
+	static const struct option longs[] = { { "db", required_argument, NULL, 'd' }, { "connections", required_argument, NULL, 'c' },
+					      { "shard", required_argument, NULL, 's' }, { 0 } };
 	pthread_t threads[CONNECTIONS_MAX];
-	int connections = 1;
+	int connections = 1, only = -1;
 	double began, took;
 	PGconn *db;
 	PGresult *r;
@@ -95,9 +96,11 @@ int main(int argc, char **argv)
 			conninfo = optarg;
 		else if (c == 'c')
 			connections = atoi(optarg);
+		else if (c == 's')
+			only = atoi(optarg);
 	}
 	if (connections < 1 || connections > CONNECTIONS_MAX) {
-		fprintf(stderr, "readlog --db CONNINFO --connections 1..%d\n", CONNECTIONS_MAX);
+		fprintf(stderr, "readlog --db CONNINFO --connections 1..%d [--shard N]\n", CONNECTIONS_MAX);
 		return 64;
 	}
 	db = connect_to();
@@ -107,6 +110,8 @@ int main(int argc, char **argv)
 	shards = atoi(PQgetvalue(r, 0, 0));
 	PQclear(r);
 	PQfinish(db);
+	if (only >= 0)
+		next_shard = shards = only;
 	began = now();
 	for (int i = 0; i < connections; i++)
 		if (pthread_create(&threads[i], NULL, read_shards, NULL))

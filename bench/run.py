@@ -21,7 +21,9 @@ import sys
 import tempfile
 import time
 
+import biglog
 import engines
+import proofs
 import rebuilds
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
@@ -32,6 +34,7 @@ LIMIT_ROWS = 40000 if QUICK else 100000
 SNAPSHOT_MINUTES = float(os.environ.get("SNAPSHOT_MINUTES", "0.2" if QUICK else "1"))
 ONLY = os.environ.get("BENCH_ONLY", "")
 REBUILD_SIZES = [100000, int(os.environ.get("REBUILD_EVENTS", "300000" if QUICK else "5000000"))]
+BIG = int(os.environ.get("BENCH_BIG", "300000" if QUICK else "5000000"))
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 
@@ -405,13 +408,17 @@ def main():
     if ONLY == "folds":
         show(table, began)
         return
-    engine = Engine()
+    engine = Engine(os.environ.get("BENCH_DATA"))
     try:
         keep("run", {"quick": QUICK, "rounds": ROUNDS, "cores": os.cpu_count(), "postgres": engine.sql("SHOW server_version"), "load_average": os.getloadavg()[0]})
         engine.load("warming", *PIPELINED, "--seconds", 2)
         if ONLY == "engines":
             engine.projections(False)
             engines.measure(engine, table, keep, say, BUILD, ROUNDS, SECONDS)
+            return
+        if ONLY == "proofs":
+            biglog.grow(engine, BIG, say)
+            proofs.measure(engine, table, tool, keep, say, ROUNDS)
             return
         if ONLY == "rebuild":
             rebuilds.measure(engine, table, tool, keep, say, ROUNDS, REBUILD_SIZES)

@@ -224,6 +224,40 @@ for name, bytes_ in (("cut", archive[:-512]), ("longer", archive + bytes(512)), 
     same(verifier("--key", vkey, "bundle", path("bad.tar")).returncode, 1, "refused: one that is " + name)
 same(verifier("--key", vkey, "bundle", path("not there")).returncode, 2, "a file that is not there cannot be read")
 
+
+# ---- every use is journaled before anything is written ----
+
+
+def accesses():
+    return engine.sql("select actor, action, resource_type, resource_id, tenant_id, purpose from audit.access order by position")
+
+
+evidence("why.tar", *mine, "--reason", "case 17")
+same(accesses()[-1], ["postgres", "evidence", "conversation", conversation, maker.tenant, "case 17"], "a bundle is journaled: who, what, whose, what for")
+engine.run("prove", "--data", engine.data, "--event", event_id, "--tenant", maker.tenant, "--out", path("p3"))
+same(accesses()[-1], ["postgres", "prove", "event", event_id, maker.tenant, ""], "so is an event's proof")
+unknown = maker.uuid()
+evidence("x.tar", "--conversation", unknown, "--tenant", maker.tenant)
+engine.run("prove", "--data", engine.data, "--event", unknown, "--tenant", maker.tenant)
+same([a[1:5] for a in accesses()[-2:]], [["evidence", "conversation", unknown, maker.tenant], ["prove", "event", unknown, maker.tenant]],
+     "and the attempt, where there is nothing")
+count = len(accesses())
+engine.run("prove", "--data", engine.data, "--extends", os.path.join(dir, "%s.epoch-1.shard-%d.checkpoint" % (log_id, SHARD)), "--out", path("x"))
+run("verify", "--data", engine.data)
+engine.run("prove", "--data", engine.data, "--event", "nonsense")
+same(len(accesses()), count, "that the log only grew, and that it holds, tells of no event and is not; nor is a command line that is wrong")
+engine.sql("create role looker login in role verbatim_auditor")
+as_looker = ["--db", engine.conninfo("looker")]
+for words in (["evidence", *mine, "--out", path("theirs")], ["prove", "--event", event_id, "--tenant", maker.tenant, "--out", path("theirs")]):
+    result = run(*words, *as_looker)
+    ok(result.returncode == 77 and "--to" in result.stderr and not os.path.exists(path("theirs")),
+       "%s by a login that may not append is refused, with the remedy: " % words[0] + result.stderr.strip())
+    result = run(*words, *as_looker, "--to", "127.0.0.1:1")
+    ok(result.returncode != 0 and "nothing is shown" in result.stderr and not os.path.exists(path("theirs")), "nor is anything written that is not journaled")
+    same(run(*words, *as_looker, "--to", engine.address).returncode, 0, "with an engine that takes the event it is made")
+    same(accesses()[-1][:2], ["looker", words[0]], "and journaled under the login's own name")
+    os.remove(path("theirs"))
+
 secret = engine.sql("select event_id, position from verbatim.event_log where shard = %d and position in (5, 7) order by position" % SHARD)
 result = evidence("withheld.tar", *mine, "--withhold", secret[1][0], "--withhold", secret[0][0])
 same(result.returncode, 0, "events can be withheld")

@@ -3,8 +3,8 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import *
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from replays import *
 
 engine = Engine()
 where = engine.where()
@@ -18,31 +18,9 @@ def traffic(seed, conversations):
     engine.settle()
 
 
-def models():
-    return [row[0].split(".") for row in engine.sql("select distinct projection from verbatim.generation where active order by 1")]
-
-
-def columns(schema, name):
-    return [row[0] for row in engine.sql("select column_name from information_schema.columns where table_schema = '%s' and table_name = '%s'"
-                                         " order by 1" % (schema, name))]
-
-
-def differing(one, other, where_="true"):
-    """Read models whose rows are not the same in schema `other` as `one` gives them."""
-    result = []
-    for schema, name in models():
-        a, b = one(schema, name), "%s.%s" % (other, name)
-        list_ = ", ".join(c + "::text" for c in columns(schema, name))
-        count = engine.one("select count(*) from (select {0} from {1} where {3} except all select {0} from {2}) x".format(list_, a, b, where_))
-        back = engine.one("select count(*) from (select {0} from {2} except all select {0} from {1} where {3}) x".format(list_, a, b, where_))
-        if (count, back) != ("0", "0"):
-            result.append((name, count, back))
-    return result
-
-
 traffic(1, 60)
 engine.sql("create schema kept")
-for schema, name in models():
+for schema, name in models(engine):
     engine.sql("create table kept.%s as select * from %s.%s" % (name, schema, name))
 at = engine.one("select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
 time.sleep(0.01)
@@ -52,7 +30,7 @@ tenant = engine.one("select tenant_id from core.conversations group by 1 order b
 result = engine.run("replay", *where, "--into", "march", "--at", at, "--reason", "an audit")
 same(result.returncode, 0, "a moment's read models")
 note(result.stdout + result.stderr)
-same(differing(lambda s, n: "kept." + n, "march"), [], "every read model is what it was then, to the last column")
+same(differing(engine, lambda s, n: "kept." + n, "march"), [], "every read model is what it was then, to the last column")
 ok(int(engine.one("select count(*) from march.messages")) < int(engine.one("select count(*) from core.messages")), "which is less than now")
 heads = engine.sql("select shard, position, encode(root, 'hex') from march.replayed order by 1")
 same(heads, engine.sql("select distinct on (shard) shard, last_position, encode(root, 'hex') from verbatim.log_batch where recorded_at <= '%s'"
@@ -62,10 +40,10 @@ same(engine.one("select count(*) from pg_indexes where schemaname = 'march' and 
 
 result = engine.run("replay", *where, "--into", "now_all", "--memory", "1M")
 same(result.returncode, 0, "without a moment: all there is, with little memory")
-same(differing(lambda s, n: "%s.%s" % (s, n), "now_all"), [], "the same as is live")
+same(differing(engine, lambda s, n: "%s.%s" % (s, n), "now_all"), [], "the same as is live")
 result = engine.run("replay", *where, "--into", "one", "--tenant", tenant)
 same(result.returncode, 0, "of one tenant")
-same(differing(lambda s, n: "%s.%s" % (s, n), "one", "tenant_id = '%s'" % tenant), [], "its rows and no other's")
+same(differing(engine, lambda s, n: "%s.%s" % (s, n), "one", "tenant_id = '%s'" % tenant), [], "its rows and no other's")
 
 # Into another database.
 engine.sql("create database elsewhere")

@@ -81,3 +81,26 @@ def differences(replayed, live):
                 wrong.append("%s has columns that the replay has not: %s" % (model, set(b[i]) - set(a[i])))
             wrong += ["%s %s %s: replay %r, live %r" % (model, i, k, a[i][k], b[i][k]) for k in a[i] if k in b[i] and a[i][k] != b[i][k]]
     return wrong
+
+
+def models(engine):
+    """(schema, name) of every read model."""
+    return [row[0].split(".") for row in engine.sql("select distinct projection from verbatim.generation where active order by 1")]
+
+
+def _columns(engine, schema, name):
+    return [row[0] for row in engine.sql("select column_name from information_schema.columns where table_schema = '%s' and table_name = '%s'"
+                                         " order by 1" % (schema, name))]
+
+
+def differing(engine, one, other, where="true"):
+    """Read models whose rows are not the same in schema `other` as `one`, a function of schema and name, gives them: with how many each has alone."""
+    result = []
+    for schema, name in models(engine):
+        a, b = one(schema, name), "%s.%s" % (other, name)
+        texts = ", ".join(c + "::text" for c in _columns(engine, schema, name))
+        count = engine.one("select count(*) from (select {0} from {1} where {3} except all select {0} from {2}) x".format(texts, a, b, where))
+        back = engine.one("select count(*) from (select {0} from {2} except all select {0} from {1} where {3}) x".format(texts, a, b, where))
+        if (count, back) != ("0", "0"):
+            result.append((name, count, back))
+    return result

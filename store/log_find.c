@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "event/catalog/values.h"
 #include "store/db.h"
 #include "store/log_copy.h"
 #include "store/log_tiles.h"
@@ -196,7 +197,8 @@ static void take_event(const PGresult *r, int row, struct arena *arena, struct e
 	e->type_name = e->type ? bytes_text(e->type->name) : arena_copy(arena, name);
 	e->entity_type = arena_copy(arena, entity);
 	e->actor_type = actor_type_find(pg_bytes(r, row, 17));
-	pg_fixed(r, row, 18, e->leaf_hash, LEAF_BYTES);
+	if (bytes_is(pg_bytes(r, row, 17), values_actor_type[e->actor_type])) /* else zeroes, which no event hashes to */
+		pg_fixed(r, row, 18, e->leaf_hash, LEAF_BYTES);
 	if (!PQgetisnull(r, row, 19))
 		e->actor_ip = pg_get_inet(PQgetvalue(r, row, 19), PQgetlength(r, row, 19), arena);
 	e->actor_user_agent = arena_copy(arena, pg_bytes(r, row, 20));
@@ -311,24 +313,28 @@ int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t positi
 	return status;
 }
 
+static void put_numbers(struct pg_params *p, const int64_t *numbers, int count)
+{
+	size_t began = pg_array_begin(p, OID_INT8, count);
+	char number[8];
+
+	for (int i = 0; i < count; i++) {
+		put_be64(number, (uint64_t)numbers[i]);
+		pg_item(p, number, sizeof(number));
+	}
+	pg_array_end(p, began, 0);
+}
+
 int log_find_tiles(struct log_find *l, int16_t shard, const int64_t *indexes, int count, struct arena *arena,
 		   const uint8_t **tiles,
 		   struct error *error)
 {
 	const PGresult *r;
-	size_t began;
 	int status;
 
 	memset(tiles, 0, sizeof(*tiles) * (size_t)count);
 	pg_param_int2(&l->params, shard);
-	began = pg_array_begin(&l->params, OID_INT8, count);
-	for (int i = 0; i < count; i++) {
-		char number[8];
-
-		put_be64(number, (uint64_t)indexes[i]);
-		pg_item(&l->params, number, sizeof(number));
-	}
-	pg_array_end(&l->params, began, 0);
+	put_numbers(&l->params, indexes, count);
 	add(l, "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = 0 AND index = ANY "
 	    "($2::int8[])");
 	status = answers(l, error);
@@ -359,20 +365,45 @@ static const uint8_t *open_hashes(const PGresult *r, int level, int count, struc
 	return hashes;
 }
 
-int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[LEAF_BYTES], struct error *error)
+/* A tile that was open at `size` may have filled since: then its hashes stand ready. */
+static int find_filled(struct log_find *l, int16_t shard, int64_t size, const uint8_t *open[MERKLE_LEVELS], struct arena *arena,
+		       struct error *error)
 {
-	const uint8_t *open[MERKLE_LEVELS] = { NULL };
-	int status, query = 0;
-	struct arena arena;
-	struct merkle tree;
+	int64_t levels[MERKLE_LEVELS], indexes[MERKLE_LEVELS];
+	const PGresult *r;
+	int count = 0, status;
 
-	arena_init(&arena, MERKLE_TILE * LEAF_BYTES);
-	merkle_init(&tree);
+	for (int level = 0; level < MERKLE_LEVELS; level++)
+		if (merkle_open_count(size, level)) {
+			levels[count] = level;
+			indexes[count++] = level < MERKLE_LEVELS - 1 ? size >> 8 * (level + 1) : 0;
+		}
+	if (!count)
+		return 0;
+	pg_param_int2(&l->params, shard);
+	put_numbers(&l->params, levels, count);
+	put_numbers(&l->params, indexes, count);
+	add(l, log_tiles_full_sql);
+	status = answers(l, error);
+	r = l->results[0];
+	for (int row = 0; !status && row < PQntuples(r); row++)
+		if (PQgetlength(r, row, 2) == MERKLE_TILE * LEAF_BYTES && pg_int(r, row, 0) >= 0 && pg_int(r, row, 0) < MERKLE_LEVELS)
+			open[pg_int(r, row, 0)] = (const uint8_t *)arena_copy(arena, pg_bytes(r, row, 2)).data;
+	forget(l);
+	return status;
+}
+
+/* What is still open, from what it is made of. */
+static int find_open(struct log_find *l, int16_t shard, int64_t size, const uint8_t *open[MERKLE_LEVELS], struct arena *arena,
+		     struct error *error)
+{
+	int asked[MERKLE_LEVELS], query = 0, status;
+
 	for (int level = 0; level < MERKLE_LEVELS; level++) {
 		int count = merkle_open_count(size, level);
 		int64_t end = size >> (8 * level);
 
-		if (count == 0)
+		if (count == 0 || open[level])
 			continue;
 		pg_param_int2(&l->params, shard);
 		pg_param_int8(&l->params, end - count);
@@ -380,24 +411,38 @@ int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[
 		if (level > 0)
 			pg_param_int2(&l->params, (int16_t)(level - 1));
 		add(l, level ? log_tiles_below_sql : log_tiles_leaves_sql);
+		asked[query++] = level;
 	}
+	if (!query)
+		return 0;
 	status = answers(l, error);
-	for (int level = 0; level < MERKLE_LEVELS && !status; level++) {
-		int count = merkle_open_count(size, level);
-
-		if (count == 0)
-			continue;
-		open[level] = open_hashes(l->results[query++], level, count, &arena);
-		if (!open[level])
+	for (int i = 0; i < query && !status; i++) {
+		open[asked[i]] = open_hashes(l->results[i], asked[i], merkle_open_count(size, asked[i]), arena);
+		if (!open[asked[i]])
 			status = error_set(error, E_LOG_GAP, "shard %d: hashes of tree level %d are missing below "
-					   "position %lld", shard, level,
+					   "position %lld", shard, asked[i],
 					   (long long)size);
 	}
+	forget(l);
+	return status;
+}
+
+int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[LEAF_BYTES], struct error *error)
+{
+	const uint8_t *open[MERKLE_LEVELS] = { NULL };
+	struct arena arena;
+	struct merkle tree;
+	int status;
+
+	arena_init(&arena, MERKLE_TILE * LEAF_BYTES);
+	merkle_init(&tree);
+	status = find_filled(l, shard, size, open, &arena, error);
+	if (!status)
+		status = find_open(l, shard, size, open, &arena, error);
 	if (!status) {
 		merkle_load(&tree, size, open);
 		merkle_root(&tree, root);
 	}
-	forget(l);
 	merkle_release(&tree);
 	arena_release(&arena);
 	return status;

@@ -54,6 +54,10 @@ static void make_nodes(struct tile *tile)
 
 /* ---- full tiles ---- */
 
+const char log_tiles_full_sql[] =
+	"SELECT t.level, t.index, t.hashes FROM unnest($2::int8[], $3::int8[]) w (level, index)"
+	" JOIN verbatim.log_tile t ON t.shard = $1::int2 AND t.level = w.level::int2 AND t.index = w.index";
+
 static void put_numbers(struct log_tiles *t, enum pg_oid type, const struct tile_key *keys, int count, bool levels)
 {
 	size_t began = pg_array_begin(&t->params, type, count);
@@ -74,8 +78,7 @@ static int bring(struct log_tiles *t, const struct tile_key *keys, int count, st
 	pg_param_int2(&t->params, t->shard);
 	put_numbers(t, OID_INT8, keys, count, true);
 	put_numbers(t, OID_INT8, keys, count, false);
-	status = db_ask(t->conn, "SELECT t.level, t.index, t.hashes FROM unnest($2::int8[], $3::int8[]) w (level, index)"
-			" JOIN verbatim.log_tile t ON t.shard = $1::int2 AND t.level = w.level::int2 AND t.index = w.index", &t->params, &rows, error);
+	status = db_ask(t->conn, log_tiles_full_sql, &t->params, &rows, error);
 	if (status)
 		return status;
 	for (int row = 0; row < db_rows(rows); row++) {

@@ -37,9 +37,9 @@ int log_tiles_bring(struct log_tiles *t, const int64_t *positions, int count, in
 int log_tiles_node(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES], struct error *error);
 
 /*
- * What an open tile is made of, in order: (position, leaf_hash) of positions $2+1..$3 of shard $1; (index, hashes) of the
- * tiles $2..$3-1 of level $4.
+ * (level, index, hashes) of the full tiles of shard $1 whose levels and indexes the arrays $2 and $3 name.  What an open tile
+ * is made of, in order: (position, leaf_hash) of positions $2+1..$3 of shard $1; (index, hashes) of the tiles $2..$3-1 of level $4.
  */
-extern const char log_tiles_leaves_sql[], log_tiles_below_sql[];
+extern const char log_tiles_full_sql[], log_tiles_leaves_sql[], log_tiles_below_sql[];
 
 #endif

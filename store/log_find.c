@@ -296,8 +296,8 @@ int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t positi
 	}
 	pg_param_int2(&l->params, shard);
 	pg_param_int8(&l->params, position > 0 ? position : INT64_MAX);
-	add(l, "SELECT b.last_position, b.recorded_at, b.epoch, b.root, (SELECT h.last_position FROM verbatim.log_batch h"
-	       " WHERE h.shard = $1::int2 ORDER BY h.first_position DESC LIMIT 1) FROM verbatim.log_batch b"
+	add(l, "SELECT b.last_position, b.recorded_at, b.epoch, b.root, h.last_position, h.recorded_at FROM verbatim.log_batch b,"
+	       " (SELECT last_position, recorded_at FROM verbatim.log_batch WHERE shard = $1::int2 ORDER BY first_position DESC LIMIT 1) h"
 	       " WHERE b.shard = $1::int2 AND b.first_position <= $2::int8 ORDER BY b.first_position DESC LIMIT 1");
 	status = answers(l, error);
 	r = l->results[0];
@@ -307,6 +307,7 @@ int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t positi
 		place->epoch = (int32_t)pg_int(r, 0, 2);
 		pg_fixed(r, 0, 3, place->root, LEAF_BYTES);
 		place->head = pg_int(r, 0, 4);
+		place->head_at = pg_time(r, 0, 5);
 		place->position = position > 0 ? position : place->head;
 	}
 	forget(l);

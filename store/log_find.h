@@ -81,6 +81,7 @@ struct log_place {
 	int64_t batch_end;    /* last position of its batch; `root` is over 1..batch_end */
 	uint8_t root[LEAF_BYTES];
 	int64_t head;         /* the shard's last position */
+	int64_t head_at;      /* when it was recorded */
 };
 
 /* The last position that was recorded at or before `at` (TIME_MAX: the head), or the position `position` when it is above 0. */

@@ -63,7 +63,7 @@ void proofs_record(struct proofs *p, const struct engine_options *engine, const 
 
 	catalog_init();
 	a.actor = p->login;
-	p->record = record_start(p->target.conninfo, engine, &a);
+	p->record = record_start(&p->target, engine, &a);
 }
 
 int proofs_recorded(struct proofs *p, struct error *error)

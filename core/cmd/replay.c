@@ -72,7 +72,7 @@ static void start_record(struct replay *r)
 		canonical_string(bytes_text(o->types.items[i]), &text);
 	}
 	buffer_add_text(&text, o->types.count ? "]}" : "}");
-	r->record = record_start(r->target.conninfo, &o->engine,
+	r->record = record_start(&r->target, &o->engine,
 				 &(struct access){ .action = "replay",
 						   .resource_type = r->has_subject ? subject_name(r->subject.kind) : "log",
 						   .resource_id = r->id ? r->id : "", .actor = r->about.login, .purpose = o->reason ? o->reason : "",

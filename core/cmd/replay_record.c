@@ -11,11 +11,11 @@
 #include "engine/journal.h"
 #include "event/canonical.h"
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 10000, NEAR_MS = 2000 };
 
 struct record {
 	pthread_t thread;
-	char *conninfo, *to, *token, *name;
+	char *conninfo, *to, *near, *token, *name;
 	struct buffer payload;
 	struct journal_entry entry;
 	bool started;
@@ -40,9 +40,9 @@ static void new_id(struct uuid *id)
 }
 
 /* By an engine's socket: the one type of the system tenant's events that its door lets in. */
-static int send_to_engine(struct record *r)
+static int send_to_engine(struct record *r, const char *address, int wait_ms)
 {
-	struct client *client = client_new(&(struct client_options){ .addresses = r->to, .token = r->token,
+	struct client *client = client_new(&(struct client_options){ .addresses = address, .token = r->token,
 								     .name = r->name });
 	char event_id[UUID_TEXT], entity_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
 	struct buffer text = { 0 }, packed = { 0 };
@@ -57,7 +57,7 @@ static int send_to_engine(struct record *r)
 	if (!status)
 		status = json_to_msgpack(buffer_bytes(&text), &packed, &r->error);
 	if (!status)
-		status = client_call(client, "append", buffer_bytes(&packed), WAIT_MS, &result, &r->error);
+		status = client_call(client, "append", buffer_bytes(&packed), wait_ms, &result, &r->error);
 	client_free(client);
 	buffer_release(&packed);
 	buffer_release(&text);
@@ -70,7 +70,10 @@ static void *run(void *data)
 	struct journal_options o = { .conninfo = r->conninfo, .role = "verbatim_engine",
 				     .name = r->name, .wait_ms = WAIT_MS };
 
-	r->status = r->to ? send_to_engine(r) : journal_append(&o, &r->entry, NULL, &r->error);
+	if (r->to)
+		r->status = send_to_engine(r, r->to, WAIT_MS);
+	else if (!r->near || send_to_engine(r, r->near, NEAR_MS))
+		r->status = journal_append(&o, &r->entry, NULL, &r->error);
 	return NULL;
 }
 
@@ -82,7 +85,7 @@ int record_may(const struct engine_options *engine, bool appends, const char *lo
 			 "(--to HOST:PORT), or have the login made a member of verbatim_engine", login);
 }
 
-struct record *record_start(const char *conninfo, const struct engine_options *engine, const struct access *a)
+struct record *record_start(const struct target *target, const struct engine_options *engine, const struct access *a)
 {
 	struct record *r = mem_zalloc(sizeof(*r));
 	struct buffer name = { 0 };
@@ -92,7 +95,8 @@ struct record *record_start(const char *conninfo, const struct engine_options *e
 	buffer_printf(&name, "verbatim %s journal", a->action);
 	buffer_text(&name);
 	r->name = name.data;
-	r->conninfo = mem_strdup(conninfo);
+	r->conninfo = mem_strdup(target->conninfo);
+	r->near = target->address ? mem_strdup(target->address) : NULL;
 	r->to = engine->to ? mem_strdup(engine->to) : NULL;
 	r->token = engine->token ? mem_strdup(engine->token) : NULL;
 	buffer_add_byte(&r->payload, '{');
@@ -132,6 +136,7 @@ int record_finish(struct record *r, struct error *error)
 	free(r->conninfo);
 	free(r->name);
 	free(r->to);
+	free(r->near);
 	free(r->token);
 	free(r);
 	return status;

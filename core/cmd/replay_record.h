@@ -29,8 +29,11 @@ struct record;
 /* E_NO_ACCESS when nobody takes the event: the login may not append (`appends`), and --to names no engine that does. */
 int record_may(const struct engine_options *engine, bool appends, const char *login, struct error *error) must_check;
 
-/* Begins; everything is copied.  With --to that engine takes the event instead of the database. */
-struct record *record_start(const char *conninfo, const struct engine_options *engine, const struct access *access);
+/*
+ * Begins; everything is copied.  With --to that engine takes the event instead of the database.  The engine that runs on
+ * --data is asked first, for it is quicker than a session of our own; if it does not take it, the database does, and once.
+ */
+struct record *record_start(const struct target *target, const struct engine_options *engine, const struct access *access);
 
 /* Waits for the outcome, once, and frees; NULL is fine. */
 int record_finish(struct record *r, struct error *error) must_check;

@@ -11,6 +11,8 @@
 #include "cmd/replay.h"
 #include "cmd/replay_show.h"
 
+#define AHEAD TIME_DAY /* of the database's clock: engines stop at seconds */
+
 void replay_versions(const char *zones, struct buffer *out)
 {
 	bool any = false;
@@ -70,9 +72,35 @@ static int find_root(struct replay *r, struct error *error)
 
 /* ---- reading ---- */
 
+/*
+ * Months are made ahead, and a statement that names none plans for each of them.  Nothing was recorded later than the
+ * database's clock says, unless that was set back: then the shard's head tells, and all months are asked.
+ */
+static int gather_events(struct replay *r, struct find_limits *limits, struct error *error)
+{
+	int status = scope_gather(&r->scope, r->log, &r->subject, limits, zones_source(r->zones), error);
+
+	if (!status && r->scope.count == 0)
+		status = error_set(error, E_NOT_FOUND, "no event%s of tenant %s is about %s '%s'",
+				   r->at.given ? " up to then" : "",
+				   r->options->tenant ? r->options->tenant : "", subject_name(r->subject.kind), r->id);
+	return status ? status : find_root(r, error);
+}
+
+static bool is_clock_back(const struct replay *r, int64_t bound)
+{
+	struct log_place place = r->place;
+
+	if (!place.head && log_find_place(r->log, r->shard, TIME_MAX, 0, &place, NULL))
+		return false;
+	return place.head_at > bound;
+}
+
 int replay_gather(struct replay *r, struct error *error)
 {
-	struct find_limits limits = { .position = INT64_MAX, .recorded_at = TIME_MAX, .events = r->options->limit };
+	struct find_limits limits = { .position = INT64_MAX, .recorded_at = r->about.bound ? TIME_MAX : r->about.now + AHEAD,
+				      .events = r->options->limit };
+	enum subject_kind kind = r->subject.kind;
 	int status = 0;
 
 	if (r->since.given)
@@ -84,12 +112,14 @@ int replay_gather(struct replay *r, struct error *error)
 			limits.recorded_at = r->place.recorded_at;
 	}
 	if (!status)
-		status = scope_gather(&r->scope, r->log, &r->subject, &limits, zones_source(r->zones), error);
-	if (!status && r->scope.count == 0)
-		status = error_set(error, E_NOT_FOUND, "no event%s of tenant %s is about %s '%s'",
-				   r->at.given ? " up to then" : "",
-				   r->options->tenant ? r->options->tenant : "", subject_name(r->subject.kind), r->id);
-	return status ? status : find_root(r, error);
+		status = gather_events(r, &limits, error);
+	if ((!status || status == E_NOT_FOUND) && !r->about.bound && is_clock_back(r, limits.recorded_at)) {
+		limits.recorded_at = TIME_MAX;
+		scope_release(&r->scope);
+		r->subject.kind = kind;
+		status = gather_events(r, &limits, error);
+	}
+	return status;
 }
 
 static bool is_before_mark(const struct replay *r, const struct event *e)

@@ -172,7 +172,7 @@ static const char help[] =
 	"breach - promises that are broken one after another on an idle engine: in the log when?\n"
 	"\n"
 	"  --to HOST:PORT   the engine, or unix:PATH (default 127.0.0.1:7411)\n"
-	"  --token TOKEN    its token (default VERBATIM_TOKEN)\n"
+	"  VERBATIM_API_KEY holds the API key\n"
 	"  --events N       (default 50)\n"
 	"  --pause MS       between two due instants (default 100)\n"
 	"  --help           this text\n";
@@ -180,11 +180,11 @@ static const char help[] =
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "to", required_argument, NULL, 't' },	    { "token", required_argument, NULL, 'k' },
+		{ "to", required_argument, NULL, 't' },
 		{ "events", required_argument, NULL, 'e' }, { "pause", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
 	};
-	struct client_options to = { .addresses = "127.0.0.1:7411", .token = getenv("VERBATIM_TOKEN"), .name = "bench breach" };
+	struct client_options to = { .addresses = "127.0.0.1:7411", .key = getenv("VERBATIM_API_KEY"), .name = "bench breach" };
 	long events = 50, pause_ms = 100, got = 0;
 	struct breach v = { 0 };
 	int64_t *recorded, *seen, until;
@@ -194,7 +194,6 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 't': to.addresses = optarg; break;
-		case 'k': to.token = optarg; break;
 		case 'e': events = bench_number("events", optarg, 1, EVENTS_MOST); break;
 		case 'p': pause_ms = bench_number("pause", optarg, 0, 1000); break;
 		case 'h': fputs(help, stdout); return 0;

@@ -80,7 +80,7 @@ struct connection {
 };
 
 struct load {
-	const char *to, *token;
+	const char *to, *key;
 	long connections, batch, outstanding, tenants, payload, seconds, events, rate, seed;
 	int half;                /* tenants whose shard of a log with SHARDS is odd (1) or even (2) alone; 0: all */
 	struct random random;
@@ -501,7 +501,7 @@ static void watch_open(struct load *l)
 
 	if (!l->watch)
 		return;
-	l->watcher = client_new(&(struct client_options){ .addresses = l->to, .token = l->token, .name = "bench watch" });
+	l->watcher = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .name = "bench watch" });
 	if (client_open(l->watcher, &error))
 		die("cannot connect", &error);
 }
@@ -545,7 +545,7 @@ static void open_all(struct load *l)
 		struct connection *c = &l->at[i];
 		struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 
-		c->client = client_new(&(struct client_options){ .addresses = l->to, .token = l->token, .name = "bench load", .corked = true });
+		c->client = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .name = "bench load", .corked = true });
 		if (client_open(c->client, &error))
 			die("cannot connect", &error);
 		c->pending = mem_alloc((size_t)l->outstanding * sizeof(*c->pending));
@@ -609,7 +609,7 @@ static const char help[] =
 	"load - keeps an engine busy with appends and tells how fast it acknowledges\n"
 	"\n"
 	"  --to HOST:PORT     the engine, or unix:PATH (default 127.0.0.1:7411)\n"
-	"  --token TOKEN      its token (default VERBATIM_TOKEN)\n"
+	"  VERBATIM_API_KEY holds the API key\n"
 	"  --connections K    (default 1)\n"
 	"  --batch B          events a request (default 100)\n"
 	"  --outstanding W    requests under way a connection (default 16)\n"
@@ -663,7 +663,7 @@ static void print_result(const struct load *l, int64_t us, int64_t cpu, const ui
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "to", required_argument, NULL, 't' },	      { "token", required_argument, NULL, 'k' },    { "connections", required_argument, NULL, 'c' },
+		{ "to", required_argument, NULL, 't' },	      { "connections", required_argument, NULL, 'c' },
 		{ "batch", required_argument, NULL, 'b' },    { "outstanding", required_argument, NULL, 'o' }, { "tenants", required_argument, NULL, 'n' },
 		{ "payload", required_argument, NULL, 'p' },  { "seconds", required_argument, NULL, 's' },  { "events", required_argument, NULL, 'e' },
 		{ "rate", required_argument, NULL, 'r' },     { "seed", required_argument, NULL, 'x' },	    { "watch", no_argument, NULL, 'w' },
@@ -675,12 +675,11 @@ int main(int argc, char **argv)
 	int64_t cpu, start;
 	int c;
 
-	l.token = getenv("VERBATIM_TOKEN");
+	l.key = getenv("VERBATIM_API_KEY");
 	random_system(&seed, sizeof(seed));
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 't': l.to = optarg; break;
-		case 'k': l.token = optarg; break;
 		case 'c': l.connections = bench_number("connections", optarg, 1, 10000); break;
 		case 'b': l.batch = bench_number("batch", optarg, 1, 10000); break;
 		case 'o': l.outstanding = bench_number("outstanding", optarg, 1, 1024); break;

@@ -373,7 +373,7 @@ int client_call(struct client *c, const char *method, struct bytes params, int t
 
 static int say_hello(struct client *c, struct error *error)
 {
-	const char *token = c->options.token ? c->options.token : "";
+	const char *key = c->options.key ? c->options.key : "";
 	const char *name = c->options.name ? c->options.name : "verbatim";
 	msgpack_sbuffer params;
 	msgpack_packer pack;
@@ -386,9 +386,10 @@ static int say_hello(struct client *c, struct error *error)
 	msgpack_packer_init(&pack, &params, msgpack_sbuffer_write);
 	msgpack_pack_array(&pack, 3);
 	msgpack_pack_int(&pack, CLIENT_PROTOCOL_VERSION);
-	msgpack_pack_str_with_body(&pack, token, strlen(token));
+	msgpack_pack_str_with_body(&pack, key, strlen(key));
 	msgpack_pack_str_with_body(&pack, name, strlen(name));
 	code = client_call(c, "hello", bytes_of(params.data, params.size), c->options.connect_ms, &result, error);
+	explicit_bzero(params.data, params.size);
 	msgpack_sbuffer_destroy(&params);
 	if (code)
 		return code;

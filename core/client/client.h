@@ -29,7 +29,7 @@ enum { CLIENT_PROTOCOL_VERSION = 1 };
 
 struct client_options {
 	const char *addresses; /* "HOST:PORT" or "unix:PATH", several with commas; borrowed */
-	const char *token;     /* NULL or "": none; borrowed */
+	const char *key;       /* an API key, which hello brings; NULL or "": none; borrowed */
 	const char *name;      /* shows in the engine's status; borrowed */
 	int connect_ms;        /* for connecting and hello, each address; 0: 5,000 */
 	size_t out_bytes;      /* most unsent bytes; 0: 16 MiB */

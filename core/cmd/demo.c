@@ -21,6 +21,7 @@
 #include "cmd/command.h"
 #include "cmd/demo_show.h"
 #include "cmd/engine_address.h"
+#include "cmd/engine_key.h"
 #include "cmd/generator.h"
 #include "cmd/interrupt.h"
 #include "cmd/sender.h"
@@ -30,7 +31,7 @@ enum { START_MS = 120000, STOP_MS = 60000, WAIT_MS = 180000, TENANTS = 6 };
 
 struct demo_options {
 	struct target_options target;
-	const char *listen, *token;
+	const char *listen, *key_file;
 	int64_t conversations, seed;
 	bool once;
 };
@@ -43,7 +44,7 @@ static const struct option options[] = {
 	  .help = "of the traffic; 0: another one each minute, so that a second run brings new events" },
 	{ .name = "listen", .kind = OPTION_TEXT, .offset = offsetof(struct demo_options, listen), .argument = "ADDRESS",
 	  .fallback = "127.0.0.1:7411", .help = "where the engine listens that is started; a free port when somebody else is there" },
-	{ .name = "token", .kind = OPTION_TEXT, .offset = offsetof(struct demo_options, token), .argument = "TOKEN", .help = "the engine's token" },
+	API_KEY_OPTION(struct demo_options, key_file),
 	TARGET_OPTIONS(struct demo_options, target),
 	{ .name = NULL },
 };
@@ -52,6 +53,7 @@ struct demo {
 	const struct demo_options *o;
 	pid_t child;           /* 0: the engine was there */
 	struct target target;
+	char key[API_KEY_TEXT];
 	struct sender *sender;
 	struct progress progress;
 	struct uuid tenants[TENANTS];
@@ -240,10 +242,12 @@ static int run_demo(struct demo *d, struct error *error)
 		if (!code)
 			code = wait_until_ready(d, error);
 	}
+	if (!code)
+		code = engine_key_find(d->o->key_file, d->target.key_file, d->key, error);
 	if (code)
 		return code;
 	fprintf(stderr, "the engine listens on %s\n", d->target.address);
-	d->sender = sender_new(&(struct sender_options){ .addresses = d->target.address, .token = d->o->token, .name = "verbatim demo", .batch = 500,
+	d->sender = sender_new(&(struct sender_options){ .addresses = d->target.address, .key = d->key, .name = "verbatim demo", .batch = 500,
 							 .outstanding = 16, .give_up_ms = 30000, .stop = &interrupted, .refused = on_refused,
 							 .notice = on_notice, .data = d });
 	code = sender_open(d->sender, error);
@@ -305,6 +309,7 @@ static int run(const struct arguments *args, struct error *error)
 	if (!code && stays(&d) && d.child)
 		code = stay(&d, error);
 	sender_free(d.sender);
+	explicit_bzero(d.key, sizeof(d.key));
 	stop_engine(&d);
 	target_release(&d.target);
 	return code;

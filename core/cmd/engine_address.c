@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "client/dial.h"
+#include "cmd/engine_key.h"
 
 /* An engine that was started a moment ago needs some seconds, the first time for its cluster: it is waited for. */
 static int find_on_target(const struct engine_options *options, struct engine_address *out, struct error *error)
@@ -37,7 +38,12 @@ int engine_find(const struct engine_options *options, struct engine_address *out
 	memset(out, 0, sizeof(*out));
 	if (!at) {
 		code = find_on_target(options, out, error);
-		out->addresses = code ? NULL : out->target.address;
+		if (code)
+			return code;
+		out->addresses = out->target.address;
+		code = engine_key_find(options->key_file, out->target.key_file, out->key, error);
+		if (code)
+			engine_release(out);
 		return code;
 	}
 	for (;;) {
@@ -51,11 +57,11 @@ int engine_find(const struct engine_options *options, struct engine_address *out
 		at += len + 1;
 	}
 	out->addresses = options->to;
-	return 0;
+	return engine_key_find(options->key_file, NULL, out->key, error);
 }
 
 void engine_release(struct engine_address *e)
 {
 	target_release(&e->target);
-	memset(e, 0, sizeof(*e));
+	explicit_bzero(e, sizeof(*e));
 }

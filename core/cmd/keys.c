@@ -11,8 +11,6 @@
 
 static const char variable[] = "VERBATIM_SIGNING_KEY";
 
-enum { KEY_FILE_MAX = 4096 };
-
 /* The first line, without spaces around it. */
 static struct bytes first_line(struct bytes text)
 {
@@ -25,7 +23,7 @@ static struct bytes first_line(struct bytes text)
 	return text;
 }
 
-static int read_private(int fd, const char *file, char out[KEY_FILE_MAX], size_t *len, struct error *error)
+static int read_open(int fd, const char *file, char out[KEYS_FILE_MAX], size_t *len, struct error *error)
 {
 	struct stat st;
 	ssize_t n;
@@ -35,22 +33,29 @@ static int read_private(int fd, const char *file, char out[KEY_FILE_MAX], size_t
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return error_set(error, E_NO_ACCESS, "'%s' can be read by others than its owner; chmod 600 it, and think of whether somebody did",
 				 file);
-	for (*len = 0; *len < KEY_FILE_MAX && (n = read(fd, out + *len, KEY_FILE_MAX - *len)) != 0; *len += (size_t)n)
+	for (*len = 0; *len < KEYS_FILE_MAX && (n = read(fd, out + *len, KEYS_FILE_MAX - *len)) != 0; *len += (size_t)n)
 		if (n < 0)
 			return error_set(error, E_IO, "cannot read '%s': %s", file, strerror(errno));
 	return 0;
 }
 
-static int signer_of_file(const char *file, struct note_signer *out, struct error *error)
+int keys_read_private(const char *file, char out[KEYS_FILE_MAX], size_t *len, struct error *error)
 {
-	char text[KEY_FILE_MAX];
-	size_t len = 0;
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY), status;
 
 	if (fd < 0)
 		return error_set(error, errno == EACCES ? E_NO_ACCESS : E_NO_INPUT, "cannot open '%s': %s", file, strerror(errno));
-	status = read_private(fd, file, text, &len, error);
+	status = read_open(fd, file, out, len, error);
 	close(fd);
+	return status;
+}
+
+static int signer_of_file(const char *file, struct note_signer *out, struct error *error)
+{
+	char text[KEYS_FILE_MAX];
+	size_t len = 0;
+	int status = keys_read_private(file, text, &len, error);
+
 	if (!status) {
 		status = note_signer_parse(first_line(bytes_of(text, len)), out, error);
 		if (status)
@@ -118,7 +123,7 @@ static int add_trusted(const char *word, struct note_key *out, int *count, struc
 	if (strchr(word, '+') && access(word, F_OK) != 0)
 		buffer_add_text(&text, word);
 	else
-		status = file_read(word, KEY_FILE_MAX * 4, &text, error);
+		status = file_read(word, KEYS_FILE_MAX * 4, &text, error);
 	for (rest = buffer_bytes(&text); !status && rest.len > 0;) {
 		const char *end = memchr(rest.data, '\n', rest.len);
 		size_t taken = end ? (size_t)(end - rest.data) + 1 : rest.len;

@@ -12,7 +12,7 @@
 #include "base/option.h"
 #include "event/note.h"
 
-enum { KEYS_TRUSTED_MAX = 16 };
+enum { KEYS_TRUSTED_MAX = 16, KEYS_FILE_MAX = 4096 };
 
 #define SIGNING_KEY_OPTION(type, member)                                                                                     \
 	{ .name = "signing-key-file", .kind = OPTION_TEXT, .offset = offsetof(type, member), .argument = "FILE",             \
@@ -34,6 +34,9 @@ int keys_signer(const char *file, const char *fallback, struct note_signer *out,
 
 /* Writes a new file of mode 0600, whole or not at all; E_EXISTS when there is one. */
 int keys_write(const char *file, const struct note_signer *signer, struct error *error) must_check;
+
+/* A file that only its owner may read, at most KEYS_FILE_MAX bytes of it; the caller wipes `out`.  E_NO_ACCESS, E_NO_INPUT, E_IO. */
+int keys_read_private(const char *file, char out[KEYS_FILE_MAX], size_t *len, struct error *error) must_check;
 
 /* A new key from the system's randomness. */
 void keys_make(const char *name, struct note_signer *out);

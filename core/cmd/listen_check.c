@@ -22,7 +22,7 @@ enum { LOOK_MS = 500, NAME_MAX_BYTES = 256 };
 static int taken(const char *option, const char *address, const char *token, struct error *error)
 {
 	static const char no_params[] = { (char)0x90 };
-	struct client *c = client_new(&(struct client_options){ .addresses = address, .token = token, .name = "verbatim serve", .connect_ms = LOOK_MS });
+	struct client *c = client_new(&(struct client_options){ .addresses = address, .key = token, .name = "verbatim serve", .connect_ms = LOOK_MS });
 	const char *way = strncmp(address, "unix:", 5) == 0 ? "path" : "port, or 0 for a free one,";
 	msgpack_object status;
 	struct error why;

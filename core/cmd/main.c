@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/term.h"
 #include "cmd/command.h"
+#include "cmd/engine_key.h"
 #include "engine/fault.h"
 
 const struct command *const commands[] = {
@@ -137,6 +138,7 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "help";
 	const struct command *c;
 
+	engine_key_take();
 	set_log_level();
 	fault_versions();
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)

@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "client/client.h"
+#include "cmd/engine_key.h"
 #include "engine/journal.h"
 #include "event/canonical.h"
 
@@ -15,7 +16,9 @@ enum { WAIT_MS = 10000, NEAR_MS = 2000 };
 
 struct record {
 	pthread_t thread;
-	char *conninfo, *to, *near, *token, *name;
+	char *conninfo, *address, *name;
+	bool near;  /* the address is that of the engine next door: the database is there, too */
+	char key[API_KEY_TEXT];
 	struct buffer payload;
 	struct journal_entry entry;
 	bool started;
@@ -40,10 +43,9 @@ static void new_id(struct uuid *id)
 }
 
 /* By an engine's socket: the one type of the system tenant's events that its door lets in. */
-static int send_to_engine(struct record *r, const char *address, int wait_ms)
+static int send_to_engine(struct record *r, int wait_ms)
 {
-	struct client *client = client_new(&(struct client_options){ .addresses = address, .token = r->token,
-								     .name = r->name });
+	struct client *client = client_new(&(struct client_options){ .addresses = r->address, .key = r->key, .name = r->name });
 	char event_id[UUID_TEXT], entity_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
 	struct buffer text = { 0 }, packed = { 0 };
 	msgpack_object result;
@@ -70,9 +72,9 @@ static void *run(void *data)
 	struct journal_options o = { .conninfo = r->conninfo, .role = "verbatim_engine",
 				     .name = r->name, .wait_ms = WAIT_MS };
 
-	if (r->to)
-		r->status = send_to_engine(r, r->to, WAIT_MS);
-	else if (!r->near || send_to_engine(r, r->near, NEAR_MS))
+	if (r->address && !r->near)
+		r->status = send_to_engine(r, WAIT_MS);
+	else if (!r->address || send_to_engine(r, NEAR_MS))
 		r->status = journal_append(&o, &r->entry, NULL, &r->error);
 	return NULL;
 }
@@ -83,6 +85,24 @@ int record_may(const struct engine_options *engine, bool appends, const char *lo
 		return 0;
 	return error_set(error, E_NO_ACCESS, "every use is journaled, and login '%s' may not append: name an engine that takes the event "
 			 "(--to HOST:PORT), or have the login made a member of verbatim_engine", login);
+}
+
+/* Which engine is asked, and with which key; one next door whose key we may not read is not. */
+static int choose_engine(struct record *r, const struct target *target, const struct engine_options *engine)
+{
+	int status;
+
+	r->near = !engine->to;
+	r->address = engine->to ? mem_strdup(engine->to) : target->address ? mem_strdup(target->address) : NULL;
+	if (!r->address)
+		return 0;
+	status = engine_key_find(engine->key_file, r->near ? target->key_file : NULL, r->key, &r->error);
+	if (!status || !r->near || engine->key_file)
+		return status;
+	free(r->address);
+	r->address = NULL;
+	error_clear(&r->error);
+	return 0;
 }
 
 struct record *record_start(const struct target *target, const struct engine_options *engine, const struct access *a)
@@ -96,9 +116,7 @@ struct record *record_start(const struct target *target, const struct engine_opt
 	buffer_text(&name);
 	r->name = name.data;
 	r->conninfo = mem_strdup(target->conninfo);
-	r->near = target->address ? mem_strdup(target->address) : NULL;
-	r->to = engine->to ? mem_strdup(engine->to) : NULL;
-	r->token = engine->token ? mem_strdup(engine->token) : NULL;
+	r->status = choose_engine(r, target, engine);
 	buffer_add_byte(&r->payload, '{');
 	add_member(&r->payload, "action", a->action);
 	add_member(&r->payload, "resource_type", a->resource_type);
@@ -113,6 +131,8 @@ struct record *record_start(const struct target *target, const struct engine_opt
 					   .payload = buffer_bytes(&r->payload) };
 	new_id(&r->entry.event_id);
 	new_id(&r->entry.entity_id);
+	if (r->status)
+		return r;
 	r->started = pthread_create(&r->thread, NULL, run, r) == 0;
 	if (!r->started)
 		r->status = error_set(&r->error, E_NO_MEMORY, "no thread can be started");
@@ -135,9 +155,8 @@ int record_finish(struct record *r, struct error *error)
 	buffer_release(&r->payload);
 	free(r->conninfo);
 	free(r->name);
-	free(r->to);
-	free(r->near);
-	free(r->token);
+	free(r->address);
+	explicit_bzero(r->key, sizeof(r->key));
 	free(r);
 	return status;
 }

@@ -29,7 +29,7 @@
 
 struct sender_options {
 	const char *addresses; /* as client_options */
-	const char *token;
+	const char *key;       /* likewise */
 	const char *name;
 	int batch;             /* most events a request */
 	int outstanding;       /* most requests under way */

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "cmd/engine_file.h"
+#include "cmd/engine_key.h"
 #include "store/cluster.h"
 #include "store/db.h"
 #include "store/migrate.h"
@@ -29,13 +30,14 @@ static void name_target(const struct target_options *options, struct target *t)
 	t->name = name.data;
 }
 
-static void use_file(struct target *t, const struct engine_file *file)
+static void use_file(struct target *t, const char *path, const struct engine_file *file)
 {
 	char address[300];
 
 	if (!engine_file_address(file, address, sizeof(address)))
 		return;
 	t->address = mem_strdup(address);
+	t->key_file = engine_key_path(path);
 	t->engine_pid = file->pid;
 }
 
@@ -56,7 +58,7 @@ static int find_engine_of_database(const struct target_options *options, struct 
 		return status;
 	path = *m.log_id ? engine_file_path_of_log(m.log_id) : NULL;
 	if (path && engine_file_read(path, &file) && (kill((pid_t)file.pid, 0) == 0 || errno == EPERM))
-		use_file(t, &file);
+		use_file(t, path, &file);
 	free(path);
 	migrations_release(&m);
 	return 0;
@@ -71,7 +73,7 @@ static void find_engine_of_folder(const struct target_options *options, struct t
 		return;
 	path = engine_file_path(options->data);
 	if (engine_file_read(path, &file))
-		use_file(t, &file);
+		use_file(t, path, &file);
 	free(path);
 }
 
@@ -133,5 +135,6 @@ void target_release(struct target *t)
 	free(t->name);
 	free(t->conninfo);
 	free(t->address);
+	free(t->key_file);
 	*t = (struct target){ 0 };
 }

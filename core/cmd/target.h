@@ -37,6 +37,7 @@ struct target {
 	char *name;      /* for messages: "'var'", "the database" */
 	char *conninfo;  /* of the database; NULL after target_engine unless it was at hand */
 	char *address;   /* where the engine listens, "HOST:PORT" or "unix:PATH"; NULL when none runs */
+	char *key_file;  /* of the API key that it keeps for its own user; there only if it made one; NULL when none runs */
 	long engine_pid; /* 0 when none runs */
 	struct cluster *cluster; /* started for the time, or NULL */
 };

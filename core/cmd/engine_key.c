@@ -1,0 +1,79 @@
+/* engine_key - see engine_key.h. */
+#include "cmd/engine_key.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/keys.h"
+
+static const char variable[] = "VERBATIM_API_KEY";
+static char given[256]; /* what the variable held; longer than any key, so that what is none is told as such */
+
+void engine_key_take(void)
+{
+	char *text = getenv(variable);
+
+	if (!text)
+		return;
+	snprintf(given, sizeof(given), "%s", text);
+	explicit_bzero(text, strlen(text)); /* getenv points into what the process was started with */
+	unsetenv(variable);
+}
+
+/* What stands in a file or a variable, without what an editor or a shell put behind it. */
+static int take(const char *text, size_t len, const char *source, char out[API_KEY_TEXT], struct error *error)
+{
+	uint8_t hash[API_KEY_HASH_BYTES];
+	struct uuid id;
+	int status;
+
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
+		len--;
+	status = api_key_parse(bytes_of(text, len), &id, hash, error);
+	if (status) {
+		error_prefix(error, "%s", source);
+		error->field[0] = 0;
+		return error->code = E_CONFIG;
+	}
+	memcpy(out, text, len);
+	out[len] = 0;
+	return 0;
+}
+
+static int take_file(const char *file, char out[API_KEY_TEXT], struct error *error)
+{
+	char text[KEYS_FILE_MAX];
+	size_t len = 0;
+	int status = keys_read_private(file, text, &len, error);
+
+	if (!status)
+		status = take(text, len, file, out, error);
+	explicit_bzero(text, sizeof(text));
+	return status;
+}
+
+int engine_key_find(const char *file, const char *local, char out[API_KEY_TEXT], struct error *error)
+{
+	out[0] = 0;
+	if (file && *given)
+		return error_set(error, E_CONFIG, "%s and --api-key-file: say one of them", variable);
+	if (file)
+		return take_file(file, out, error);
+	if (*given)
+		return take(given, strlen(given), variable, out, error);
+	return local && access(local, R_OK) == 0 ? take_file(local, out, error) : 0;
+}
+
+char *engine_key_path(const char *engine_file)
+{
+	const char *slash = strrchr(engine_file, '/'), *name = slash ? slash + 1 : engine_file;
+	struct buffer path = { 0 };
+
+	buffer_add(&path, engine_file, (size_t)(name - engine_file));
+	if (strcmp(name, "engine.json") == 0)
+		buffer_add_text(&path, "local.key");
+	else
+		buffer_printf(&path, "%.*s.key", (int)strcspn(name, "."), name);
+	buffer_text(&path);
+	return path.data;
+}

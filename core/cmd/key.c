@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/term.h"
+#include "cmd/api_keys.h"
 #include "cmd/command.h"
 #include "cmd/keys.h"
 
@@ -87,7 +88,7 @@ static const struct option show_table[] = {
 };
 
 static const struct command subcommands[] = {
-	{ .name = "generate", .usage = "generate --out FILE [OPTION]...", .brief = "make a key (Ed25519)",
+	{ .name = "generate", .usage = "generate --out FILE [OPTION]...", .brief = "make a key that signs checkpoints (Ed25519)",
 	  .help = "Writes a new private key into FILE, which must not be there yet, and prints its public half: the verifier key, as "
 		  "golang.org/x/mod/sumdb/note has it too, and its fingerprint. Give both to whoever will check the log, by a way that the "
 		  "log's operator does not own: a checkpoint is worth what the way of its key is worth.\n"
@@ -102,14 +103,54 @@ static const struct command subcommands[] = {
 		  "  verbatim key show var/signing.key\n"
 		  "  verbatim key show --json var/signing.key | jq -r .key | tr -d '\\n' | sha256sum",
 	  .options = show_table, .options_bytes = sizeof(struct key_options), .run = run_show },
+	{ .name = "create", .usage = "create --name NAME --scope SCOPE,... [OPTION]...", .brief = "make an API key, which lets a program talk to an engine",
+	  .help = "Makes a key and prints it, this one time: the database keeps a hash. Engines know it within a second. Its holder puts it into a "
+		  "file of its own (--api-key-file) or into VERBATIM_API_KEY; it is the token of hello.\n"
+		  "\n"
+		  "  append   sends events\n"
+		  "  read     reads them\n"
+		  "  audit    reads them, which is journaled; with --all-tenants the whole log, and status\n"
+		  "  admin    everything, of all tenants\n"
+		  "\n"
+		  "A key is bound to a tenant: events of another are refused, and it reads its own. What it may do at a time is bounded by "
+		  "--limit, and for all keys of a tenant by key limit.\n"
+		  "\n"
+		  "  (umask 077; verbatim key create --name shop --tenant 0199c0de-0000-7000-8000-000000000001 --scope append,read >shop.key)\n"
+		  "  verbatim append --api-key-file shop.key --to engine:7411 events.ndjson",
+	  .options = api_keys_create_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_create },
+	{ .name = "list", .usage = "list [OPTION]...", .brief = "show the API keys",
+	  .help = "Lists the API keys that hold: what each may do, when it expires, when it was last used (to the minute). Never a secret.\n"
+		  "\n"
+		  "  verbatim key list --all --json | jq 'select(.used_at == null)'",
+	  .options = api_keys_list_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_list },
+	{ .name = "rotate", .usage = "rotate [OPTION]... ID|NAME", .brief = "make another API key of the same name",
+	  .help = "Makes a key like the newest of that name and prints it. Both hold: the holder changes over, then the older is revoked, or "
+		  "ends by --grace.\n"
+		  "\n"
+		  "  (umask 077; verbatim key rotate shop --grace 168h >shop.key)",
+	  .options = api_keys_rotate_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_rotate },
+	{ .name = "revoke", .usage = "revoke [OPTION]... ID|NAME", .brief = "end an API key",
+	  .help = "From now on nobody gets in with it; connections that it has open end within a second, on every engine.\n"
+		  "\n"
+		  "  verbatim key revoke shop",
+	  .options = api_keys_revoke_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_revoke },
+	{ .name = "limit", .usage = "limit --tenant UUID LIMITS", .brief = "say how much all API keys of a tenant may do together",
+	  .help = "Whoever is over a limit is answered `overloaded` and when to come again. A burst of one second is let through; a request "
+		  "larger than that waits until nothing is owed. Each engine counts for itself. `none` takes the limits away.\n"
+		  "\n"
+		  "  verbatim key limit --tenant 0199c0de-0000-7000-8000-000000000001 events=1000/s,bytes=1M/s,connections=50,inflight=4M",
+	  .options = api_keys_limit_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_limit },
 	{ .name = NULL },
 };
 
 const struct command key_command = {
 	.name = "key",
-	.usage = "key generate|show [OPTION]...",
-	.brief = "make the key that signs checkpoints, show its public half",
-	.help = "`verbatim serve` signs checkpoints of the log with an Ed25519 key. With a cluster of its own it makes one below --data when it "
+	.usage = "key create|list|rotate|revoke|limit|generate|show [OPTION]...",
+	.brief = "API keys, which let programs in; and the key that signs checkpoints",
+	.help = "Two kinds. An API key says who a client is and what it may do: create, list, rotate, revoke, limit. A signing key makes "
+		"checkpoints believable: generate, show.\n"
+		"\n"
+		"`verbatim serve` signs checkpoints of the log with an Ed25519 key. With a cluster of its own it makes one below --data when it "
 		"has none (DATA/signing.key); on a database of --db it signs only with a key that it is given.",
 	.sub = subcommands,
 };

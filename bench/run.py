@@ -95,6 +95,8 @@ class Engine:
         if "ready" not in self.process.stdout.readline():
             with open(self.log.name, encoding="utf-8") as f:
                 sys.exit(f"bench: the engine did not start: {f.read()}")
+        with open(os.path.join(self.data, "local.key"), encoding="utf-8") as f:
+            os.environ["VERBATIM_API_KEY"] = f.read().strip()  # for the tools
         self.db = self.sql("SELECT 'host=' || split_part(current_setting('unix_socket_directories'), ',', 1) || ' port='"
                            " || current_setting('port') || ' dbname=' || current_database() || ' user=' || session_user")
         with open(self.sql("SELECT current_setting('data_directory')") + "/postmaster.pid", encoding="utf-8") as f:

@@ -62,7 +62,7 @@ static const struct check {
 	  "SELECT 'in use ' || used || ' of ' || most || ', an engine of this log takes up to ' || needed FROM ("
 	  " SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,"
 	  " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most,"
-	  " (SELECT 3 * (shards + 1) + 6 FROM verbatim.log_identity) AS needed,"
+	  " (SELECT 3 * (shards + 1) + 7 FROM verbatim.log_identity) AS needed,"
 	  " EXISTS (SELECT FROM pg_stat_activity WHERE application_name LIKE 'verbatim appender%') AS runs) v"
 	  " WHERE used + CASE WHEN runs THEN 3 ELSE needed END > most",
 	  "raise max_connections, or put a pooler between the server and those who read" },
@@ -95,6 +95,21 @@ static const struct check {
 	  " AND n.nspname IN ('core', 'ai', 'analytics', 'audit', 'integration', 'cache', 'analyst')"
 	  " AND NOT coalesce('security_invoker=true' = ANY (v.reloptions), false)",
 	  "ALTER TABLE ... ENABLE ROW LEVEL SECURITY; give readers logins of their own: verbatim role grant" },
+
+	{ "api_keys", "API keys do not run out unnoticed", DOCTOR_WARNING,
+	  "SELECT 'key ' || quote_literal(name) || ' (' || key_id || ') expires at ' || date_trunc('second', expires_at), 'W' FROM verbatim.api_key k"
+	  " WHERE revoked_at IS NULL AND expires_at > now() AND expires_at < now() + interval '14 days' AND NOT EXISTS (SELECT FROM verbatim.api_key n"
+	  " WHERE n.name = k.name AND n.tenant_id IS NOT DISTINCT FROM k.tenant_id AND n.revoked_at IS NULL"
+	  " AND (n.expires_at IS NULL OR n.expires_at >= now() + interval '14 days'))"
+	  " UNION ALL SELECT 'key ' || quote_literal(name) || ' (' || key_id || ') was never used since ' || date_trunc('second', created_at), 'N'"
+	  " FROM verbatim.api_key WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AND name <> 'local'"
+	  " AND created_at < now() - interval '14 days' AND NOT EXISTS (SELECT FROM verbatim.api_key_use u WHERE u.key_id = api_key.key_id)",
+	  "verbatim key rotate makes the next one, and both hold meanwhile; verbatim key revoke ends one that nobody needs" },
+
+	{ "insecure", "every engine asks for keys", DOCTOR_FAULT,
+	  "SELECT 'an engine at ' || coalesce(host(client_addr), 'this machine') || ' was started with --insecure: whoever reaches it may do anything'"
+	  " FROM pg_stat_activity WHERE application_name = 'verbatim keys (insecure)' AND datname = current_database()",
+	  "start it without; clients bring keys (verbatim key create)" },
 
 	{ "leaves", "the months' partitions stand ahead of time", DOCTOR_FAULT,
 	  "SELECT words, verdict FROM (SELECT to_regclass('verbatim.event_log_y' || to_char(m, 'YYYY\"m\"MM')) AS leaf,"

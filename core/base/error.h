@@ -36,7 +36,8 @@ enum error_class {
 	X(E_TOO_LARGE,      "too_large",        CALLER, 65, "over one of the limits that hello names")  \
 	X(E_HELLO,          "hello_required",   CALLER, 76, "hello must be the first call")             \
 	X(E_VERSION,        "version",          CALLER, 76, "the protocol version is not spoken here")  \
-	X(E_UNAUTHORIZED,   "unauthorized",     CALLER, 77, "the token is not accepted")                \
+	X(E_UNAUTHORIZED,   "unauthorized",     CALLER, 77, "the API key is not accepted")              \
+	X(E_FORBIDDEN,      "forbidden",        CALLER, 77, "the key does not allow it")                \
 	X(E_METHOD,         "unknown_method",   CALLER, 76, "there is no such method")                  \
 	X(E_PARAMS,         "params",           CALLER, 76, "the call's parameters are wrong")          \
 	X(E_INVALID,        "invalid",          CALLER, 65, "an event does not fit the catalog")        \
@@ -95,6 +96,7 @@ int error_find(const char *name, size_t len);
 struct error {
 	int code;          /* 0 when nothing went wrong */
 	int index;         /* of the event within its request, from 0; -1 when not about one event */
+	int retry_after_ms; /* for overloaded: when it may be sent again; 0: not known */
 	long long position; /* for stale and conflict: where it stands in the log; 0 otherwise */
 	char field[96];    /* dotted path of the field at fault, "" when none */
 	char message[384]; /* lower case, fault first, subject in quotes, remedy last */

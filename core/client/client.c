@@ -19,6 +19,7 @@ enum {
 	ANSWER_DEPTH = 24,
 	BACKOFF_FIRST_MS = 50,
 	BACKOFF_MOST_MS = 3000,
+	RETRY_AFTER_MOST_MS = 60000, /* a longer wait is cut: somebody may have raised the limit */
 };
 
 /*
@@ -180,6 +181,9 @@ static void read_error(const msgpack_object *map, struct error *error)
 		snprintf(error->field, sizeof(error->field), "%.*s", (int)(field.len < 95 ? field.len : 95), field.data);
 	error->index = (int)client_int(map, "index", -1);
 	error->position = client_int(map, "position", 0);
+	error->retry_after_ms = (int)client_int(map, "retry_after_ms", 0);
+	if (error->retry_after_ms < 0 || error->retry_after_ms > RETRY_AFTER_MOST_MS)
+		error->retry_after_ms = RETRY_AFTER_MOST_MS;
 }
 
 /* ---- bytes ---- */

@@ -51,7 +51,7 @@ struct client_log {
 
 struct client_answer {
 	uint32_t msgid;
-	struct error error;    /* code 0: a result; else what the server said */
+	struct error error;    /* code 0: a result; else what the server said; retry_after_ms when it said that */
 	msgpack_object result; /* borrowed until the next client_poll, client_call or client_close */
 };
 

@@ -83,7 +83,7 @@ static void print_bash(void)
 	}
 	printf("\tesac\n"
 	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-	       "\t[ \"${COMP_WORDS[1]}\" = help ] && COMPREPLY=($(compgen -W \"errors environment metrics");
+	       "\t[ \"${COMP_WORDS[1]}\" = help ] && COMPREPLY=($(compgen -W \"errors scopes environment metrics");
 	for (int i = 0; commands[i]; i++)
 		printf(" %s", commands[i]->name);
 	printf("\" -- \"$cur\"))\n"

@@ -270,7 +270,7 @@ static int run_demo(struct demo *d, struct error *error)
 	if (!code) {
 		code = demo_show(database.conninfo, buffer_text(&tenants), error);
 		if (!code)
-			demo_show_next(&(struct demo_place){ .address = d->target.address, .conninfo = database.conninfo,
+			demo_show_next(&(struct demo_place){ .address = d->target.address, .key_file = d->target.key_file, .conninfo = database.conninfo,
 							     .data = d->o->target.db ? NULL : d->o->target.data,
 							     .stays = !d->child || stays(d) });
 		target_release(&database);

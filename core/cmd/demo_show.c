@@ -243,19 +243,19 @@ int demo_show(const char *conninfo, const char *tenants, struct error *error)
 	return code;
 }
 
-/* The client of the README, word for word but for the address (test/e2e/newcomer.py keeps it so). */
+/* The client of the README, word for word but for the address and the key's file (test/e2e/newcomer.py keeps it so). */
 static const char client_begin[] =
 	"    import msgpack, socket, time, uuid\n"
 	"\n";
-static const char client_rest[] =
+static const char client_middle[] =
 	"    answers = msgpack.Unpacker(s.makefile(\"rb\", 0), timestamp=3)\n"
 	"    def call(method, *params):\n"
 	"        s.sendall(msgpack.packb([0, 1, method, params], datetime=True))\n"
 	"        kind, msgid, error, result = answers.unpack()\n"
 	"        if error: raise Exception(error)\n"
 	"        return result\n"
-	"\n"
-	"    call(\"hello\", 1, \"\", \"my program\")\n"
+	"\n";
+static const char client_rest[] =
 	"    tenant, customer, conversation, message = (str(uuid.uuid4()) for _ in range(4))\n"
 	"    def event(type, entity, payload, **more):\n"
 	"        return dict(event_id=str(uuid.uuid4()), event_type=type, tenant_id=tenant, entity_id=entity, actor_type=\"api\",\n"
@@ -269,7 +269,7 @@ static const char client_rest[] =
 	"                                            \"content\": \"Where is my parcel?\"}, conversation_id=conversation)])\n"
 	"    call(\"wait\", [], [ack[\"log_id\"], ack[\"epoch\"], ack[\"shard\"], ack[\"last\"], ack[\"leaf\"]], 10000)\n";
 
-static void print_python(const char *address)
+static void print_python(const char *address, const char *key_file)
 {
 	const char *colon = strrchr(address, ':');
 
@@ -278,24 +278,21 @@ static void print_python(const char *address)
 		printf("    s = socket.socket(socket.AF_UNIX); s.connect(\"%s\")\n", address + 5);
 	else
 		printf("    s = socket.create_connection((\"%.*s\", %s))\n", (int)(colon - address), address, colon + 1);
+	fputs(client_middle, stdout);
+	printf("    call(\"hello\", 1, open(\"%s\").read().strip(), \"my program\")\n", key_file);
 	fputs(client_rest, stdout);
 }
 
-/* An engine that stays is named by its address; one that is started again is found by where its data is. */
 void demo_show_next(const struct demo_place *p)
 {
 	const char *program = program_invocation_name; /* as it was typed: it need not be on the PATH */
 	char *database = db_describe(p->conninfo);
-	struct buffer where = { 0 }, to = { 0 };
+	struct buffer where = { 0 };
 
 	if (p->data)
 		buffer_printf(&where, "--data %s", p->data);
 	else
 		buffer_printf(&where, "--db '%s'", database);
-	if (p->stays)
-		buffer_printf(&to, "--to %s", p->address);
-	else
-		buffer_add_bytes(&to, buffer_bytes(&where));
 	heading(p->stays ? "Connect" : "The engine stops now; start it again");
 	if (p->stays)
 		printf("  engine   %s (MessagePack-RPC; core/engine/PROTOCOL.md)\n", p->address);
@@ -306,18 +303,17 @@ void demo_show_next(const struct demo_place *p)
 	if (p->data)
 		printf("  %s     %s psql %s%s\n", p->stays ? "    " : "psql", program, buffer_text(&where),
 		       p->stays ? "" : "   (with or without the engine)");
-	print_python(p->stays ? p->address : "127.0.0.1:7411");
+	print_python(p->stays ? p->address : "127.0.0.1:7411", p->key_file);
 	heading(p->stays ? "Try next" : "Then try");
-	printf("  %s status %s\n", program, buffer_text(&to));
+	printf("  %s status %s\n", program, buffer_text(&where));
 	printf("  %s events message                 the event types and their fields\n", program);
-	printf("  %s generate --rate 200 --conversations 0 %s\n", program, buffer_text(&to));
-	printf("  %s generate | %s append - --wait %s\n", program, program, buffer_text(&to));
+	printf("  %s generate --rate 200 --conversations 0 %s\n", program, buffer_text(&where));
+	printf("  %s generate | %s append - --wait %s\n", program, program, buffer_text(&where));
 	printf("  %s replay --conversation ID %s   that conversation: who, what, when, and what it led to\n", program, buffer_text(&where));
 	printf("  %s verify %s                     every hash and signed checkpoint of the log\n", program, buffer_text(&where));
 	printf("  SELECT * FROM core.v_agent_queue LIMIT 20;\n"
 	       "  SELECT shard, position, event_type, payload FROM verbatim.events ORDER BY recorded_at DESC LIMIT 10;\n"
 	       "  UPDATE verbatim.event_log SET payload = '{}';   (it will not let you)\n");
 	buffer_release(&where);
-	buffer_release(&to);
 	free(database);
 }

@@ -18,6 +18,7 @@ struct demo_place {
 	const char *address;
 	const char *conninfo;
 	const char *data; /* NULL with --db */
+	const char *key_file; /* of the engine's own user */
 	bool stays;
 };
 

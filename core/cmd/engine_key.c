@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/random.h"
+#include "base/time.h"
 #include "cmd/keys.h"
+#include "engine/files.h"
+#include "store/api_keys.h"
 
 static const char variable[] = "VERBATIM_API_KEY";
 static char given[256]; /* what the variable held; longer than any key, so that what is none is told as such */
@@ -62,6 +67,43 @@ int engine_key_find(const char *file, const char *local, char out[API_KEY_TEXT],
 	if (*given)
 		return take(given, strlen(given), variable, out, error);
 	return local && access(local, R_OK) == 0 ? take_file(local, out, error) : 0;
+}
+
+static bool is_kept(struct pg_conn *conn, const char *path)
+{
+	uint8_t hash[API_KEY_HASH_BYTES];
+	char text[API_KEY_TEXT];
+	struct error error;
+	struct uuid id;
+	bool holds = false;
+
+	if (access(path, F_OK) == 0 && take_file(path, text, &error) == 0 &&
+	    api_key_parse(bytes_text(text), &id, hash, &error) == 0 && api_keys_holds(conn, &id, hash, &holds, &error))
+		holds = false;
+	explicit_bzero(text, sizeof(text));
+	return holds;
+}
+
+int engine_key_keep(struct pg_conn *conn, const char *path, struct error *error)
+{
+	struct api_key_row key = { .name = "local", .scopes = SCOPE_ADMIN, .expires_at = TIME_NONE, .has_secret = true };
+	char text[API_KEY_TEXT + 1];
+	uint8_t random[10];
+	int status;
+
+	if (is_kept(conn, path))
+		return 0;
+	random_system(random, sizeof(random));
+	uuid_v7(&key.id, time_wall() / 1000, random);
+	api_key_make(&key.id, text, key.hash);
+	text[API_KEY_TEXT - 1] = '\n';
+	status = api_keys_make(conn, &key, "api_key.created", error);
+	if (!status)
+		status = file_write(path, bytes_of(text, API_KEY_TEXT), 0600, true, error);
+	if (!status)
+		log_info("serve", "made an API key for this user, '%s'", path);
+	explicit_bzero(text, sizeof(text));
+	return status;
 }
 
 char *engine_key_path(const char *engine_file)

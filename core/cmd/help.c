@@ -6,6 +6,7 @@
 #include "base/term.h"
 #include "cmd/command.h"
 #include "engine/metrics.h"
+#include "engine/scopes.h"
 
 static void heading(struct buffer *out, const char *text, bool colour)
 {
@@ -72,7 +73,7 @@ static void print_commands(struct buffer *out, int width, bool colour)
 			      term_style(STYLE_PLAIN, colour));
 		option_wrap(out, commands[i]->brief, 15, 15, width);
 	}
-	buffer_add_text(out, "\n`verbatim help COMMAND` teaches one, `help errors` lists exit codes, `help environment` variables, `help metrics` figures.\n"
+	buffer_add_text(out, "\n`verbatim help COMMAND` teaches one, `help errors` lists exit codes, `help scopes` what API keys allow, `help environment` variables, `help metrics` figures.\n"
 			     "A first try:\n\n"
 			     "  verbatim serve &\n"
 			     "  verbatim generate --conversations 50 | verbatim append -\n"
@@ -133,9 +134,16 @@ static void print_environment(struct buffer *out, int width, bool colour)
 			option_wrap(out, o->help ? o->help : "", 29, 29, width);
 		}
 	}
-	buffer_add_text(out, "\n  VERBATIM_SIGNING_KEY       the signing key itself, instead of --signing-key-file; overwritten once it is read\n"
+	buffer_add_text(out, "\n  VERBATIM_API_KEY           the API key itself, instead of --api-key-file; overwritten once it is read\n"
+			     "  VERBATIM_SIGNING_KEY       the signing key itself, instead of --signing-key-file; overwritten once it is read\n"
 			     "  NO_COLOR                   set: no colours\n"
 			     "  PG*                        what a --db string leaves out, as libpq has it\n");
+}
+
+static void print_scopes(struct buffer *out)
+{
+	scopes_print(out);
+	buffer_add_text(out, "\nAny of a key's scopes will do. A key of a tenant (verbatim key create --tenant) is bound to its events in any case.\n");
 }
 
 static void print_metrics(struct buffer *out, int width, bool colour)
@@ -172,6 +180,8 @@ static int run(const struct arguments *args, struct error *error)
 		print_errors(&out, term_width(stdout), colour);
 	else if (strcmp(topic, "environment") == 0)
 		print_environment(&out, width, colour);
+	else if (strcmp(topic, "scopes") == 0)
+		print_scopes(&out);
 	else if (strcmp(topic, "metrics") == 0)
 		print_metrics(&out, term_width(stdout), colour);
 	else if (!c)
@@ -196,12 +206,13 @@ static int run(const struct arguments *args, struct error *error)
 
 const struct command help_command = {
 	.name = "help",
-	.usage = "help [COMMAND [SUBCOMMAND] | errors | environment]",
+	.usage = "help [COMMAND [SUBCOMMAND] | errors | scopes | environment | metrics]",
 	.brief = "teach a command, list the error codes or the variables",
 	.help = "Without a word: all commands in a line each.\n"
 		"\n"
 		"  verbatim help append\n"
 		"  verbatim help migrate down\n"
-		"  verbatim help errors",
+		"  verbatim help errors\n"
+		"  verbatim help scopes",
 	.run = run,
 };

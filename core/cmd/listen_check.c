@@ -18,11 +18,11 @@
 
 enum { LOOK_MS = 500, NAME_MAX_BYTES = 256 };
 
-/* An engine says its number; one that wants another token is an engine all the same. */
-static int taken(const char *option, const char *address, const char *token, struct error *error)
+/* An engine says its number to its own user; one that wants a key is an engine all the same. */
+static int taken(const char *option, const char *address, struct error *error)
 {
 	static const char no_params[] = { (char)0x90 };
-	struct client *c = client_new(&(struct client_options){ .addresses = address, .key = token, .name = "verbatim serve", .connect_ms = LOOK_MS });
+	struct client *c = client_new(&(struct client_options){ .addresses = address, .name = "verbatim serve", .connect_ms = LOOK_MS });
 	const char *way = strncmp(address, "unix:", 5) == 0 ? "path" : "port, or 0 for a free one,";
 	msgpack_object status;
 	struct error why;
@@ -32,8 +32,7 @@ static int taken(const char *option, const char *address, const char *token, str
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': the engine with process id %lld is there; use it (verbatim status --to %s), "
 				 "stop it, or choose another %s with --%s", address, (long long)client_int(&status, "pid", 0), address, way, option);
 	else if (!code || code == E_UNAUTHORIZED)
-		code = error_set(error, E_CONFIG, "cannot listen on '%s': an engine is there that does not know this token; stop it, or choose "
-				 "another %s with --%s", address, way, option);
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': another engine is there; stop it, or choose another %s with --%s", address, way, option);
 	else
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there; choose another %s with --%s", address, way, option);
 	client_free(c);
@@ -57,12 +56,12 @@ static bool is_live(const char *path)
 	return code != ECONNREFUSED && code != ENOENT && code != ENOTDIR && code != EACCES && code != ENOTSOCK;
 }
 
-static int check_unix(const char *option, const char *address, const char *token, struct error *error)
+static int check_unix(const char *option, const char *address, struct error *error)
 {
 	char path[PATH_MAX], folder[PATH_MAX];
 
 	if (is_live(address + 5))
-		return taken(option, address, token, error);
+		return taken(option, address, error);
 	snprintf(path, sizeof(path), "%s", address + 5);
 	snprintf(folder, sizeof(folder), "%s", dirname(path));
 	if (access(folder, W_OK | X_OK) != 0)
@@ -70,7 +69,7 @@ static int check_unix(const char *option, const char *address, const char *token
 	return 0;
 }
 
-static int check_tcp(const char *option, const char *address, const char *token, struct error *error)
+static int check_tcp(const char *option, const char *address, struct error *error)
 {
 	const char *colon = strrchr(address, ':');
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list;
@@ -91,11 +90,11 @@ static int check_tcp(const char *option, const char *address, const char *token,
 	if (fd >= 0)
 		close(fd);
 	if (code == EADDRINUSE)
-		return taken(option, address, token, error);
+		return taken(option, address, error);
 	return code ? error_set(error, E_CONFIG, "cannot listen on '%s': %s", address, strerror(code)) : 0;
 }
 
-int listen_check(const char *option, const char *const *addresses, int count, const char *token, struct error *error)
+int listen_check(const char *option, const char *const *addresses, int count, struct error *error)
 {
 	int code = 0;
 
@@ -105,7 +104,7 @@ int listen_check(const char *option, const char *const *addresses, int count, co
 				return error_set(error, E_CONFIG, "--%s '%s' is given twice", option, addresses[i]);
 		code = dial_check(bytes_text(addresses[i]), error);
 		if (!code)
-			code = strncmp(addresses[i], "unix:", 5) == 0 ? check_unix(option, addresses[i], token, error) : check_tcp(option, addresses[i], token, error);
+			code = strncmp(addresses[i], "unix:", 5) == 0 ? check_unix(option, addresses[i], error) : check_tcp(option, addresses[i], error);
 	}
 	return code;
 }

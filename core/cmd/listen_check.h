@@ -11,6 +11,6 @@
 
 /* E_CONFIG with who is there and what to do, or why it is no address of this machine; `token` ("": none) is for asking who,
  * `option` ("listen") what the addresses were given by. */
-int listen_check(const char *option, const char *const *addresses, int count, const char *token, struct error *error) must_check;
+int listen_check(const char *option, const char *const *addresses, int count, struct error *error) must_check;
 
 #endif

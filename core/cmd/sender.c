@@ -86,12 +86,14 @@ void sender_refuse(struct sender *s, int64_t line, const struct uuid *event_id, 
 
 /* ---- trouble ---- */
 
-static void lane_trouble(struct sender *s, struct lane *lane, bool hold)
+/* `hold_ms`: as the engine said; 0: as long as seems wise. */
+static void lane_trouble(struct sender *s, struct lane *lane, bool hold, int hold_ms)
 {
 	lane->careful = true;
 	lane->successes = 0;
 	if (hold)
-		lane->hold_until = time_monotonic() + (int64_t)client_backoff_ms(++lane->attempts, &s->random) * 1000;
+		lane->hold_until = time_monotonic() +
+				   (int64_t)(hold_ms ? hold_ms : client_backoff_ms(++lane->attempts, &s->random)) * 1000;
 	lanes_make_ready(s, lane);
 }
 
@@ -116,7 +118,7 @@ static void all_waiting_again(struct sender *s)
 		r->state = REQUEST_WAITING;
 		r->doubtful = r->repeated = true;
 		r->lane->sent = 0;
-		lane_trouble(s, r->lane, false);
+		lane_trouble(s, r->lane, false, 0);
 	}
 	s->sent_count = 0;
 }
@@ -281,10 +283,10 @@ static int on_refusal(struct sender *s, struct request *r, const struct error *w
 	r->repeated = true;
 	if (class == CLASS_RETRY) {
 		r->doubtful = r->doubtful || why->code == E_UNAVAILABLE; /* its commit may have been under way */
-		lane_trouble(s, r->lane, true);
+		lane_trouble(s, r->lane, true, why->retry_after_ms);
 		return trouble(s, why, error);
 	}
-	lane_trouble(s, r->lane, false);
+	lane_trouble(s, r->lane, false, 0);
 	switch (why->code) {
 	case E_INVALID:
 	case E_CONFLICT:

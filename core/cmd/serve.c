@@ -23,6 +23,7 @@
 #include "base/time.h"
 #include "cmd/command.h"
 #include "cmd/engine_file.h"
+#include "cmd/engine_key.h"
 #include "cmd/keys.h"
 #include "cmd/listen_check.h"
 #include "cmd/target.h"
@@ -38,7 +39,7 @@ struct serve_options {
 	int64_t checkpoint_every, checkpoint_events;
 	struct texts listen;
 	const char *http;
-	const char *token;
+	bool insecure;
 	const char *log;
 	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, database, batch_events, workers, check_every;
 };
@@ -65,9 +66,8 @@ static const char *const log_levels[] = { "debug", "info", "warn", "error", "sil
 static const struct option options[] = {
 	{ .name = "listen", .kind = OPTION_TEXTS, AT(listen), .argument = "ADDRESS", .fallback = "127.0.0.1:7411",
 	  .help = "HOST:PORT or unix:PATH to take clients on; port 0 takes a free one, which engine.json tells" },
-	{ .name = "token", .kind = OPTION_TEXT, AT(token), .argument = "SECRET",
-	  .help = "what a client's hello must bring; may be left out only when every address is of this machine. Better given by "
-		  "the variable than on the command line" },
+	{ .name = "insecure", .kind = OPTION_FLAG, AT(insecure),
+	  .help = "let anybody in who brings no key, to do anything; and listen beyond this machine without TLS" },
 	{ .name = "http", .kind = OPTION_TEXT, AT(http), .argument = "HOST:PORT",
 	  .help = "where /metrics (Prometheus), /healthz and /readyz are answered, to anybody who can reach it: figures, no content; "
 		  "`verbatim help metrics` lists them" },
@@ -154,6 +154,12 @@ static bool is_of_this_machine(const char *address)
 	       strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
 }
 
+/* Without it, keys and events can be read on their way. */
+static bool speaks_tls(const struct serve_options *o)
+{
+	return false;
+}
+
 /* Relative socket paths are made absolute: engine.json is read from other folders. */
 static int check_addresses(struct serve *s, struct error *error)
 {
@@ -170,10 +176,10 @@ static int check_addresses(struct serve *s, struct error *error)
 			return error_set(error, E_USAGE, "--listen unix: names no socket; say unix:PATH, as unix:/run/verbatim.sock");
 		if (strncmp(address, "unix:", 5) != 0 && !strrchr(address, ':'))
 			return error_set(error, E_USAGE, "--listen %s: say HOST:PORT or unix:PATH, as 127.0.0.1:7411", address);
-		if (!is_of_this_machine(address) && (!o->token || !*o->token))
+		if (!is_of_this_machine(address) && !speaks_tls(o) && !o->insecure)
 			return error_set(error, E_CONFIG,
-					 "'%s' can be reached from other machines: set a token (VERBATIM_TOKEN), or listen on 127.0.0.1",
-					 address);
+					 "'%s' can be reached from other machines, where keys and events would go in the clear: listen on "
+					 "127.0.0.1, or say --insecure", address);
 		if (strncmp(address, "unix:", 5) == 0 && address[5] != '/' && getcwd(here, sizeof(here)))
 			buffer_printf(&s->listen[i], "unix:%s/%s", here, address + 5);
 		else
@@ -182,8 +188,8 @@ static int check_addresses(struct serve *s, struct error *error)
 	}
 	if (!o->target.db && engine_is_locked(o->target.data))
 		return 0; /* whose engine that is will be told in a moment */
-	status = listen_check("listen", s->addresses, o->listen.count, o->token ? o->token : "", error);
-	return status || !o->http ? status : listen_check("http", &o->http, 1, "", error);
+	status = listen_check("listen", s->addresses, o->listen.count, error);
+	return status || !o->http ? status : listen_check("http", &o->http, 1, error);
 }
 
 /* ---- checkpoints ---- */
@@ -277,6 +283,20 @@ static int prepare_schema(struct pg_conn *conn, struct error *error)
 	return status ? status : log_prepare(conn, 0, error);
 }
 
+/* So that commands beside the engine get in.  A login that may not make keys leaves that to who may. */
+static int keep_local_key(struct serve *s, struct pg_conn *conn, struct error *error)
+{
+	char *path = engine_key_path(s->file);
+	int status = engine_key_keep(conn, path, error);
+
+	if (status == E_NO_ACCESS && !s->cluster) {
+		log_info("serve", "the database's user may not make API keys: commands beside this engine need one (--api-key-file)");
+		status = 0;
+	}
+	free(path);
+	return status;
+}
+
 static int prepare_database(struct serve *s, struct error *error)
 {
 	struct migrations m = { 0 };
@@ -290,14 +310,16 @@ static int prepare_database(struct serve *s, struct error *error)
 		status = prepare_schema(conn, error);
 	if (!status)
 		status = migrate_status(conn, &m, error);
-	db_close(conn);
 	if (!status && !*m.log_id)
 		status = error_set(error, E_NOT_FOUND,
 				   "there is no log in this database and its user may not make one; run: verbatim init --db ...");
-	if (!status && !s->signs && s->cluster && s->options->checkpoint_every > 0)
-		status = make_key(s, m.log_id, error);
 	if (!status)
 		s->file = s->cluster ? engine_file_path(s->options->target.data) : engine_file_path_of_log(m.log_id);
+	if (!status && s->file)
+		status = keep_local_key(s, conn, error);
+	db_close(conn);
+	if (!status && !s->signs && s->cluster && s->options->checkpoint_every > 0)
+		status = make_key(s, m.log_id, error);
 	migrations_release(&m);
 	return status;
 }
@@ -360,7 +382,8 @@ static int run_server(struct serve *s, struct error *error)
 		.listen = s->addresses,
 		.listen_count = o->listen.count,
 		.http = o->http,
-		.token = o->token ? o->token : "",
+		.insecure = o->insecure,
+		.tls = speaks_tls(o),
 		.frame_bytes = o->frame_bytes,
 		.event_bytes = o->event_bytes,
 		.request_events = o->request_events,
@@ -441,6 +464,9 @@ const struct command serve_command = {
 		"\n"
 		"  verbatim serve\n"
 		"  verbatim serve --data /srv/verbatim --listen 127.0.0.1:7411 --listen unix:/run/verbatim.sock\n"
-		"  VERBATIM_TOKEN=secret verbatim serve --db postgresql://verbatim@db/support --listen 0.0.0.0:7411",
+		"  verbatim serve --db postgresql://verbatim@db/support --listen 127.0.0.1:7411\n"
+		"\n"
+		"Clients bring an API key (verbatim key create). Commands beside the engine find the one that it makes for its own user, "
+		"DATA/local.key; a Unix socket knows the engine's user and root without.",
 	.options = options, .options_bytes = sizeof(struct serve_options), .run = run,
 };

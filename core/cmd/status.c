@@ -213,6 +213,21 @@ static void print_check(const msgpack_object *map, struct buffer *out, bool colo
 		buffer_printf(out, "\nthe read models hold what the log says, as of %.*s\n", (int)at.len, at.data);
 }
 
+/* What a key that may not see all is told. */
+static void print_own(const msgpack_object *map, const char *address, struct buffer *out)
+{
+	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
+	struct bytes version = client_text(map, "version"), log_id = client_text(map, "log_id");
+
+	buffer_printf(out, "%s%s%s at %s\n", term_style(ready ? STYLE_GREEN : STYLE_RED, colour), ready ? "ready" : "not ready",
+		      term_style(STYLE_PLAIN, colour), address);
+	buffer_printf(out, "verbatim %.*s, log %.*s, epoch %lld\n", (int)version.len, version.data ? version.data : "", (int)log_id.len,
+		      log_id.data ? log_id.data : "", (long long)client_int(map, "epoch", 0));
+	if (client_member(map, "shard"))
+		buffer_printf(out, "the tenant's shard %lld: %lld events, of which %lld are not in the read models yet\n",
+			      (long long)client_int(map, "shard", 0), (long long)client_int(map, "position", 0), (long long)client_int(map, "lag", 0));
+}
+
 static void print_status(const msgpack_object *map, const char *address, struct buffer *out)
 {
 	bool colour = term_has_colour(stdout), ready = client_bool(map, "ready");
@@ -269,7 +284,7 @@ static int run(const struct arguments *args, struct error *error)
 				client_json(&result, &out);
 				buffer_add_byte(&out, '\n');
 			} else {
-				print_status(&result, client_address(client), &out);
+				(client_member(&result, "pid") ? print_status : print_own)(&result, client_address(client), &out);
 			}
 			if (!client_bool(&result, "ready")) {
 				struct bytes why = client_text(&result, "error");

@@ -18,6 +18,7 @@
 #include <msgpack.h>
 #include <uv.h>
 
+#include "engine/access.h"
 #include "engine/appender.h"
 #include "engine/env_uv.h"
 #include "engine/feed.h"
@@ -58,6 +59,7 @@ struct engine {
 	struct waits waits;
 	struct request_pool pool;
 	struct request_limits request_limits;
+	struct access access;       /* who may do what */
 
 	union listener {
 		uv_handle_t handle;
@@ -76,6 +78,7 @@ struct engine {
 	size_t partial_bytes, partial_limit;
 	size_t out_bytes, out_limit;
 	msgpack_zone zone;          /* of the message being handled */
+	size_t message_bytes;       /* its length */
 	char scratch[65536];        /* what a read brings */
 
 	uv_async_t moved;           /* a worker went on */
@@ -134,7 +137,8 @@ bool engine_appender_is_well(const struct appender *a);
 /* Resident memory, from /proc; 0 where there is none. */
 int64_t engine_resident_bytes(void);
 
-/* The status map (PROTOCOL.md), packed. */
+/* The status map (PROTOCOL.md), packed; and the few lines of it for who may not see the rest. */
 void status_pack(struct engine *e, msgpack_packer *packer);
+void status_pack_own(struct engine *e, const struct uuid *tenant_id, msgpack_packer *packer);
 
 #endif

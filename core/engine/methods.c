@@ -17,23 +17,10 @@ static void refuse(struct session *s, const struct rpc_call *call, const struct 
 
 /* ---- hello ---- */
 
-static bool token_fits(const char *want, struct bytes got)
-{
-	size_t n = strlen(want);
-	unsigned char differs = n != got.len;
-
-	for (size_t i = 0; i < n; i++) /* as long for a wrong token as for a right one */
-		differs |= (unsigned char)want[i] ^ (unsigned char)(i < got.len ? got.data[i] : 0);
-	return !differs;
-}
-
 static int hello(struct session *s, const struct rpc_call *call, struct error *error)
 {
-	struct engine *e = s->engine;
-	const struct server_options *o = e->options;
 	struct bytes token = BYTES(""), client = BYTES("");
 	int64_t version;
-	msgpack_packer p;
 	int status = rpc_int(call, 0, "version", 0, INT32_MAX, 0, &version, error);
 
 	if (status)
@@ -45,14 +32,18 @@ static int hello(struct session *s, const struct rpc_call *call, struct error *e
 		return error_field(error, E_PARAMS, "token", "not a str");
 	if (rpc_param(call, 2) && !rpc_text(rpc_param(call, 2), &client))
 		return error_field(error, E_PARAMS, "client", "not a str");
-	if (!token_fits(o->token ? o->token : "", token))
-		return error_field(error, E_UNAUTHORIZED, "token", "is not the one this engine was started with");
-	s->greeted = true;
 	snprintf(s->client, sizeof(s->client), "%.*s", (int)(client.len < 47 ? client.len : 47), client.data);
-	if (call->notification)
-		return 0;
+	return access_hello(s, token, call->msgid, call->notification, error);
+}
+
+void method_answer_hello(struct session *s, uint32_t msgid)
+{
+	struct engine *e = s->engine;
+	const struct server_options *o = e->options;
+	msgpack_packer p;
+
 	rpc_packer(&p, session_out(s));
-	rpc_result(&p, call->msgid);
+	rpc_result(&p, msgid);
 	msgpack_pack_map(&p, 6);
 	pack_key_int(&p, "version", PROTOCOL_VERSION);
 	pack_key_text(&p, "server", "verbatim " VERBATIM_VERSION);
@@ -68,7 +59,6 @@ static int hello(struct session *s, const struct rpc_call *call, struct error *e
 	pack_key_int(&p, "depth", o->depth);
 	pack_key_int(&p, "inflight_bytes", (int64_t)(e->inflight_limit / 4));
 	pack_key_int(&p, "read_events", READ_EVENTS_MOST);
-	return 0;
 }
 
 /* ---- append ---- */
@@ -76,6 +66,7 @@ static int hello(struct session *s, const struct rpc_call *call, struct error *e
 static int append(struct session *s, const struct rpc_call *call, struct error *error)
 {
 	struct engine *e = s->engine;
+	struct request_limits limits = e->request_limits;
 	struct request *r;
 	int status;
 
@@ -83,9 +74,11 @@ static int append(struct session *s, const struct rpc_call *call, struct error *
 		return error_set(error, E_PROTOCOL, "append is a request, not a notification");
 	if (!rpc_param(call, 0))
 		return error_field(error, E_PARAMS, "events", "is missing");
+	limits.envelope.tenant_id = access_tenant(s);
 	r = request_new(&e->pool);
-	status = request_decode(r, rpc_param(call, 0), rpc_param(call, 1), e->env.env.wall(&e->env.env),
-				&e->request_limits, error);
+	status = request_decode(r, rpc_param(call, 0), rpc_param(call, 1), e->env.env.wall(&e->env.env), &limits, error);
+	if (!status)
+		status = access_append(s, r, e->message_bytes, error);
 	if (status) {
 		request_free(&e->pool, r);
 		return status;
@@ -146,18 +139,20 @@ void method_answer_append(struct request *r)
 		e = engine_get();
 	}
 	e->inflight_bytes -= r->bytes;
+	access_answered(r);
 	request_free(&e->pool, r);
 }
 
 /* ---- read ---- */
 
-static int read_filter(struct engine *e, const msgpack_object *o, struct read_call *c, struct error *error)
+/* `bound`: the tenant that the caller is bound to, or NULL; then the filter need name none. */
+static int read_filter(struct engine *e, const msgpack_object *o, const struct uuid *bound, struct read_call *c, struct error *error)
 {
 	bool has_shard = false;
 
-	if (!o || o->type != MSGPACK_OBJECT_MAP)
+	if (o ? o->type != MSGPACK_OBJECT_MAP : !bound)
 		return error_field(error, E_PARAMS, "filter", "not a map with shard or tenant_id");
-	for (uint32_t i = 0; i < o->via.map.size; i++) {
+	for (uint32_t i = 0; o && i < o->via.map.size; i++) {
 		const msgpack_object *value = &o->via.map.ptr[i].val;
 		struct bytes key;
 
@@ -200,6 +195,8 @@ static int read_filter(struct engine *e, const msgpack_object *o, struct read_ca
 					   "has a key that is none of shard, tenant_id, conversation_id, types, leaf");
 		}
 	}
+	if (bound && uuid_is_nil(&c->tenant_id) && (!has_shard || c->shard == event_shard(bound, e->shards)))
+		c->tenant_id = *bound;
 	if (!uuid_is_nil(&c->conversation_id) && uuid_is_nil(&c->tenant_id))
 		return error_field(error, E_PARAMS, "filter.tenant_id", "is missing beside conversation_id");
 	if (!uuid_is_nil(&c->tenant_id)) {
@@ -229,11 +226,13 @@ static int read_events(struct session *s, const struct rpc_call *call, struct er
 	int status = rpc_int(call, 0, "from", 1, INT64_MAX, 1, &c->from, error);
 
 	if (!status)
-		status = read_filter(e, rpc_param(call, 1), c, error);
+		status = read_filter(e, rpc_param(call, 1), access_tenant(s), c, error);
 	if (!status)
 		status = rpc_int(call, 2, "limit", 1, READ_EVENTS_MOST, 100, &limit, error);
 	if (!status)
 		status = rpc_int(call, 3, "wait_ms", 0, READ_WAIT_MOST_MS, 0, &wait_ms, error);
+	if (!status)
+		status = access_read(s, c, error);
 	if (!status && call->notification)
 		status = error_set(error, E_PROTOCOL, "read is a request, not a notification");
 	if (status) {
@@ -376,6 +375,8 @@ static int wait_for(struct session *s, const struct rpc_call *call, struct error
 	if (!status)
 		status = wait_token(e, rpc_param(call, 1), c, check, error);
 	if (!status)
+		status = access_wait(s, c->shard, error);
+	if (!status)
 		status = rpc_int(call, 2, "timeout_ms", 0, WAIT_MOST_MS, 30000, &timeout_ms, error);
 	if (!status && call->notification)
 		status = error_set(error, E_PROTOCOL, "wait is a request, not a notification");
@@ -428,7 +429,10 @@ static int status_call(struct session *s, const struct rpc_call *call, struct er
 		return 0;
 	rpc_packer(&p, session_out(s));
 	rpc_result(&p, call->msgid);
-	status_pack(s->engine, &p);
+	if (access_sees_all(s))
+		status_pack(s->engine, &p);
+	else
+		status_pack_own(s->engine, access_tenant(s), &p);
 	return 0;
 }
 
@@ -470,10 +474,13 @@ void method_call(struct session *s, const struct rpc_call *call)
 	else if (!m)
 		error_field(&error, E_METHOD, "method", "there is no method '%.*s'; see the protocol's page",
 			    (int)(call->method.len < 40 ? call->method.len : 40), call->method.data);
-	else
+	else if (m->call == hello || access_method(s, m->name, &error) == 0)
 		m->call(s, call, &error);
-	if (error.code) {
-		s->engine->refused++;
+	if (!error.code)
+		return;
+	s->engine->refused++;
+	if (s->give_up)
+		session_fail(s, call->msgid, &error);
+	else
 		refuse(s, call, &error);
-	}
 }

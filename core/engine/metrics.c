@@ -112,7 +112,7 @@ void metrics_sweep(struct engine *e)
 
 enum metric_id {
 	BUILD_INFO, READY, DATABASE_UP, DATABASE_SILENT, START_TIME, RESIDENT, OPEN_FILES,
-	CONNECTIONS, INFLIGHT, PARTIAL, OUT, READING_PAUSED,
+	CONNECTIONS, INFLIGHT, PARTIAL, OUT, READING_PAUSED, API_KEYS, LOGINS_REFUSED, THROTTLED,
 	LOG_POSITION, APPENDER_UP, WAITING, APPENDED, COMMITS, DUPLICATES, REFUSED, BATCH_EVENTS, COMMIT_SECONDS,
 	PROJECTION_UP, PROJECTION_POSITION, LAG_EVENTS, LAG_SECONDS, PROJECTED, PROJECTION_COMMITS, ANOMALIES, LEASE_HELD, LEASE_MOVES,
 	GENERATION_LAG,
@@ -135,6 +135,9 @@ static const struct metric_name names[METRICS] = {
 	[PARTIAL] = { "verbatim_partial_bytes", "gauge", "memory of messages that have not come whole yet" },
 	[OUT] = { "verbatim_out_bytes", "gauge", "memory of answers that clients have not taken yet" },
 	[READING_PAUSED] = { "verbatim_reading_paused", "gauge", "1 while no socket is read because a bound of --memory is reached" },
+	[API_KEYS] = { "verbatim_api_keys", "gauge", "API keys that hold, as far as this engine knows" },
+	[LOGINS_REFUSED] = { "verbatim_logins_refused_total", "counter", "hellos whose key was none that holds" },
+	[THROTTLED] = { "verbatim_throttled_total", "counter", "requests and connections over a limit of their key or tenant" },
 	[LOG_POSITION] = { "verbatim_log_position", "gauge", "the last position of a shard, as far as this engine knows" },
 	[APPENDER_UP] = { "verbatim_appender_up", "gauge", "1 while a shard takes events" },
 	[WAITING] = { "verbatim_waiting_events", "gauge", "events that wait for their commit" },
@@ -194,6 +197,9 @@ static void put_of_process(struct engine *e, enum metric_id id, struct buffer *o
 	case PARTIAL: line(out, name, "", (int64_t)e->partial_bytes); return;
 	case OUT: line(out, name, "", (int64_t)e->out_bytes); return;
 	case READING_PAUSED: line(out, name, "", e->paused); return;
+	case API_KEYS: line(out, name, "", keyring_count(e->access.ring)); return;
+	case LOGINS_REFUSED: line(out, name, "", e->access.refused_logins); return;
+	case THROTTLED: line(out, name, "", e->access.throttled); return;
 	default: return;
 	}
 }

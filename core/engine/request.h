@@ -25,6 +25,9 @@ struct request_event {
 	int same_as;          /* an earlier event of this request with this id and content; -1: none */
 };
 
+struct api_key;
+struct tenant_quota;
+
 struct request {
 	struct request *next;
 	struct arena arena;
@@ -36,6 +39,9 @@ struct request {
 	struct uuid tenant_id;
 	int shard;
 	size_t bytes;          /* what it counts for in the bounds */
+	struct api_key *key;   /* whose limits it counts for until it is answered, held; NULL: the engine's own */
+	struct tenant_quota *tenant_quota;
+	int64_t wire_bytes;    /* as they count for these */
 	bool own;              /* the engine's, which journals something: counted apart from what clients send */
 	int64_t recorded_after; /* `clock` when it would be recorded at or before this instant; 0: none */
 

@@ -101,7 +101,7 @@ void rpc_error(struct buffer *out, uint32_t msgid, const struct error *e)
 	msgpack_pack_array(&p, 4);
 	msgpack_pack_int(&p, 1);
 	msgpack_pack_uint32(&p, msgid);
-	msgpack_pack_map(&p, 6);
+	msgpack_pack_map(&p, e->retry_after_ms ? 7 : 6);
 	pack_key_text(&p, "code", error_name(e->code));
 	pack_key_text(&p, "class", error_class_name(e->code));
 	pack_key_text(&p, "message", e->message);
@@ -120,6 +120,8 @@ void rpc_error(struct buffer *out, uint32_t msgid, const struct error *e)
 		msgpack_pack_int64(&p, e->position);
 	else
 		msgpack_pack_nil(&p);
+	if (e->retry_after_ms)
+		pack_key_int(&p, "retry_after_ms", e->retry_after_ms);
 	msgpack_pack_nil(&p);
 }
 

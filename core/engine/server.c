@@ -163,6 +163,7 @@ static void on_sweep(uv_timer_t *handle)
 	int64_t now = e->env.env.monotonic(&e->env.env);
 
 	session_sweep(e, now);
+	access_sweep(e);
 	engine_balance(e);
 	if (e->ready && !e->stopping) {
 		waits_look(&e->waits, now);
@@ -474,6 +475,7 @@ static void end_loop(struct engine *e)
 		next = s->next;
 		session_close(s);
 	}
+	access_stop(e);
 	http_close(e->http);
 	uv_close((uv_handle_t *)&e->moved, NULL);
 	uv_close((uv_handle_t *)&e->stop, NULL);
@@ -545,6 +547,7 @@ static void release(struct engine *e)
 	free(e->timers);
 	threads_release(&e->threads);
 	zones_free(e->zones);
+	access_release(e);
 	request_pool_release(&e->pool);
 	buffer_release(&e->addresses);
 	msgpack_zone_destroy(&e->zone);
@@ -601,6 +604,7 @@ int server_run(const struct server_options *options, struct error *error)
 	e->moved.data = e->stop.data = e->flush.data = e->sweep.data = e->control_timer.data = e;
 	uv_prepare_start(&e->flush, on_flush);
 	uv_timer_start(&e->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	access_start(e);
 	checker_start(&e->checker, options->conninfo, options->check_every_ms, options->memory_bytes);
 	control_go(e);
 	if (options->http && *options->http && open_http(e, &e->fatal))

@@ -16,7 +16,8 @@ struct server_options {
 	const char *const *listen;  /* "HOST:PORT" or "unix:PATH" */
 	int listen_count;
 	const char *http;           /* HOST:PORT for /metrics, /healthz, /readyz; NULL: none */
-	const char *token;          /* what hello must bring; "" = none */
+	bool insecure;              /* an empty token lets anybody in, to do anything */
+	bool tls;                   /* the TCP addresses speak TLS */
 	int64_t frame_bytes;        /* 4 MiB */
 	int64_t event_bytes;        /* 256 KiB */
 	int64_t request_events;     /* 10,000 */

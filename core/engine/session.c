@@ -1,6 +1,9 @@
 /* session - see session.h. */
 #include "engine/session.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/log.h"
 
 enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024, LINGER_MS = 2000 };
@@ -98,6 +101,7 @@ void session_close(struct session *s)
 		return;
 	s->closing = true;
 	tickets_abandon(&s->tickets);
+	access_leave(s);
 	if (s->dirty)
 		for (struct session **link = &e->dirty; *link; link = &(*link)->next_dirty)
 			if (*link == s) {
@@ -145,11 +149,22 @@ void session_fail(struct session *s, uint32_t msgid, const struct error *error)
 	s->reading = false;
 }
 
+void session_end(struct session *s, const struct error *error)
+{
+	tickets_abandon(&s->tickets);
+	buffer_reset(&s->out);
+	buffer_release(&s->in);
+	count_partial(s);
+	s->ended = true;
+	s->opened_at = s->engine->env.env.monotonic(&s->engine->env.env); /* the sweep ends one that does not take the answer */
+	session_fail(s, 0, error);
+}
+
 static bool may_go_on(const struct session *s)
 {
 	const struct engine *e = s->engine;
 
-	return !s->closing && !s->closed_after_write && !e->paused && !e->stopping &&
+	return !s->closing && !s->closed_after_write && !s->asking && !e->paused && !e->stopping &&
 	       s->out.len + s->writing.len < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) && s->calls < SESSION_CALLS_MOST &&
 	       s->inflight < e->inflight_limit / 4 + 1;
 }
@@ -164,6 +179,7 @@ static void handle(struct session *s, const char *data, size_t len)
 	size_t at = 0;
 
 	error_clear(&error);
+	e->message_bytes = len;
 	if (msgpack_unpack(data, len, &at, &e->zone, &message) != MSGPACK_UNPACK_SUCCESS || at != len)
 		error_set(&error, E_PROTOCOL, "a message cannot be decoded");
 	else if (rpc_decode(&message, &call, &error) == 0)
@@ -362,6 +378,17 @@ void session_flush_all(struct engine *e)
 	}
 }
 
+/* A Unix socket tells who connected: the engine's own user, and root, could read its key file as well. */
+static bool is_local(const struct session *s)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	uv_os_fd_t fd;
+
+	return uv_fileno(&s->u.handle, &fd) == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == geteuid() || peer.uid == 0);
+}
+
 void session_accept(struct engine *e, uv_stream_t *listener)
 {
 	struct session *s = mem_zalloc(sizeof(*s));
@@ -383,6 +410,7 @@ void session_accept(struct engine *e, uv_stream_t *listener)
 		session_close(s);
 		return;
 	}
+	s->local = listener->type == UV_NAMED_PIPE && is_local(s);
 	if (listener->type == UV_TCP) {
 		uv_tcp_nodelay(&s->u.tcp, 1);
 		uv_tcp_keepalive(&s->u.tcp, 1, KEEPALIVE_S);
@@ -408,7 +436,7 @@ void session_sweep(struct engine *e, int64_t now)
 		bool stuck = s->write_out || s->in.len, deaf = is_deaf(s);
 
 		next = s->next;
-		if (s->shutdown && now - s->opened_at > LINGER_MS * 1000)
+		if ((s->shutdown || s->ended) && now - s->opened_at > LINGER_MS * 1000)
 			session_close(s);
 		else if (!s->greeted && now - s->opened_at > o->hello_ms * 1000)
 			session_close(s);

@@ -51,12 +51,25 @@ struct session {
 	size_t unsent;           /* of the write under way, when it was last looked at; 0: it is new */
 	int64_t taken_at;        /* since when it has not taken a bufferful; monotonic */
 	uv_write_t write;
-	bool greeted, reading, dirty, write_out, closing, closed_after_write, shutdown;
+	bool greeted, ended, reading, dirty, write_out, closing, closed_after_write, shutdown;
 	size_t inflight;         /* bytes of its requests */
 	int calls;               /* reads and waits */
 	struct ticket *tickets;  /* of the requests, reads and waits under way */
 	int64_t opened_at, active_at; /* monotonic */
 	char client[48];
+
+	/* Who it is (access.h). */
+	struct api_key *key;     /* held; set once it is greeted */
+	struct tenant_quota *key_tenant; /* where it counts as a connection */
+	bool local;              /* a Unix socket of the engine's own user or of root */
+	bool certified;          /* its client certificate was checked; `certificate` is the SHA-256 of its DER */
+	uint8_t certificate[API_KEY_HASH_BYTES];
+	struct key_proof proof;  /* while it is asking */
+	uint64_t asking;         /* the look it waits for; 0: none */
+	int64_t asked_at;        /* monotonic */
+	uint32_t hello_msgid;
+	bool hello_silent, give_up;
+	int hellos;              /* refused */
 };
 
 /* Accepts from a listener. */
@@ -74,6 +87,9 @@ void session_error(struct session *s, uint32_t msgid, const struct error *error)
 /* Answers and then closes: the stream cannot be trusted any more. */
 void session_fail(struct session *s, uint32_t msgid, const struct error *error);
 
+/* Answers and closes as session_fail does, whatever is under way: nothing more is given out. */
+void session_end(struct session *s, const struct error *error);
+
 /* Is there little room left for answers? */
 bool session_room_is_short(const struct engine *e);
 
@@ -87,6 +103,7 @@ void session_sweep(struct engine *e, int64_t now);
 
 /* methods.c: one call; the params are valid during it only. */
 void method_call(struct session *s, const struct rpc_call *call);
+void method_answer_hello(struct session *s, uint32_t msgid);
 void method_answer_append(struct request *r);
 void method_answer_read(void *engine, struct read_call *c);
 bool method_may_read(void *engine, struct read_call *c);

@@ -250,3 +250,31 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	pack_text(p, "check");
 	pack_check(&e->checker, p);
 }
+
+void status_pack_own(struct engine *e, const struct uuid *tenant_id, msgpack_packer *p)
+{
+	char log_id[UUID_TEXT], why[512];
+	bool well = engine_is_well(e, why, sizeof(why));
+	int shard = tenant_id ? event_shard(tenant_id, e->shards) : 0;
+	int64_t position = tenant_id ? e->appenders[shard].head : 0, lag = 0;
+
+	for (int i = 0; i < e->threads.worker_count && tenant_id; i++) {
+		struct worker *w = &e->threads.workers[i];
+		int64_t behind = w->shard == shard ? position - atomic_load(&w->view.position) : 0;
+
+		lag = behind > lag ? behind : lag;
+	}
+	msgpack_pack_map(p, tenant_id ? 9 : 6);
+	pack_text(p, "ready");
+	pack_bool(p, well);
+	pack_key_text(p, "version", VERBATIM_VERSION);
+	pack_key_text(p, "log_id", uuid_format(&e->log.log_id, log_id));
+	pack_key_int(p, "epoch", e->log.epoch);
+	pack_key_int(p, "shards", e->shards);
+	pack_key_text(p, "error", well ? "" : "the engine is not well; its operator sees why");
+	if (!tenant_id)
+		return;
+	pack_key_int(p, "shard", shard);
+	pack_key_int(p, "position", position);
+	pack_key_int(p, "lag", lag);
+}

@@ -85,10 +85,10 @@ int api_key_parse(struct bytes text, struct uuid *id, uint8_t hash[API_KEY_HASH_
 	bool good;
 
 	if (text.len < 4 || memcmp(text.data, prefix, 4) != 0)
-		return error_field(error, E_UNAUTHORIZED, "token", "is no API key, which begins with %s; verbatim key create makes one", prefix);
+		return error_field(error, E_UNAUTHORIZED, "token", "no API key: those begin with %s; verbatim key create makes one", prefix);
 	if (text.len != API_KEY_TEXT - 1)
-		return error_field(error, E_UNAUTHORIZED, "token", "has %zu characters where an API key has %d: it was cut, or something was "
-				   "added", text.len, API_KEY_TEXT - 1);
+		return error_field(error, E_UNAUTHORIZED, "token", "an API key has %d characters, not %zu: it was cut, or something was "
+				   "added", API_KEY_TEXT - 1, text.len);
 	good = hex_decode(text.data + 4, ID_DIGITS, id->b, 16) && text.data[4 + ID_DIGITS] == '_' &&
 	       hex_decode(text.data + 4 + ID_DIGITS + 1, SECRET_DIGITS, secret, sizeof(secret)) &&
 	       hex_decode(text.data + BODY, 2 * SUM_BYTES, sum, SUM_BYTES);
@@ -99,5 +99,5 @@ int api_key_parse(struct bytes text, struct uuid *id, uint8_t hash[API_KEY_HASH_
 	if (good)
 		api_key_hash(secret, hash);
 	explicit_bzero(secret, sizeof(secret));
-	return good ? 0 : error_field(error, E_UNAUTHORIZED, "token", "is an API key that was mistyped or damaged: its checksum does not fit");
+	return good ? 0 : error_field(error, E_UNAUTHORIZED, "token", "the API key was mistyped or damaged: its checksum does not fit");
 }

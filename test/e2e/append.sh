@@ -177,6 +177,7 @@ is $? 75 "^C is exit status 75"
 exec 3>&-
 is "$(field "$DIR/out" complete)" False "with a summary"
 
+export VERBATIM_API_KEY_FILE="$DIR/data/local.key"
 ADDRESS=$(sed -n 's/.*tcp \([0-9.:]*\).*/\1/p' "$DIR/serve.out" | head -n 1)
 "$V" generate --seed 9 --conversations 1500 --tenants 6 --duplicates 0 --quiet >"$DIR/long"
 "$V" append "$DIR/long" --to "$ADDRESS" --give-up 60s --json --quiet --wait >"$DIR/out" 2>"$DIR/err" &

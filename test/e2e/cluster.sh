@@ -156,6 +156,6 @@ mkdir -p "$T/odd/pg"
 [ "$(id -u)" -eq 0 ] && chown postgres "$T/odd/pg"
 exits 78 'a folder pg that is no cluster is not touched' "$BIN" init --data "$T/odd"
 exits 64 '--data and --db' "$BIN" init --data "$T/a" --db dbname=x
-exits 78 'a port for everybody without a token' "$BIN" serve --data "$T/a" --listen 0.0.0.0:0
+exits 78 'a port for everybody without TLS' "$BIN" serve --data "$T/a" --listen 0.0.0.0:0
 exits 69 'a database that is not there' "$BIN" init --db "host=$T dbname=x"
 finish

@@ -119,10 +119,14 @@ def refused(call, code, name, **want):
     return None
 
 
+keys = {}  # by an engine's address: what its own user's clients bring, as soon as it is ready
+
+
 class Client:
     """One connection.  call() waits for its answer; send() and recv() are for pipelining."""
 
-    def __init__(self, address, hello=True, timeout=30, token=""):
+    def __init__(self, address, hello=True, timeout=30, token=None):
+        self.token = keys.get(address, "") if token is None else token
         if address.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
@@ -136,7 +140,7 @@ class Client:
         self.answers = {}
         self.limits = None
         if hello:
-            self.hello = self.call("hello", 1, token, "harness")
+            self.hello = self.call("hello", 1, self.token, "harness")
             self.limits = self.hello["limits"]
 
     def send(self, method, *params):
@@ -219,6 +223,7 @@ class Engine:
         self.unix = os.path.join(self.folder, "sock")
         self.process = None
         self.address = None
+        self.key = ""
         self.log = os.path.join(self.folder, "engine.log")
         _engines.append(self)
         if start:
@@ -252,7 +257,27 @@ class Engine:
                     self.address = self.address or word
             return self.address or self.process.poll() is not None
         wait_until(look, seconds)
+        if self.address:
+            self.learn_key()
         return self.address is not None
+
+    def key_file(self):
+        """The key that the engine made for its own user; None when it made none."""
+        if self.data:
+            path = os.path.join(self.data, "local.key")
+        else:
+            folder = os.path.join(self.env["XDG_RUNTIME_DIR"], "verbatim") if self.env.get("XDG_RUNTIME_DIR") else "/tmp/verbatim-%d" % os.geteuid()
+            found = sorted((f for f in os.listdir(folder) if f.endswith(".json") and self.address in open(os.path.join(folder, f)).read()),
+                           key=lambda f: os.path.getmtime(os.path.join(folder, f))) if os.path.isdir(folder) else []
+            path = os.path.join(folder, found[-1][:-5] + ".key") if found else ""
+        return path if os.path.exists(path) else None
+
+    def learn_key(self):
+        path = self.key_file()
+        if path:
+            with open(path) as f:
+                self.key = keys[self.address] = f.read().strip()
+            self.env["VERBATIM_API_KEY_FILE"] = path  # for commands that name the engine by its address
 
     def client(self, **kw):
         return Client(self.address, **kw)

@@ -27,7 +27,7 @@ conversation = maker.conversation(customer["entity_id"])
 seed = int(time.time())
 note("seed %d" % seed)
 dice = random.Random(seed)
-HELLO = msgpack.packb([0, 1, "hello", [1, "", "hostile"]])
+HELLO = msgpack.packb([0, 1, "hello", [1, engine.key, "hostile"]])
 
 
 class Honest(threading.Thread):

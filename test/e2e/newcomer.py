@@ -34,10 +34,10 @@ ok("unbounded" not in shown.stdout, "and no anomaly of the engine's own making")
 client = block("python", "msgpack.Unpacker")
 printed = textwrap.dedent(shown.stdout.split("apt install python3-msgpack, then\n\n")[1].split("\n\nTry next")[0].split("\n\nThen try")[0])
 there = re.search(r"create_connection\(\(.*\)\)", printed).group(0)
-same(printed.strip().splitlines(), client.replace('create_connection(("127.0.0.1", 7411))', there).strip().splitlines(),
-     "the client that the demonstration prints is the README's, but for the address")
+same(printed.strip().splitlines(), client.replace('create_connection(("127.0.0.1", 7411))', there).replace("var/local.key", engine.key_file()).strip().splitlines(),
+     "the client that the demonstration prints is the README's, but for the address and the key's file")
 host, port = engine.address.rsplit(":", 1)
-ours = client.replace('("127.0.0.1", 7411)', '("%s", %s)' % (host, port))
+ours = client.replace('("127.0.0.1", 7411)', '("%s", %s)' % (host, port)).replace("var/local.key", engine.key_file())
 same(subprocess.run([sys.executable, "-c", ours], stderr=subprocess.STDOUT).returncode, 0, "and runs as it stands")
 same(engine.one("select state || ' ' || message_count from core.conversations order by created_at desc limit 1"), "open 1", "its conversation is shown")
 

@@ -86,12 +86,13 @@ for method in ("hello", "append", "read", "ping"):
            for _, parts in found for direction, tokens in parts if direction == ">"), "one of them is of %s" % method)
 
 engine = Engine()
+ok(engine.run("help", "scopes").stdout.split("\n\n")[0].strip() in open(PAGE).read(), "its table of scopes is the program's")
 connection = socket.create_connection(engine.address.split(":"), timeout=30)
 stream, names = Stream(connection), {}
 for name, parts in found:
     for direction, tokens in parts:
         if direction == ">":
-            connection.sendall(bytes.fromhex("".join(tokens)))
+            connection.sendall(bytes.fromhex("".join(tokens).replace("{key:109}", engine.key.encode().hex())))
             continue
         try:
             difference = differs(stream, tokens, names)

@@ -26,7 +26,7 @@ theirs, _ = talk(b, ["Nobody else may read this"])
 
 
 def accesses():
-    return engine.sql("select actor, action, resource_type, resource_id, tenant_id, purpose from audit.access order by position")
+    return engine.sql("select actor, action, resource_type, resource_id, tenant_id, purpose from audit.access where action = 'replay' order by position")
 
 
 # ---- every use is an event ----

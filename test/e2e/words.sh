@@ -47,7 +47,7 @@ like "$OUT" 'anomalies since start' 'tells since when it counts'
 # ---- an address where somebody is: nothing is made ----
 taken=$(sed -n 's/.*is ready: tcp \([0-9.:]*\);.*/\1/p' serve.out)
 exits 78 'a second engine on the same port' ./vb serve --data other --listen "$taken"
-like "$OUT" "the engine with process id $engine is there; use it" 'is told whose it is and what to do'
+like "$OUT" "another engine is there; stop it, or choose another port" 'is told so and what to do'
 "${PYTHON:-python3}" -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
 stranger=$!
 until_true 10 test -s port

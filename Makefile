@@ -10,7 +10,7 @@ PYTHON ?= /usr/bin/python3
 # ---- what is compiled -----------------------------------------------------------------------
 
 OUT     := $(if $(filter release,$(MODE)),build,build/$(MODE))
-PKGS    := libpq libuv msgpack libxxhash libcrypto zlib icu-i18n libmicrohttpd
+PKGS    := libpq libuv msgpack libxxhash libssl libcrypto zlib icu-i18n libmicrohttpd
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -139,7 +139,7 @@ help:
 # Each package, and why:
 #   gcc make pkg-config   to build                    libpq-dev            to speak to PostgreSQL
 #   libuv1-dev            the event loop              libmsgpack-dev       MessagePack, on the wire
-#   libxxhash-dev         hashes of tables and shards libssl-dev           SHA-256, Ed25519 (libcrypto)
+#   libxxhash-dev         hashes of tables and shards libssl-dev           TLS, SHA-256, Ed25519
 #   zlib1g-dev            gzip input of `append`      postgresql           the database itself; its server binaries
 #   perl                  prove, which runs the tests python3-pynvim       a MessagePack-RPC client nobody here wrote
 #   libicu-dev            time zones                  libmicrohttpd-dev    HTTP for metrics

@@ -2,7 +2,7 @@
 # headers - each header compiles alone; a TAP test.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-flags="-std=c11 -D_GNU_SOURCE -I. -Icore $(pkg-config --cflags libpq libuv msgpack libxxhash libcrypto)"
+flags="-std=c11 -D_GNU_SOURCE -I. -Icore $(pkg-config --cflags libpq libuv msgpack libxxhash libssl libcrypto)"
 n=0
 fail=0
 for h in $(find core store projections -name '*.h' | sort); do

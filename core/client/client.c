@@ -32,6 +32,7 @@ struct client {
 	char *address;
 	size_t next_address; /* offset in options.addresses where the next attempt begins */
 	int fd;
+	struct client_tls *tls; /* NULL until the first address that speaks it */
 	uint32_t next_msgid;
 	struct buffer in, out;
 	size_t in_at, out_at;
@@ -62,6 +63,7 @@ void client_free(struct client *c)
 	if (!c)
 		return;
 	client_close(c);
+	client_tls_free(c->tls);
 	msgpack_unpacked_destroy(&c->unpacked);
 	buffer_release(&c->in);
 	buffer_release(&c->out);
@@ -71,6 +73,7 @@ void client_free(struct client *c)
 
 void client_close(struct client *c)
 {
+	client_tls_stop(c->tls);
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -200,7 +203,9 @@ static int lost(struct client *c, struct error *error, const char *what)
 static int flush(struct client *c, struct error *error)
 {
 	while (c->out_at < c->out.len) {
-		ssize_t n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at, MSG_NOSIGNAL);
+		const char *from = c->out.data + c->out_at;
+		size_t len = c->out.len - c->out_at;
+		ssize_t n = client_tls_is_on(c->tls) ? client_tls_write(c->tls, from, len) : send(c->fd, from, len, MSG_NOSIGNAL);
 
 		if (n > 0) {
 			c->out_at += (size_t)n;
@@ -298,7 +303,9 @@ static int fill(struct client *c, struct error *error)
 		buffer_drop(&c->in, c->in_at);
 		c->in_at = 0;
 	}
-	n = recv(c->fd, buffer_reserve(&c->in, READ_BYTES), READ_BYTES, 0);
+	buffer_reserve(&c->in, READ_BYTES);
+	n = client_tls_is_on(c->tls) ? client_tls_read(c->tls, c->in.data + c->in.len, READ_BYTES) :
+				       recv(c->fd, c->in.data + c->in.len, READ_BYTES, 0);
 	if (n > 0) {
 		c->in.len += (size_t)n;
 		return 1;
@@ -307,7 +314,7 @@ static int fill(struct client *c, struct error *error)
 		return lost(c, error, "the engine closed it");
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
 		return 0;
-	return lost(c, error, strerror(errno));
+	return lost(c, error, errno == EPROTO ? client_tls_why(c->tls) : strerror(errno));
 }
 
 int client_poll(struct client *c, int timeout_ms, struct client_answer *answer, struct error *error)
@@ -356,7 +363,7 @@ int client_call(struct client *c, const char *method, struct bytes params, int t
 		int64_t left = (deadline - time_monotonic() + 999) / 1000; /* never early: that would look like a signal */
 
 		n = client_poll(c, left > 0 ? (int)left : 0, &answer, error);
-	} while (n == 1 && answer.msgid != msgid);
+	} while (n == 1 && answer.msgid != msgid && (answer.msgid || answer.error.code != E_PROTOCOL)); /* msgid 0: it closes the connection */
 	if (n < 0)
 		return n;
 	if (n == 0) {
@@ -431,9 +438,43 @@ static struct bytes next_address(const char *list, size_t *at)
 	return a;
 }
 
+static int secure(struct client *c, struct bytes address, int64_t deadline, struct error *error)
+{
+	char host[DIAL_HOST_TEXT];
+	bool wanted = dial_scheme(&address) || c->options.tls.always;
+
+	if (!wanted || !dial_host(address, host))
+		return 0;
+	if (!c->tls)
+		c->tls = client_tls_new(&c->options.tls);
+	return client_tls_start(c->tls, c->fd, host, deadline, error);
+}
+
+static int open_one(struct client *c, struct bytes address, struct error *error)
+{
+	int64_t deadline = time_monotonic() + (int64_t)c->options.connect_ms * 1000;
+	int code = dial(address, c->options.connect_ms, &c->fd, error);
+
+	if (code)
+		return code;
+	free(c->address);
+	c->address = mem_alloc(address.len + 1);
+	memcpy(c->address, address.data, address.len);
+	c->address[address.len] = 0;
+	code = secure(c, address, deadline, error);
+	if (code)
+		error_prefix(error, "\"%s\"", c->address);
+	else
+		code = say_hello(c, error);
+	if (code)
+		client_close(c);
+	return code;
+}
+
 int client_open(struct client *c, struct error *error)
 {
 	const char *list = c->options.addresses;
+	struct error passing = { 0 };
 	int count = 1, code = 0;
 
 	for (const char *p = list; *p; p++)
@@ -442,21 +483,13 @@ int client_open(struct client *c, struct error *error)
 	for (int i = 0; i < count; i++) {
 		struct bytes address = next_address(list, &c->next_address);
 
-		code = dial(address, c->options.connect_ms, &c->fd, error);
-		if (code == E_INTERRUPTED)
+		code = open_one(c, address, error);
+		if (!code || code == E_INTERRUPTED)
 			return code;
-		if (code)
-			continue;
-		free(c->address);
-		c->address = mem_alloc(address.len + 1);
-		memcpy(c->address, address.data, address.len);
-		c->address[address.len] = 0;
-		code = say_hello(c, error);
-		if (!code)
-			return 0;
-		client_close(c);
-		if (code == E_INTERRUPTED)
-			return code;
+		if (error_get(code)->class == CLASS_RETRY)
+			passing = *error;
 	}
-	return code;
+	if (passing.code)
+		*error = passing;
+	return error->code;
 }

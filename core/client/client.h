@@ -1,5 +1,5 @@
 /*
- * client - Verbatim's own client: MessagePack-RPC (core/engine/PROTOCOL.md) on one plain socket.
+ * client - Verbatim's own client: MessagePack-RPC (core/engine/PROTOCOL.md) on one socket, plain or under TLS.
  *
  *   client_new --> CLOSED --client_open--> OPEN --client_send, client_poll--> ...
  *                    ^                       |
@@ -24,16 +24,18 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/uuid.h"
+#include "client/tls.h"
 
 enum { CLIENT_PROTOCOL_VERSION = 1 };
 
 struct client_options {
-	const char *addresses; /* "HOST:PORT" or "unix:PATH", several with commas; borrowed */
+	const char *addresses; /* "HOST:PORT", "tls://HOST:PORT" or "unix:PATH", several with commas; borrowed */
 	const char *key;       /* an API key, which hello brings; NULL or "": none; borrowed */
 	const char *name;      /* shows in the engine's status; borrowed */
 	int connect_ms;        /* for connecting and hello, each address; 0: 5,000 */
 	size_t out_bytes;      /* most unsent bytes; 0: 16 MiB */
 	size_t frame_bytes;    /* most bytes of one answer; 0: 64 MiB */
+	struct client_tls_options tls; /* its texts are borrowed, too */
 	bool corked;           /* client_send only fills the buffer; client_flush and client_poll send */
 };
 
@@ -63,7 +65,8 @@ void client_free(struct client *c);
 
 /*
  * Connects and says hello.  Tries every address of the list once, beginning after the one that was used last, and
- * reports the last failure: E_CONFIG, E_UNAVAILABLE, E_TIMEOUT, E_INTERRUPTED, or what hello was refused with.
+ * reports the last failure that may pass, else the last one: E_CONFIG, E_UNAVAILABLE, E_TIMEOUT, E_INTERRUPTED, or what hello
+ * was refused with.
  */
 int client_open(struct client *c, struct error *error) must_check;
 

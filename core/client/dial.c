@@ -14,7 +14,7 @@
 
 #include "base/time.h"
 
-enum { HOST_BYTES = 256, PORT_BYTES = 32 };
+enum { HOST_BYTES = DIAL_HOST_TEXT, PORT_BYTES = 32 };
 
 /* "[::1]:7411" to its two halves; an empty host is this machine. */
 static int split(struct bytes address, char host[HOST_BYTES], char port[PORT_BYTES], struct error *error)
@@ -59,11 +59,35 @@ static int unix_path(struct bytes address, struct sockaddr_un *name, struct erro
 	return 0;
 }
 
+bool dial_scheme(struct bytes *address)
+{
+	size_t n = address->len >= 6 && memcmp(address->data, "tls://", 6) == 0 ? 6 : address->len >= 4 && memcmp(address->data, "tls:", 4) == 0 ? 4 : 0;
+
+	address->data += n;
+	address->len -= n;
+	return n;
+}
+
+bool dial_host(struct bytes address, char out[DIAL_HOST_TEXT])
+{
+	char port[PORT_BYTES];
+	struct error error;
+
+	dial_scheme(&address);
+	if (is_unix(address) || split(address, out, port, &error))
+		return false;
+	if (!out[0])
+		snprintf(out, DIAL_HOST_TEXT, "localhost");
+	return true;
+}
+
 int dial_check(struct bytes address, struct error *error)
 {
 	char host[HOST_BYTES], port[PORT_BYTES];
 	struct sockaddr_un name;
 
+	if (dial_scheme(&address) && is_unix(address))
+		return error_set(error, E_CONFIG, "\"tls:%.*s\": a unix socket speaks no TLS", (int)address.len, address.data);
 	return is_unix(address) ? unix_path(address, &name, error) : split(address, host, port, error);
 }
 
@@ -99,6 +123,7 @@ int dial(struct bytes address, int timeout_ms, int *fd, struct error *error)
 	char host[HOST_BYTES], port[PORT_BYTES];
 	int code, one = 1, trouble = ECONNREFUSED;
 
+	dial_scheme(&address);
 	if (is_unix(address)) {
 		struct sockaddr_un name;
 

@@ -223,7 +223,7 @@ static int append_run(const struct arguments *args, struct error *error)
 		return code;
 	catalog_init();
 	interrupt_catch();
-	a.sender = sender_new(&(struct sender_options){ .addresses = engine.addresses, .key = engine.key, .name = "verbatim append",
+	a.sender = sender_new(&(struct sender_options){ .addresses = engine.addresses, .key = engine.key, .tls = &engine.tls, .name = "verbatim append",
 							.batch = (int)o->batch, .outstanding = (int)o->outstanding,
 							.give_up_ms = o->give_up, .stop = &interrupted, .refused = on_refused,
 							.notice = on_notice, .data = &a });

@@ -2,6 +2,7 @@
 #include "cmd/engine_address.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,16 +31,26 @@ static int find_on_target(const struct engine_options *options, struct engine_ad
 	}
 }
 
+void engine_trust(struct client_tls_options *tls, const struct target *target)
+{
+	tls->always = false;
+	tls->pinned = target->pinned;
+	memcpy(tls->pin, target->pin, sizeof(tls->pin));
+}
+
 int engine_find(const struct engine_options *options, struct engine_address *out, struct error *error)
 {
 	const char *at = options->to;
 	int code;
 
 	memset(out, 0, sizeof(*out));
+	out->tls = options->tls;
+	out->tls.passphrase = getenv("VERBATIM_TLS_PASSPHRASE");
 	if (!at) {
 		code = find_on_target(options, out, error);
 		if (code)
 			return code;
+		engine_trust(&out->tls, &out->target);
 		out->addresses = out->target.address;
 		code = engine_key_find(options->key_file, out->target.key_file, out->key, error);
 		if (code)

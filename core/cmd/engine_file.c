@@ -130,6 +130,8 @@ int engine_file_write(const char *path, const struct engine_file *file, struct e
 	add_string(&text, file->started_at);
 	buffer_add_text(&text, ",\n  \"socket_dir\": ");
 	add_string(&text, file->socket_dir);
+	buffer_add_text(&text, ",\n  \"certificate\": ");
+	add_string(&text, file->certificate);
 	buffer_add_text(&text, ",\n  \"addresses\": [");
 	for (int i = 0; i < file->address_count; i++) {
 		buffer_add_text(&text, i ? ", " : "");
@@ -219,6 +221,7 @@ bool engine_file_read(const char *path, struct engine_file *file)
 	text_of(text, "version", file->version, sizeof(file->version));
 	text_of(text, "started_at", file->started_at, sizeof(file->started_at));
 	text_of(text, "socket_dir", file->socket_dir, sizeof(file->socket_dir));
+	text_of(text, "certificate", file->certificate, sizeof(file->certificate));
 	p = value_of(text, "addresses");
 	while (p && *p && *p != ']' && file->address_count < ENGINE_ADDRESSES_MAX) {
 		p++; /* '[', ',' or ' ' */
@@ -228,27 +231,28 @@ bool engine_file_read(const char *path, struct engine_file *file)
 	return file->pid > 0;
 }
 
+/* A wildcard is reached by the loopback. */
+static void reachable(const char *address, const char *scheme, char *out, size_t size)
+{
+	if (strncmp(address, "0.0.0.0:", 8) == 0)
+		snprintf(out, size, "%s127.0.0.1:%s", scheme, address + 8);
+	else if (strncmp(address, "[::]:", 5) == 0)
+		snprintf(out, size, "%s[::1]:%s", scheme, address + 5);
+	else
+		snprintf(out, size, "%s%s", scheme, address);
+}
+
 bool engine_file_address(const struct engine_file *file, char *out, size_t size)
 {
-	for (int i = 0; i < file->address_count; i++) {
-		const char *tcp = file->addresses[i];
+	static const struct {
+		const char *kind, *scheme;
+	} order[] = { { "tcp ", "" }, { "unix ", "unix:" }, { "tls ", "tls://" } };
 
-		if (strncmp(tcp, "tcp ", 4) != 0)
-			continue;
-		tcp += 4;
-		if (strncmp(tcp, "0.0.0.0:", 8) == 0)
-			snprintf(out, size, "127.0.0.1:%s", tcp + 8);
-		else if (strncmp(tcp, "[::]:", 5) == 0)
-			snprintf(out, size, "[::1]:%s", tcp + 5);
-		else
-			snprintf(out, size, "%s", tcp);
-		return true;
-	}
-	for (int i = 0; i < file->address_count; i++) {
-		if (strncmp(file->addresses[i], "unix ", 5) == 0) {
-			snprintf(out, size, "unix:%s", file->addresses[i] + 5);
-			return true;
-		}
-	}
+	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
+		for (int i = 0; i < file->address_count; i++)
+			if (strncmp(file->addresses[i], order[k].kind, strlen(order[k].kind)) == 0) {
+				reachable(file->addresses[i] + strlen(order[k].kind), order[k].scheme, out, size);
+				return true;
+			}
 	return false;
 }

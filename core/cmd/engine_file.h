@@ -3,7 +3,8 @@
  *
  *     DATA/lock          held by the one engine of this folder for as long as it lives
  *     DATA/engine.json   {"pid": 4711, "version": "0.1.0", "started_at": "...", "socket_dir": "/tmp/verbatim-x1y2z3",
- *                         "addresses": ["tcp 127.0.0.1:7411", "unix /run/v.sock"]}
+ *                         "certificate": "SHA-256 of the certificate that tls addresses show, in hex, or nothing",
+ *                         "addresses": ["tcp 127.0.0.1:7411", "tls 0.0.0.0:7412", "unix /run/v.sock"]}
  *
  * With --db there is no DATA: the file is called engine-LOG_ID.json and lies in a private folder of the user's
  * (XDG_RUNTIME_DIR/verbatim or /tmp/verbatim-UID); then the pid in it must live.  No password or connection string
@@ -23,7 +24,8 @@ struct engine_file {
 	char version[32];
 	char started_at[40];
 	char socket_dir[256];
-	char addresses[ENGINE_ADDRESSES_MAX][280]; /* "tcp HOST:PORT", "unix PATH" */
+	char certificate[72];
+	char addresses[ENGINE_ADDRESSES_MAX][280]; /* "tcp HOST:PORT", "tls HOST:PORT", "unix PATH" */
 	int address_count;
 };
 
@@ -45,7 +47,10 @@ bool engine_file_read(const char *path, struct engine_file *file);
 /* Removes it if it is this process's. */
 void engine_file_remove(const char *path);
 
-/* The address to connect to, as --to takes it: the first TCP one (a wildcard becomes the loopback), else the first Unix socket. */
+/*
+ * The address to connect to, as --to takes it: the first TCP one (a wildcard becomes the loopback), else the first Unix socket,
+ * else the first that speaks TLS.
+ */
 bool engine_file_address(const struct engine_file *file, char *out, size_t size);
 
 /* Fills addresses from what the server says: one a line. */

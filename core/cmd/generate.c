@@ -160,7 +160,7 @@ static int run(const struct arguments *args, struct error *error)
 		code = engine_find(&o->engine, &engine, error);
 		if (code)
 			return code;
-		sender = sender_new(&(struct sender_options){ .addresses = engine.addresses, .key = engine.key,
+		sender = sender_new(&(struct sender_options){ .addresses = engine.addresses, .key = engine.key, .tls = &engine.tls,
 							      .name = "verbatim generate", .batch = 500, .outstanding = 16, .give_up_ms = 30000,
 							      .stop = &interrupted, .refused = on_refused, .notice = on_notice });
 		code = sender_open(sender, error);

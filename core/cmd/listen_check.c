@@ -34,7 +34,7 @@ static int taken(const char *option, const char *address, struct error *error)
 	else if (!code || code == E_UNAUTHORIZED)
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': another engine is there; stop it, or choose another %s with --%s", address, way, option);
 	else
-		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there; choose another %s with --%s", address, way, option);
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there, or an engine that speaks TLS; choose another %s with --%s", address, way, option);
 	client_free(c);
 	return code;
 }
@@ -73,10 +73,13 @@ static int check_tcp(const char *option, const char *address, struct error *erro
 {
 	const char *colon = strrchr(address, ':');
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list;
-	bool bracketed = address[0] == '[' && colon > address && colon[-1] == ']';
+	bool bracketed;
 	char host[NAME_MAX_BYTES];
 	int fd, one = 1, code;
 
+	if (strncmp(address, "tls:", 4) == 0)
+		address += 4;
+	bracketed = address[0] == '[' && colon > address && colon[-1] == ']';
 	if (colon == address || strtol(colon + 1, NULL, 10) > UINT16_MAX)
 		return error_set(error, E_CONFIG, "--%s '%s': %s", option, address,
 				 colon == address ? "say HOST:PORT" : "the port is no number from 0 to 65535");

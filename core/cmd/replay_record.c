@@ -19,6 +19,7 @@ struct record {
 	char *conninfo, *address, *name;
 	bool near;  /* the address is that of the engine next door: the database is there, too */
 	char key[API_KEY_TEXT];
+	struct client_tls_options tls;
 	struct buffer payload;
 	struct journal_entry entry;
 	bool started;
@@ -45,7 +46,8 @@ static void new_id(struct uuid *id)
 /* By an engine's socket: the one type of the system tenant's events that its door lets in. */
 static int send_to_engine(struct record *r, int wait_ms)
 {
-	struct client *client = client_new(&(struct client_options){ .addresses = r->address, .key = r->key, .name = r->name });
+	struct client *client = client_new(&(struct client_options){ .addresses = r->address, .key = r->key, .tls = r->tls,
+								     .name = r->name });
 	char event_id[UUID_TEXT], entity_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
 	struct buffer text = { 0 }, packed = { 0 };
 	msgpack_object result;
@@ -93,6 +95,9 @@ static int choose_engine(struct record *r, const struct target *target, const st
 	int status;
 
 	r->near = !engine->to;
+	r->tls = engine->tls;
+	if (r->near)
+		engine_trust(&r->tls, target);
 	r->address = engine->to ? mem_strdup(engine->to) : target->address ? mem_strdup(target->address) : NULL;
 	if (!r->address)
 		return 0;

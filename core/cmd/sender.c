@@ -41,7 +41,8 @@ struct sender *sender_new(const struct sender_options *options)
 		s->options.memory = MEMORY;
 	random_system(&seed, sizeof(seed));
 	random_seed(&s->random, seed);
-	s->client = client_new(&(struct client_options){ .addresses = options->addresses, .key = options->key, .name = options->name });
+	s->client = client_new(&(struct client_options){ .addresses = options->addresses, .key = options->key, .name = options->name,
+							 .tls = options->tls ? *options->tls : (struct client_tls_options){ 0 } });
 	map_init(&s->lanes, 16);
 	arena_init(&s->arena, 64 << 10);
 	msgpack_unpacked_init(&s->unpacked);

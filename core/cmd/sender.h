@@ -27,9 +27,12 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
+struct client_tls_options;
+
 struct sender_options {
 	const char *addresses; /* as client_options */
 	const char *key;       /* likewise */
+	const struct client_tls_options *tls; /* copied; NULL: as the addresses say */
 	const char *name;
 	int batch;             /* most events a request */
 	int outstanding;       /* most requests under way */

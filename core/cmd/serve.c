@@ -7,8 +7,9 @@
  *   server_run .......... ready(): engine.json, one line on stdout
  *   engine.json away, cluster stopped, lock given up
  *
- * The first SIGINT, SIGTERM or SIGHUP begins an orderly stop; one that comes later ends the process at once, after telling
- * the cluster to shut down.  Both are safe: what was acknowledged is committed.
+ * The first SIGINT or SIGTERM begins an orderly stop; one that comes later ends the process at once, after telling the
+ * cluster to shut down.  Both are safe: what was acknowledged is committed.  SIGHUP has the certificate read again; when the
+ * terminal that it was started on has gone, it is a wish to stop.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -29,6 +31,7 @@
 #include "cmd/target.h"
 #include "engine/notary.h"
 #include "engine/server.h"
+#include "engine/tls.h"
 #include "store/cluster.h"
 #include "store/db.h"
 #include "store/migrate.h"
@@ -40,6 +43,7 @@ struct serve_options {
 	struct texts listen;
 	const char *http;
 	bool insecure;
+	const char *tls_cert, *tls_key, *tls_passphrase, *tls_client_ca, *tls_client;
 	const char *log;
 	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, database, batch_events, workers, check_every;
 };
@@ -53,6 +57,8 @@ struct serve {
 	struct note_signer signer;
 	bool signs;
 	struct notary *notary;
+	struct tls_context *tls; /* NULL: no address speaks it */
+	struct engine_file about; /* what engine.json holds */
 	char *conninfo;
 	char *file;              /* engine.json; NULL: nowhere to put it */
 	struct buffer listen[LISTEN_MAX];
@@ -61,11 +67,14 @@ struct serve {
 
 static const char *const log_levels[] = { "debug", "info", "warn", "error", "silent", NULL };
 
+static const char *const tls_clients[] = { "optional", "required", NULL };
+
 #define AT(member) .offset = offsetof(struct serve_options, member)
 
 static const struct option options[] = {
 	{ .name = "listen", .kind = OPTION_TEXTS, AT(listen), .argument = "ADDRESS", .fallback = "127.0.0.1:7411",
-	  .help = "HOST:PORT or unix:PATH to take clients on; port 0 takes a free one, which engine.json tells" },
+	  .help = "HOST:PORT or unix:PATH to take clients on; port 0 takes a free one, which engine.json tells. With --tls-cert, HOST:PORT "
+		  "speaks TLS; plain:HOST:PORT does not, and must be of this machine" },
 	{ .name = "insecure", .kind = OPTION_FLAG, AT(insecure),
 	  .help = "let anybody in who brings no key, to do anything; and listen beyond this machine without TLS" },
 	{ .name = "http", .kind = OPTION_TEXT, AT(http), .argument = "HOST:PORT",
@@ -77,6 +86,17 @@ static const struct option options[] = {
 	  .help = "how often the read models are compared with a fresh fold of the log, as by verbatim check; status shows what came of it. 0: never" },
 	{ .name = "log", .kind = OPTION_ENUM, AT(log), .argument = "LEVEL", .fallback = "info", .values = log_levels,
 	  .help = "what the diary on standard error tells" },
+	{ .name = "tls-cert", .kind = OPTION_TEXT, AT(tls_cert), .argument = "FILE", .filled = true, .group = "TLS",
+	  .help = "the engine's certificate (PEM), followed by those of the CAs between it and the root. TCP addresses then speak TLS 1.3, "
+		  "and nothing else" },
+	{ .name = "tls-key", .kind = OPTION_TEXT, AT(tls_key), .argument = "FILE", .filled = true, .group = "TLS",
+	  .help = "its private key (PEM), which nobody else can read" },
+	{ .name = "tls-passphrase", .kind = OPTION_TEXT, AT(tls_passphrase), .argument = "TEXT", .filled = true, .group = "TLS",
+	  .help = "opens the private key, if that is encrypted. Better given by the variable than on the command line" },
+	{ .name = "tls-client-ca", .kind = OPTION_TEXT, AT(tls_client_ca), .argument = "FILE", .filled = true, .group = "TLS",
+	  .help = "clients may show a certificate that one of these CAs (PEM) has signed" },
+	{ .name = "tls-client", .kind = OPTION_ENUM, AT(tls_client), .argument = "WHETHER", .fallback = "optional", .values = tls_clients,
+	  .group = "TLS", .help = "whether every client must; with --tls-client-ca" },
 	SIGNING_KEY_OPTION(struct serve_options, key_file),
 	{ .name = "checkpoint-every", .kind = OPTION_TIME, AT(checkpoint_every), .argument = "TIME", .fallback = "1m",
 	  .group = "Checkpoints", .help = "a shard that has grown gets a signed checkpoint so often, when there is a key; 0: none is made" },
@@ -113,7 +133,8 @@ static const struct option options[] = {
 /* ---- signals ---- */
 
 static const struct cluster *volatile signal_cluster;
-static volatile sig_atomic_t stop_count;
+static volatile sig_atomic_t stop_count, reload_wanted;
+static bool has_terminal;
 
 /* `timeout` and some supervisors signal the process and then its group: what comes within a second is the same wish. */
 static void on_signal(int signal)
@@ -136,14 +157,80 @@ static void on_signal(int signal)
 	_exit(75); /* E_INTERRUPTED's */
 }
 
+/* A terminal that hangs up sends the same signal as who wants a reload; tcgetattr knows whether it is still there. */
+static void on_hangup(int signal)
+{
+	int before = errno;
+	struct termios t;
+
+	if (has_terminal && tcgetattr(STDERR_FILENO, &t) != 0) {
+		on_signal(signal);
+	} else {
+		reload_wanted = 1;
+		server_reload();
+	}
+	errno = before;
+}
+
 static void watch_signals(void)
 {
 	struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, ignore = { .sa_handler = SIG_IGN };
+	struct sigaction hangup = { .sa_handler = on_hangup, .sa_flags = SA_RESTART };
 
+	has_terminal = isatty(STDERR_FILENO);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGHUP, &stop, NULL);
+	sigaction(SIGHUP, &hangup, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* ---- TLS ---- */
+
+static int open_tls(struct serve *s, struct error *error)
+{
+	const struct serve_options *o = s->options;
+	struct tls_files files = { o->tls_cert, o->tls_key, o->tls_passphrase, o->tls_client_ca, strcmp(o->tls_client, "required") == 0 };
+
+	if (!o->tls_cert != !o->tls_key)
+		return error_set(error, E_USAGE, "--tls-cert and --tls-key go together");
+	if (!o->tls_cert && o->tls_client_ca)
+		return error_set(error, E_USAGE, "--tls-client-ca is for TLS: give --tls-cert and --tls-key, too");
+	if (!o->tls_client_ca && files.client_required)
+		return error_set(error, E_USAGE, "--tls-client required: name the CA that signs clients' certificates with --tls-client-ca");
+	return o->tls_cert ? tls_context_open(&files, &s->tls, error) : 0;
+}
+
+/* Other programs and commands of this machine know the engine by its certificate. */
+static void write_file(struct serve *s)
+{
+	struct error error;
+
+	if (s->tls)
+		hex_encode(tls_context_fingerprint(s->tls), TLS_FINGERPRINT_BYTES, s->about.certificate);
+	if (s->file && engine_file_write(s->file, &s->about, &error))
+		log_warn("serve", "%s", error.message);
+}
+
+/* On the loop's thread. */
+static void on_reload(void *data)
+{
+	struct serve *s = data;
+	char fingerprint[TLS_FINGERPRINT_BYTES * 2 + 1], when[TIME_TEXT];
+	struct error error;
+
+	reload_wanted = 0;
+	if (!s->tls) {
+		log_info("serve", "SIGHUP: there is no certificate to read again");
+		return;
+	}
+	if (tls_context_reload(s->tls, &error)) {
+		log_error("serve", "the certificate of before stays: %s", error.message);
+		return;
+	}
+	hex_encode(tls_context_fingerprint(s->tls), TLS_FINGERPRINT_BYTES, fingerprint);
+	log_info("serve", "new connections get the certificate with fingerprint %s, good until %s", fingerprint,
+		 time_format(tls_context_expires(s->tls), when));
+	write_file(s);
 }
 
 /* ---- addresses ---- */
@@ -154,17 +241,45 @@ static bool is_of_this_machine(const char *address)
 	       strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
 }
 
-/* Without it, keys and events can be read on their way. */
-static bool speaks_tls(const struct serve_options *o)
+/* HOST:PORT of a TCP address. */
+static const char *without_scheme(const char *address)
 {
-	return false;
+	size_t n = strncmp(address, "plain:", 6) == 0 ? 6 : strncmp(address, "tls://", 6) == 0 ? 6 : strncmp(address, "tls:", 4) == 0 ? 4 : 0;
+
+	return address + n;
 }
 
-/* Relative socket paths are made absolute: engine.json is read from other folders. */
+/*
+ * What the engine is told for an address.  Relative socket paths are made absolute, for engine.json is read from other folders;
+ * once there is a certificate, TCP speaks TLS unless it says otherwise.  Beyond this machine nothing goes in the clear.
+ */
+static int take_address(const struct serve_options *o, const char *address, struct buffer *out, struct error *error)
+{
+	const char *bare = without_scheme(address);
+	bool plain = strncmp(address, "plain:", 6) == 0, tls = bare != address && !plain;
+	char here[PATH_MAX];
+
+	if (strncmp(bare, "unix:", 5) == 0) {
+		if (bare != address)
+			return error_set(error, E_USAGE, "--listen %s: a Unix socket is plain, say unix:PATH", address);
+		if (bare[5] != '/' && getcwd(here, sizeof(here)))
+			buffer_printf(out, "unix:%s/%s", here, bare + 5);
+		else
+			buffer_add_text(out, bare);
+		return 0;
+	}
+	if (tls && !o->tls_cert)
+		return error_set(error, E_USAGE, "--listen %s: TLS needs --tls-cert and --tls-key", address);
+	if (!is_of_this_machine(bare) && (plain || !o->tls_cert) && !o->insecure)
+		return error_set(error, E_CONFIG, "'%s' can be reached from other machines, where keys and events would go in the clear: %s, listen on "
+				 "127.0.0.1, or say --insecure", address, plain && o->tls_cert ? "leave out plain:" : "give --tls-cert and --tls-key");
+	buffer_printf(out, "%s%s", o->tls_cert && !plain ? "tls:" : "", bare);
+	return 0;
+}
+
 static int check_addresses(struct serve *s, struct error *error)
 {
 	const struct serve_options *o = s->options;
-	char here[PATH_MAX];
 	int status;
 
 	if (o->listen.count == 0 || o->listen.count > LISTEN_MAX)
@@ -176,14 +291,9 @@ static int check_addresses(struct serve *s, struct error *error)
 			return error_set(error, E_USAGE, "--listen unix: names no socket; say unix:PATH, as unix:/run/verbatim.sock");
 		if (strncmp(address, "unix:", 5) != 0 && !strrchr(address, ':'))
 			return error_set(error, E_USAGE, "--listen %s: say HOST:PORT or unix:PATH, as 127.0.0.1:7411", address);
-		if (!is_of_this_machine(address) && !speaks_tls(o) && !o->insecure)
-			return error_set(error, E_CONFIG,
-					 "'%s' can be reached from other machines, where keys and events would go in the clear: listen on "
-					 "127.0.0.1, or say --insecure", address);
-		if (strncmp(address, "unix:", 5) == 0 && address[5] != '/' && getcwd(here, sizeof(here)))
-			buffer_printf(&s->listen[i], "unix:%s/%s", here, address + 5);
-		else
-			buffer_add_text(&s->listen[i], address);
+		status = take_address(o, address, &s->listen[i], error);
+		if (status)
+			return status;
 		s->addresses[i] = buffer_text(&s->listen[i]);
 	}
 	if (!o->target.db && engine_is_locked(o->target.data))
@@ -341,22 +451,23 @@ static void print_ready(const struct serve *s, const struct engine_file *file)
 static void on_ready(void *data, const char *addresses)
 {
 	struct serve *s = data;
-	struct engine_file file = { .pid = (long)getpid() };
-	struct error error;
+	struct engine_file *file = &s->about;
 	char now[TIME_TEXT];
 
-	snprintf(file.version, sizeof(file.version), "%s", VERBATIM_VERSION);
-	snprintf(file.started_at, sizeof(file.started_at), "%s", time_format(time_wall(), now));
+	file->pid = (long)getpid();
+	snprintf(file->version, sizeof(file->version), "%s", VERBATIM_VERSION);
+	snprintf(file->started_at, sizeof(file->started_at), "%s", time_format(time_wall(), now));
 	if (s->cluster)
-		snprintf(file.socket_dir, sizeof(file.socket_dir), "%s", cluster_socket_dir(s->cluster));
-	engine_file_set_addresses(&file, addresses);
+		snprintf(file->socket_dir, sizeof(file->socket_dir), "%s", cluster_socket_dir(s->cluster));
+	engine_file_set_addresses(file, addresses);
 	if (!s->file)
 		log_warn("serve", "no private folder for the engine's file: commands need --to");
-	else if (engine_file_write(s->file, &file, &error))
-		log_warn("serve", "%s", error.message);
-	print_ready(s, &file);
+	write_file(s);
+	print_ready(s, file);
 	if (stop_count)
 		server_stop(); /* the signal came before there was anything to stop */
+	else if (reload_wanted)
+		on_reload(s);
 }
 
 static int on_lost(void *data)
@@ -383,7 +494,6 @@ static int run_server(struct serve *s, struct error *error)
 		.listen_count = o->listen.count,
 		.http = o->http,
 		.insecure = o->insecure,
-		.tls = speaks_tls(o),
 		.frame_bytes = o->frame_bytes,
 		.event_bytes = o->event_bytes,
 		.request_events = o->request_events,
@@ -397,7 +507,9 @@ static int run_server(struct serve *s, struct error *error)
 		.workers = o->workers,
 		.notary = s->notary,
 		.check_every_ms = o->check_every,
+		.tls = s->tls,
 		.ready = on_ready,
+		.reload = on_reload,
 		.revive = on_lost,
 		.data = s,
 	};
@@ -419,6 +531,7 @@ static void close_all(struct serve *s)
 		close(s->lock);
 	for (int i = 0; i < LISTEN_MAX; i++)
 		buffer_release(&s->listen[i]);
+	tls_context_free(s->tls);
 	free(s->conninfo);
 	free(s->file);
 }
@@ -434,7 +547,9 @@ static int run(const struct arguments *args, struct error *error)
 	for (int i = 0; log_levels[i]; i++)
 		if (strcmp(log_levels[i], o->log) == 0)
 			log_set_level((enum log_level)i);
-	status = check_addresses(&s, error);
+	status = open_tls(&s, error);
+	if (!status)
+		status = check_addresses(&s, error);
 	if (!status) {
 		watch_signals();
 		status = find_key(&s, error);
@@ -460,10 +575,12 @@ const struct command serve_command = {
 		"of engines may run on one database of --db.\n"
 		"\n"
 		"When it is ready it prints one line with its addresses. SIGTERM and SIGINT stop it in order: what was acknowledged is "
-		"committed, what was not the client sends again.\n"
+		"committed, what was not the client sends again; a second one, a second or more later, ends it at once. SIGHUP reads certificate, key "
+		"and the clients' CAs again: new connections get the new ones, and when they are no good, those of before stay.\n"
 		"\n"
 		"  verbatim serve\n"
 		"  verbatim serve --data /srv/verbatim --listen 127.0.0.1:7411 --listen unix:/run/verbatim.sock\n"
+		"  verbatim serve --listen 0.0.0.0:7411 --tls-cert engine.pem --tls-key engine.key\n"
 		"  verbatim serve --db postgresql://verbatim@db/support --listen 127.0.0.1:7411\n"
 		"\n"
 		"Clients bring an API key (verbatim key create). Commands beside the engine find the one that it makes for its own user, "

@@ -275,7 +275,7 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "status takes no words; did you mean --data %s?", args->words[0]);
 	code = engine_find(&o->engine, &engine, error);
 	if (!code) {
-		client = client_new(&(struct client_options){ .addresses = engine.addresses, .key = engine.key, .name = "verbatim status" });
+		client = client_new(&(struct client_options){ .addresses = engine.addresses, .key = engine.key, .tls = engine.tls, .name = "verbatim status" });
 		code = client_open(client, error);
 		if (!code)
 			code = client_call(client, "status", bytes_of(no_params, 1), STATUS_MS, &result, error);

@@ -38,6 +38,7 @@ static void use_file(struct target *t, const char *path, const struct engine_fil
 		return;
 	t->address = mem_strdup(address);
 	t->key_file = engine_key_path(path);
+	t->pinned = hex_decode(file->certificate, strlen(file->certificate), t->pin, sizeof(t->pin));
 	t->engine_pid = file->pid;
 }
 

@@ -13,6 +13,7 @@
 #define VERBATIM_CMD_TARGET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/option.h"
@@ -36,8 +37,10 @@ struct target_options {
 struct target {
 	char *name;      /* for messages: "'var'", "the database" */
 	char *conninfo;  /* of the database; NULL after target_engine unless it was at hand */
-	char *address;   /* where the engine listens, "HOST:PORT" or "unix:PATH"; NULL when none runs */
+	char *address;   /* where the engine listens, "HOST:PORT", "tls://HOST:PORT" or "unix:PATH"; NULL when none runs */
 	char *key_file;  /* of the API key that it keeps for its own user; there only if it made one; NULL when none runs */
+	bool pinned;     /* `pin` is the SHA-256 of its certificate */
+	uint8_t pin[32];
 	long engine_pid; /* 0 when none runs */
 	struct cluster *cluster; /* started for the time, or NULL */
 };

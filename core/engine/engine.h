@@ -29,6 +29,7 @@
 #include "engine/switcher.h"
 #include "engine/threads.h"
 #include "engine/timers.h"
+#include "engine/tls.h"
 #include "engine/waits.h"
 #include "engine/zones.h"
 #include "engine/checker.h"
@@ -67,6 +68,7 @@ struct engine {
 		uv_tcp_t tcp;
 		uv_pipe_t pipe;
 	} listeners[LISTEN_MOST];
+	bool listens_tls[LISTEN_MOST]; /* by listener */
 	int listener_count;
 	struct buffer addresses;
 	struct session *sessions;   /* doubly linked */
@@ -80,9 +82,13 @@ struct engine {
 	msgpack_zone zone;          /* of the message being handled */
 	size_t message_bytes;       /* its length */
 	char scratch[65536];        /* what a read brings */
+	char plain[65536 + TLS_RECORD_MOST]; /* what of it TLS had wrapped */
+	int64_t tls_failures;       /* connections that TLS ended */
+	int64_t tls_told_at;        /* monotonic: when the last of them was logged */
 
 	uv_async_t moved;           /* a worker went on */
 	uv_async_t stop;
+	uv_async_t reload;
 	uv_prepare_t flush;
 	uv_timer_t sweep;           /* each second: time-outs */
 	struct store *control;      /* connects first, makes months, looks whether the database answers and was adopted */

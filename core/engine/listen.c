@@ -52,8 +52,10 @@ const char *listen_format(const struct sockaddr_storage *address, char out[LISTE
 
 static void on_connection(uv_stream_t *listener, int status)
 {
+	struct engine *e = listener->data;
+
 	if (status == 0)
-		session_accept(listener->data, listener);
+		session_accept(e, listener, e->listens_tls[(union listener *)(void *)listener - e->listeners]);
 }
 
 static int listen_unix(struct engine *e, union listener *l, const char *path, struct error *error)
@@ -75,7 +77,7 @@ static int listen_unix(struct engine *e, union listener *l, const char *path, st
 	return 0;
 }
 
-static int listen_tcp(struct engine *e, union listener *l, const char *address, struct error *error)
+static int listen_tcp(struct engine *e, union listener *l, const char *address, bool tls, struct error *error)
 {
 	struct sockaddr_storage bound;
 	int n = sizeof(bound), status = listen_resolve(&e->loop, "--listen", address, &bound, error);
@@ -91,7 +93,7 @@ static int listen_tcp(struct engine *e, union listener *l, const char *address, 
 		return error_set(error, E_CONFIG, "cannot listen on '%s': %s%s", address, uv_strerror(status),
 				 status == UV_EADDRINUSE ? "; is another engine running? choose another port with --listen" : "");
 	uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&bound, &n);
-	buffer_printf(&e->addresses, "tcp %s\n", listen_format(&bound, text));
+	buffer_printf(&e->addresses, "%s %s\n", tls ? "tls" : "tcp", listen_format(&bound, text));
 	return 0;
 }
 
@@ -103,10 +105,11 @@ int listen_all(struct engine *e, struct error *error)
 		return error_set(error, E_CONFIG, "more than %d --listen", LISTEN_MOST);
 	for (int i = 0; i < o->listen_count; i++) {
 		union listener *l = &e->listeners[e->listener_count];
-		bool unix_path = strncmp(o->listen[i], "unix:", 5) == 0;
+		bool unix_path = strncmp(o->listen[i], "unix:", 5) == 0, tls = strncmp(o->listen[i], "tls:", 4) == 0;
 		int status = unix_path ? listen_unix(e, l, o->listen[i] + 5, error)
-				       : listen_tcp(e, l, o->listen[i], error);
+				       : listen_tcp(e, l, o->listen[i] + (tls ? 4 : 0), tls, error);
 
+		e->listens_tls[e->listener_count] = tls;
 		if (l->handle.type != UV_UNKNOWN_HANDLE) {
 			l->handle.data = e;
 			e->listener_count++;

@@ -162,6 +162,8 @@ static void on_sweep(uv_timer_t *handle)
 	struct engine *e = handle->data;
 	int64_t now = e->env.env.monotonic(&e->env.env);
 
+	if (e->options->alive)
+		e->options->alive(e->options->data);
 	session_sweep(e, now);
 	access_sweep(e);
 	engine_balance(e);
@@ -479,6 +481,7 @@ static void end_loop(struct engine *e)
 	http_close(e->http);
 	uv_close((uv_handle_t *)&e->moved, NULL);
 	uv_close((uv_handle_t *)&e->stop, NULL);
+	uv_close((uv_handle_t *)&e->reload, NULL);
 	uv_close((uv_handle_t *)&e->flush, NULL);
 	uv_close((uv_handle_t *)&e->sweep, NULL);
 	uv_close((uv_handle_t *)&e->control_timer, NULL);
@@ -511,6 +514,8 @@ static void begin_stop(struct engine *e)
 	if (e->stopping)
 		return;
 	e->stopping = true;
+	if (e->options->stopping)
+		e->options->stopping(e->options->data);
 	for (int i = 0; i < e->listener_count; i++)
 		uv_close(&e->listeners[i].handle, NULL);
 	for (struct session *s = e->sessions, *next; s; s = next) {
@@ -536,6 +541,20 @@ void server_stop(void)
 {
 	if (running)
 		uv_async_send(&running->stop);
+}
+
+static void on_reload(uv_async_t *handle)
+{
+	struct engine *e = handle->data;
+
+	if (e->options->reload && !e->stopping)
+		e->options->reload(e->options->data);
+}
+
+void server_reload(void)
+{
+	if (running)
+		uv_async_send(&running->reload);
 }
 
 static void release(struct engine *e)
@@ -598,10 +617,11 @@ int server_run(const struct server_options *options, struct error *error)
 	running = e;
 	uv_async_init(&e->loop, &e->moved, on_moved);
 	uv_async_init(&e->loop, &e->stop, on_stop);
+	uv_async_init(&e->loop, &e->reload, on_reload);
 	uv_prepare_init(&e->loop, &e->flush);
 	uv_timer_init(&e->loop, &e->sweep);
 	uv_timer_init(&e->loop, &e->control_timer);
-	e->moved.data = e->stop.data = e->flush.data = e->sweep.data = e->control_timer.data = e;
+	e->moved.data = e->stop.data = e->reload.data = e->flush.data = e->sweep.data = e->control_timer.data = e;
 	uv_prepare_start(&e->flush, on_flush);
 	uv_timer_start(&e->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 	access_start(e);

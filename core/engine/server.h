@@ -13,11 +13,11 @@
 struct server_options {
 	const char *conninfo;       /* of the database, for appenders, workers and readers */
 	const char *role;           /* the role they step down to, or NULL */
-	const char *const *listen;  /* "HOST:PORT" or "unix:PATH" */
+	const char *const *listen;  /* "HOST:PORT", "tls:HOST:PORT" or "unix:PATH" */
 	int listen_count;
+	struct tls_context *tls;    /* for the tls: ones; NULL when there are none */
 	const char *http;           /* HOST:PORT for /metrics, /healthz, /readyz; NULL: none */
 	bool insecure;              /* an empty token lets anybody in, to do anything */
-	bool tls;                   /* the TCP addresses speak TLS */
 	int64_t frame_bytes;        /* 4 MiB */
 	int64_t event_bytes;        /* 256 KiB */
 	int64_t request_events;     /* 10,000 */
@@ -36,6 +36,10 @@ struct server_options {
 	void (*ready)(void *data, const char *addresses);
 	/* Runs when the database cannot be reached: a cluster of our own may need a start.  May block for seconds; returns 0 when it is worth trying again at once. */
 	int (*revive)(void *data);
+	/* Run on the loop's thread: each second while it turns; after server_reload; when the engine begins to stop.  May be NULL. */
+	void (*alive)(void *data);
+	void (*reload)(void *data);
+	void (*stopping)(void *data);
 	void *data;
 };
 
@@ -44,5 +48,8 @@ int server_run(const struct server_options *options, struct error *error) must_c
 
 /* Async-signal-safe: begins an orderly stop (finish what is committed, answer, close). */
 void server_stop(void);
+
+/* Likewise: has options->reload run. */
+void server_reload(void);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024, LINGER_MS = 2000 };
+enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024, LINGER_MS = 2000, TLS_HANDSHAKE = 0x16, TLS_TELL_S = 1 };
 
 /* Each socket reads at most a fair share of the room for half messages, so that what is left over when a pause comes has its place. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -26,6 +26,7 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct session *s = handle->data;
 
+	tls_free(s->tls);
 	buffer_release(&s->in);
 	buffer_release(&s->out);
 	buffer_release(&s->writing);
@@ -35,7 +36,7 @@ static void on_closed(uv_handle_t *handle)
 static void count_partial(struct session *s)
 {
 	struct engine *e = s->engine;
-	size_t held = s->in.cap;
+	size_t held = s->in.cap + (s->tls ? tls_held(s->tls) : 0);
 
 	e->partial_bytes = e->partial_bytes - s->partial + held;
 	s->partial = held;
@@ -63,10 +64,15 @@ static void evict_partial(struct session *grown)
 	session_fail(victim, 0, &error);
 }
 
+static size_t unsent(struct session *s)
+{
+	return s->out.len + s->writing.len + (s->tls ? tls_out(s->tls)->len : 0);
+}
+
 static void count_out(struct session *s)
 {
 	struct engine *e = s->engine;
-	size_t held = s->out.len + s->writing.len;
+	size_t held = unsent(s);
 
 	e->out_bytes = e->out_bytes - s->out_counted + held;
 	s->out_counted = held;
@@ -91,6 +97,19 @@ static void evict_deaf(struct engine *e)
 		log_debug("session", "client '%s' does not take its answers: closed", victim->client);
 		session_close(victim);
 	}
+}
+
+/* Whoever is closed under TLS is told so, as far as its socket takes that at once. */
+static void say_end(struct session *s)
+{
+	uv_buf_t buf;
+
+	if (!s->tls || s->write_out || tls_out(s->tls)->len)
+		return;
+	tls_end(s->tls);
+	buf = uv_buf_init(tls_out(s->tls)->data, (unsigned)tls_out(s->tls)->len);
+	if (buf.len && uv_try_write(&s->u.stream, &buf, 1) < 0)
+		return; /* it has gone already */
 }
 
 void session_close(struct session *s)
@@ -120,16 +139,22 @@ void session_close(struct session *s)
 	e->partial_bytes -= s->partial;
 	e->out_bytes -= s->out_counted;
 	s->partial = s->out_counted = 0;
+	say_end(s);
 	uv_close(&s->u.handle, on_closed);
 }
 
-struct buffer *session_out(struct session *s)
+static void mark_dirty(struct session *s)
 {
 	if (!s->dirty && !s->closing) {
 		s->dirty = true;
 		s->next_dirty = s->engine->dirty;
 		s->engine->dirty = s;
 	}
+}
+
+struct buffer *session_out(struct session *s)
+{
+	mark_dirty(s);
 	return &s->out;
 }
 
@@ -160,12 +185,12 @@ void session_end(struct session *s, const struct error *error)
 	session_fail(s, 0, error);
 }
 
-static bool may_go_on(const struct session *s)
+static bool may_go_on(struct session *s)
 {
 	const struct engine *e = s->engine;
 
 	return !s->closing && !s->closed_after_write && !s->asking && !e->paused && !e->stopping &&
-	       s->out.len + s->writing.len < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) && s->calls < SESSION_CALLS_MOST &&
+	       unsent(s) < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) && s->calls < SESSION_CALLS_MOST &&
 	       s->inflight < e->inflight_limit / 4 + 1;
 }
 
@@ -218,10 +243,81 @@ static size_t consume(struct session *s, const char *data, size_t len)
 	return done;
 }
 
+/* What the client sent, behind what it sent before. */
+static void take(struct session *s, const char *data, size_t n)
+{
+	size_t done;
+
+	s->active_at = s->engine->env.env.monotonic(&s->engine->env.env);
+	if (s->in.len == 0) {
+		done = consume(s, data, n);
+		if (done < n && !s->closing)
+			buffer_add(&s->in, data + done, n - done);
+	} else {
+		buffer_add(&s->in, data, n);
+		done = consume(s, s->in.data, s->in.len);
+		buffer_drop(&s->in, done);
+	}
+}
+
+/* The alert that says why goes out, and the connection with it.  One line a second: whoever knocks at the port writes it. */
+static void fail_tls(struct session *s, const struct error *error)
+{
+	struct engine *e = s->engine;
+	struct sockaddr_storage peer;
+	char name[LISTEN_TEXT] = "somebody";
+	int n = sizeof(peer);
+
+	e->tls_failures++;
+	if (s->active_at - e->tls_told_at >= TLS_TELL_S * TIME_SECOND || !e->tls_told_at) {
+		if (uv_tcp_getpeername(&s->u.tcp, (struct sockaddr *)&peer, &n) == 0)
+			listen_format(&peer, name);
+		log_info("session", "TLS with %s failed: %s", name, error->message);
+		e->tls_told_at = s->active_at;
+	}
+	s->closed_after_write = true;
+	if (s->reading)
+		uv_read_stop(&s->u.stream);
+	s->reading = false;
+	mark_dirty(s);
+}
+
+static void take_wrapped(struct session *s, const char *data, size_t n)
+{
+	struct engine *e = s->engine;
+	enum tls_state before = tls_get_state(s->tls);
+	struct error error;
+	size_t len;
+
+	error_clear(&error);
+	if (!s->tls_begun && data[0] != TLS_HANDSHAKE) { /* MessagePack, or who knows what: answered in kind */
+		tls_free(s->tls);
+		s->tls = NULL;
+		error_set(&error, E_PROTOCOL, "this address speaks TLS: connect with tls://HOST:PORT");
+		session_fail(s, 0, &error);
+		return;
+	}
+	s->tls_begun = true;
+	len = tls_read(s->tls, bytes_of(data, n), e->plain, sizeof(e->plain), &error);
+	if (tls_out(s->tls)->len)
+		mark_dirty(s);
+	if (before == TLS_GREETING && tls_peer(s->tls)) {
+		s->certified = true;
+		memcpy(s->certificate, tls_peer(s->tls), sizeof(s->certificate));
+	}
+	if (len)
+		take(s, e->plain, len);
+	if (s->closing || s->closed_after_write)
+		return;
+	if (tls_get_state(s->tls) == TLS_BROKEN && before != TLS_BROKEN)
+		fail_tls(s, &error);
+	else if (tls_get_state(s->tls) == TLS_ENDED)
+		session_close(s);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct session *s = stream->data;
-	size_t done;
 
 	if (n < 0) {
 		session_close(s);
@@ -229,16 +325,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	}
 	if (n == 0 || s->closed_after_write)
 		return;
-	s->active_at = s->engine->env.env.monotonic(&s->engine->env.env);
-	if (s->in.len == 0) {
-		done = consume(s, buf->base, (size_t)n);
-		if (done < (size_t)n && !s->closing)
-			buffer_add(&s->in, buf->base + done, (size_t)n - done);
-	} else {
-		buffer_add(&s->in, buf->base, (size_t)n);
-		done = consume(s, s->in.data, s->in.len);
-		buffer_drop(&s->in, done);
-	}
+	if (s->tls)
+		take_wrapped(s, buf->base, (size_t)n);
+	else
+		take(s, buf->base, (size_t)n);
 	if (s->closing)
 		return;
 	if (s->in.len == 0 && s->in.cap > 4096)
@@ -330,18 +420,38 @@ static void linger(struct session *s)
 	s->reading = true;
 }
 
+/* What is to be written now, into `writing`. */
+static void gather(struct session *s)
+{
+	struct buffer *from = &s->out, spare = s->writing;
+
+	if (s->tls) {
+		tls_write(s->tls, buffer_bytes(&s->out));
+		buffer_reset(&s->out);
+		if (s->out.cap > SESSION_OUT_MOST)
+			buffer_release(&s->out);
+		if (s->closed_after_write)
+			tls_end(s->tls);
+		from = tls_out(s->tls);
+	}
+	s->writing = *from;
+	*from = spare;
+	buffer_reset(from);
+}
+
 static void flush(struct session *s)
 {
-	if (!s->write_out && s->out.len) {
-		struct buffer spare = s->writing;
+	if (!s->write_out && unsent(s)) {
 		uv_buf_t buf;
 		int n;
 
-		s->writing = s->out;
-		s->out = spare;
-		buffer_reset(&s->out);
+		gather(s);
+		if (s->tls && tls_get_state(s->tls) == TLS_BROKEN && !s->closed_after_write) {
+			session_close(s);
+			return;
+		}
 		buf = uv_buf_init(s->writing.data, (unsigned)s->writing.len);
-		n = uv_try_write(&s->u.stream, &buf, 1);
+		n = s->writing.len ? uv_try_write(&s->u.stream, &buf, 1) : 0;
 		if (n == (int)s->writing.len) {
 			buffer_reset(&s->writing);
 			if (s->writing.cap > SESSION_OUT_MOST)
@@ -360,7 +470,7 @@ static void flush(struct session *s)
 		}
 	}
 	count_out(s);
-	if (s->closed_after_write && !s->write_out && s->out.len == 0)
+	if (s->closed_after_write && !s->write_out && !unsent(s))
 		linger(s);
 	evict_deaf(s->engine);
 }
@@ -389,7 +499,7 @@ static bool is_local(const struct session *s)
 	       (peer.uid == geteuid() || peer.uid == 0);
 }
 
-void session_accept(struct engine *e, uv_stream_t *listener)
+void session_accept(struct engine *e, uv_stream_t *listener, bool tls)
 {
 	struct session *s = mem_zalloc(sizeof(*s));
 
@@ -415,6 +525,8 @@ void session_accept(struct engine *e, uv_stream_t *listener)
 		uv_tcp_nodelay(&s->u.tcp, 1);
 		uv_tcp_keepalive(&s->u.tcp, 1, KEEPALIVE_S);
 	}
+	if (tls)
+		s->tls = tls_new(e->options->tls);
 	session_resume(s);
 }
 

@@ -8,7 +8,8 @@
  *
  * Bytes are read into one buffer that all connections share; only the half message at its end is copied into the
  * session's own `in`, so ten thousand idle connections cost little.  Answers gather in `out` and are written once
- * a turn of the loop.
+ * a turn of the loop.  Under TLS (tls.h) what is read is decrypted into a second buffer that all share, and answers are
+ * encrypted when they are written; all else is the same.
  *
  * A session stops being read while it has too much in flight, while its answers pile up, or while the whole
  * engine is at a bound; it goes on where it stopped, with what stands in `in`.
@@ -46,11 +47,15 @@ struct session {
 	size_t in_at;
 	size_t partial;          /* what it counts for in engine->partial_bytes */
 	struct walk walk;
+	struct tls *tls;         /* NULL: plain */
 	struct buffer out, writing;
 	size_t out_counted;
 	size_t unsent;           /* of the write under way, when it was last looked at; 0: it is new */
 	int64_t taken_at;        /* since when it has not taken a bufferful; monotonic */
 	uv_write_t write;
+	bool tls_begun;          /* the first byte was one of a handshake */
+	bool certified;          /* the client has proved that this certificate is its own: its SHA-256 */
+	uint8_t certificate[TLS_FINGERPRINT_BYTES];
 	bool greeted, ended, reading, dirty, write_out, closing, closed_after_write, shutdown;
 	size_t inflight;         /* bytes of its requests */
 	int calls;               /* reads and waits */
@@ -62,8 +67,6 @@ struct session {
 	struct api_key *key;     /* held; set once it is greeted */
 	struct tenant_quota *key_tenant; /* where it counts as a connection */
 	bool local;              /* a Unix socket of the engine's own user or of root */
-	bool certified;          /* its client certificate was checked; `certificate` is the SHA-256 of its DER */
-	uint8_t certificate[API_KEY_HASH_BYTES];
 	struct key_proof proof;  /* while it is asking */
 	uint64_t asking;         /* the look it waits for; 0: none */
 	int64_t asked_at;        /* monotonic */
@@ -72,8 +75,8 @@ struct session {
 	int hellos;              /* refused */
 };
 
-/* Accepts from a listener. */
-void session_accept(struct engine *e, uv_stream_t *listener);
+/* Accepts from a listener; `tls` tells that it speaks TLS. */
+void session_accept(struct engine *e, uv_stream_t *listener, bool tls);
 
 /* Ends the connection at once; what is under way goes on without it. */
 void session_close(struct session *s);

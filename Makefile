@@ -144,9 +144,10 @@ help:
 #   perl                  prove, which runs the tests python3-pynvim       a MessagePack-RPC client nobody here wrote
 #   libicu-dev            time zones                  libmicrohttpd-dev    HTTP for metrics
 #   iproute2              a network of its own, for chaos
+#   openssl               certificates for tests, and a TLS client nobody here wrote
 #   golang-go golang-golang-x-mod-dev                 a verifier of checkpoints and proofs nobody here wrote
 DEPS := gcc make pkg-config libpq-dev libuv1-dev libmsgpack-dev libxxhash-dev libssl-dev zlib1g-dev libicu-dev libmicrohttpd-dev postgresql perl
-DEPS_TEST := iproute2 python3 python3-pynvim python3-msgpack golang-go golang-golang-x-mod-dev
+DEPS_TEST := iproute2 python3 openssl python3-pynvim python3-msgpack golang-go golang-golang-x-mod-dev
 
 deps:
 	@sh test/deps.sh $(DEPS)

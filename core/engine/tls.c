@@ -233,7 +233,7 @@ static int fill(SSL_CTX *ssl, const struct tls_files *f, struct error *error)
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(ssl, 0);
 	SSL_CTX_set_max_cert_list(ssl, CHAIN_MOST);
-	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN); /* the file's chain, not one made of clients' CAs */
 	if (!status && SSL_CTX_use_certificate_chain_file(ssl, f->cert) != 1)
 		status = refuse(error, "--tls-cert", f->cert, "is no certificate in PEM form");
 	if (!status)

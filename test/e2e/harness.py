@@ -123,9 +123,9 @@ keys = {}  # by an engine's address: what its own user's clients bring, as soon 
 
 
 class Client:
-    """One connection.  call() waits for its answer; send() and recv() are for pipelining."""
+    """One connection; with `tls` (an ssl.SSLContext) the engine must be `name`.  call() waits for its answer; send() and recv() are for pipelining."""
 
-    def __init__(self, address, hello=True, timeout=30, token=None):
+    def __init__(self, address, hello=True, timeout=30, token=None, tls=None, name=None):
         self.token = keys.get(address, "") if token is None else token
         if address.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX)
@@ -135,6 +135,8 @@ class Client:
             host, port = address.rsplit(":", 1)
             self.socket = socket.create_connection((host, int(port)), timeout=timeout)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=name)
         self.unpacker = msgpack.Unpacker(raw=False, timestamp=3, strict_map_key=False, max_buffer_size=1 << 28)
         self.next = 0
         self.answers = {}

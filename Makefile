@@ -57,7 +57,7 @@ BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(filter-out bench/common.c,$(w
 .PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate chaos soak fuzz fuzz-targets $(FUZZ:%=fuzz-%)
 .SECONDARY:
 
-all: $(OUT)/verbatim $(OUT)/verbatim-verify
+all: $(OUT)/verbatim $(OUT)/verbatim-verify $(OUT)/libverbatim-client.a
 
 # V=1 shows every command.
 Q := $(if $(V),,@)
@@ -73,6 +73,14 @@ $(OUT)/verbatim-verify: $(OFFLINE_OBJ)
 $(OUT)/libverbatim.a: $(LIB_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
+
+# What other people's programs link: one object that names nothing but verbatim_*, of what core/client needs and no more.
+$(OUT)/libverbatim-client.a: $(OUT)/libverbatim.a
+	$(if $(V),,@echo '  ar   $@')
+	$(Q)$(CC) -r -nostdlib -o $(OUT)/verbatim-client.o $(OUT)/obj/core/client/verbatim.o $(OUT)/libverbatim.a
+	$(Q)objcopy -w --keep-global-symbol='verbatim_*' $(OUT)/verbatim-client.o
+	@rm -f $@
+	$(Q)ar rcs $@ $(OUT)/verbatim-client.o
 
 $(OUT)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -166,7 +174,7 @@ test: deps-test
 # End to end: shell and Python programs that drive the real binary (harness.py is what they share).
 E2E := $(filter-out test/e2e/harness.py test/e2e/common.sh,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
 JOBS_TEST ?= 2
-check: $(OUT)/verbatim $(OUT)/verbatim-verify $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN) $(BENCH_BIN)
+check: $(OUT)/verbatim $(OUT)/verbatim-verify $(OUT)/libverbatim-client.a $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN) $(BENCH_BIN)
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \
 		$(TEST_BIN) $(REPLAY_BIN) $(E2E)
 
@@ -219,11 +227,19 @@ soak: $(OUT)/verbatim $(OUT)/bench/load
 bench: $(OUT)/verbatim $(BENCH_BIN)
 	@BUILD=$(OUT) sh bench/run.sh
 
-install: $(OUT)/verbatim $(OUT)/verbatim-verify
+install: $(OUT)/verbatim $(OUT)/verbatim-verify $(OUT)/libverbatim-client.a
 	install -D -m 755 $(OUT)/verbatim $(DESTDIR)$(PREFIX)/bin/verbatim
 	install -m 755 $(OUT)/verbatim-verify $(DESTDIR)$(PREFIX)/bin/verbatim-verify
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(OUT)/verbatim completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/verbatim
+	install -D -m 644 $(OUT)/libverbatim-client.a $(DESTDIR)$(PREFIX)/lib/libverbatim-client.a
+	install -D -m 644 core/client/verbatim.h $(DESTDIR)$(PREFIX)/include/verbatim.h
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' core/client/verbatim-client.pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/verbatim-client.pc
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	sed 's|@PREFIX@|$(PREFIX)|' core/cmd/verbatim.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/verbatim.service
+	install -m 644 core/cmd/verbatim.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/verbatim.conf
 	install -d $(DESTDIR)$(PREFIX)/share/doc/verbatim
 	install -m 644 README.md core/engine/PROTOCOL.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/verbatim
 

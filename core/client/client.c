@@ -438,21 +438,22 @@ static struct bytes next_address(const char *list, size_t *at)
 	return a;
 }
 
-static int secure(struct client *c, struct bytes address, int64_t deadline, struct error *error)
+static int secure(struct client *c, const char *host, int64_t deadline, struct error *error)
 {
-	char host[DIAL_HOST_TEXT];
-	bool wanted = dial_scheme(&address) || c->options.tls.always;
+	int code;
 
-	if (!wanted || !dial_host(address, host))
-		return 0;
 	if (!c->tls)
 		c->tls = client_tls_new(&c->options.tls);
-	return client_tls_start(c->tls, c->fd, host, deadline, error);
+	code = client_tls_start(c->tls, c->fd, host, deadline, error);
+	return code ? error_prefix(error, "\"%s\"", c->address) : 0;
 }
 
 static int open_one(struct client *c, struct bytes address, struct error *error)
 {
 	int64_t deadline = time_monotonic() + (int64_t)c->options.connect_ms * 1000;
+	struct bytes bare = address;
+	char host[DIAL_HOST_TEXT];
+	bool tls = (dial_scheme(&bare) || c->options.tls.always) && dial_host(bare, host);
 	int code = dial(address, c->options.connect_ms, &c->fd, error);
 
 	if (code)
@@ -461,11 +462,11 @@ static int open_one(struct client *c, struct bytes address, struct error *error)
 	c->address = mem_alloc(address.len + 1);
 	memcpy(c->address, address.data, address.len);
 	c->address[address.len] = 0;
-	code = secure(c, address, deadline, error);
-	if (code)
-		error_prefix(error, "\"%s\"", c->address);
-	else
+	code = tls ? secure(c, host, deadline, error) : 0;
+	if (!code)
 		code = say_hello(c, error);
+	if (code == E_UNAVAILABLE && tls && *client_tls_why(c->tls))
+		code = error->code = E_CONFIG; /* it has looked at our certificate by now, and does not want us */
 	if (code)
 		client_close(c);
 	return code;

@@ -131,9 +131,13 @@ static int on_passphrase(char *to, int size, int writing, void *data)
 	return (int)n;
 }
 
-static int refuse(struct client_tls *t, struct error *error, const char *option, const char *file, const char *what)
+static int refuse(struct error *error, const char *option, const char *file, const char *what)
 {
-	return error_set(error, E_CONFIG, "%s '%s': %s (%s)", option, file, what, why(t));
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
+
+	error_set(error, E_CONFIG, "%s '%s': %s%s%s%s", option, file, what, reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
+	ERR_clear_error();
+	return E_CONFIG;
 }
 
 static int set_identity(struct client_tls *t, SSL_CTX *c, struct error *error)
@@ -147,9 +151,9 @@ static int set_identity(struct client_tls *t, SSL_CTX *c, struct error *error)
 	SSL_CTX_set_default_passwd_cb(c, on_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(c, (void *)o->passphrase);
 	if (SSL_CTX_use_certificate_chain_file(c, o->cert) != 1)
-		return refuse(t, error, "--tls-cert", o->cert, access(o->cert, R_OK) ? strerror(errno) : "is no certificate in PEM form");
+		return refuse(error, "--tls-cert", o->cert, access(o->cert, R_OK) ? strerror(errno) : "is no certificate in PEM form");
 	if (SSL_CTX_use_PrivateKey_file(c, o->key, SSL_FILETYPE_PEM) != 1)
-		return refuse(t, error, "--tls-key", o->key, access(o->key, R_OK) ? strerror(errno) : "is not that certificate's key in PEM form");
+		return refuse(error, "--tls-key", o->key, access(o->key, R_OK) ? strerror(errno) : "is not that certificate's key in PEM form");
 	return 0;
 }
 
@@ -158,7 +162,7 @@ static int set_trust(struct client_tls *t, SSL_CTX *c, struct error *error)
 	const struct client_tls_options *o = &t->options;
 
 	if (o->ca && SSL_CTX_load_verify_file(c, o->ca) != 1)
-		return refuse(t, error, "--tls-ca", o->ca, access(o->ca, R_OK) ? strerror(errno) : "holds no certificates in PEM form");
+		return refuse(error, "--tls-ca", o->ca, access(o->ca, R_OK) ? strerror(errno) : "holds no certificates in PEM form");
 	if (!o->ca)
 		SSL_CTX_set_default_verify_paths(c);
 	return 0;
@@ -173,7 +177,7 @@ static int prepare(struct client_tls *t, struct error *error)
 		return 0;
 	ERR_clear_error();
 	if (!c)
-		return refuse(t, error, "TLS", "libssl", "cannot be set up");
+		return refuse(error, "TLS", "libssl", "cannot be set up");
 	SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION);
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
@@ -279,6 +283,7 @@ int client_tls_start(struct client_tls *t, int fd, const char *host, int64_t dea
 	if (code)
 		return code;
 	client_tls_stop(t);
+	t->why[0] = 0;
 	t->fd = fd;
 	t->ssl = SSL_new(t->context);
 	bio = BIO_new(t->socket);

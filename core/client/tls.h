@@ -48,7 +48,7 @@ bool client_tls_is_on(const struct client_tls *t);
 ssize_t client_tls_read(struct client_tls *t, void *to, size_t size);
 ssize_t client_tls_write(struct client_tls *t, const void *from, size_t size);
 
-/* The reason of the last EPROTO, in words. */
+/* The reason of the last EPROTO of this connection, in words; "" when there was none. */
 const char *client_tls_why(const struct client_tls *t);
 
 #endif

@@ -18,13 +18,13 @@
 #include "base/term.h"
 #include "base/time.h"
 #include "client/dial.h"
+#include "client/sender.h"
 #include "cmd/command.h"
 #include "cmd/demo_show.h"
 #include "cmd/engine_address.h"
 #include "cmd/engine_key.h"
 #include "cmd/generator.h"
 #include "cmd/interrupt.h"
-#include "cmd/sender.h"
 #include "event/envelope.h"
 
 enum { START_MS = 120000, STOP_MS = 60000, WAIT_MS = 180000, TENANTS = 6 };

@@ -7,11 +7,11 @@
 
 #include "base/term.h"
 #include "base/time.h"
+#include "client/sender.h"
 #include "cmd/command.h"
 #include "cmd/engine_address.h"
 #include "cmd/generator.h"
 #include "cmd/interrupt.h"
-#include "cmd/sender.h"
 #include "event/envelope.h"
 
 enum { OUT_BYTES = 256 << 10 };

@@ -1,5 +1,5 @@
 /* sender - see sender.h. */
-#include "cmd/sender_private.h"
+#include "client/sender_private.h"
 
 #include <assert.h>
 #include <poll.h>

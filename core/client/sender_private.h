@@ -3,8 +3,8 @@
  *
  *   lane of a tenant --> OPEN (takes events) --seal--> WAITING (lane on the ready list) --> SENT --> given back
  */
-#ifndef VERBATIM_CMD_SENDER_PRIVATE_H
-#define VERBATIM_CMD_SENDER_PRIVATE_H
+#ifndef VERBATIM_CLIENT_SENDER_PRIVATE_H
+#define VERBATIM_CLIENT_SENDER_PRIVATE_H
 
 #include <msgpack.h>
 
@@ -12,7 +12,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "client/client.h"
-#include "cmd/sender.h"
+#include "client/sender.h"
 
 enum { OUTSTANDING_MAX = 256, SHARDS_MAX = 1025 };
 

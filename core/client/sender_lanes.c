@@ -1,5 +1,5 @@
 /* sender_lanes - each tenant's requests in their order, and which lanes have something to do.  See sender_private.h. */
-#include "cmd/sender_private.h"
+#include "client/sender_private.h"
 
 void lanes_free_request(struct request *r)
 {

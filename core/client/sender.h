@@ -16,8 +16,8 @@
  *
  * Bounds: `memory` bytes of events are held; past it `sender_add` sends before it takes more.
  */
-#ifndef VERBATIM_CMD_SENDER_H
-#define VERBATIM_CMD_SENDER_H
+#ifndef VERBATIM_CLIENT_SENDER_H
+#define VERBATIM_CLIENT_SENDER_H
 
 #include <signal.h>
 #include <stdbool.h>

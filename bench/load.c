@@ -80,7 +80,7 @@ struct connection {
 };
 
 struct load {
-	const char *to, *key;
+	const char *to, *key, *tls_ca;
 	long connections, batch, outstanding, tenants, payload, seconds, events, rate, seed;
 	int half;                /* tenants whose shard of a log with SHARDS is odd (1) or even (2) alone; 0: all */
 	struct random random;
@@ -501,7 +501,7 @@ static void watch_open(struct load *l)
 
 	if (!l->watch)
 		return;
-	l->watcher = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .name = "bench watch" });
+	l->watcher = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .tls = { .ca = l->tls_ca }, .name = "bench watch" });
 	if (client_open(l->watcher, &error))
 		die("cannot connect", &error);
 }
@@ -545,7 +545,7 @@ static void open_all(struct load *l)
 		struct connection *c = &l->at[i];
 		struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 
-		c->client = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .name = "bench load", .corked = true });
+		c->client = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .tls = { .ca = l->tls_ca }, .name = "bench load", .corked = true });
 		if (client_open(c->client, &error))
 			die("cannot connect", &error);
 		c->pending = mem_alloc((size_t)l->outstanding * sizeof(*c->pending));
@@ -608,7 +608,8 @@ static void run(struct load *l)
 static const char help[] =
 	"load - keeps an engine busy with appends and tells how fast it acknowledges\n"
 	"\n"
-	"  --to HOST:PORT     the engine, or unix:PATH (default 127.0.0.1:7411)\n"
+	"  --to HOST:PORT     the engine, or tls://HOST:PORT or unix:PATH (default 127.0.0.1:7411)\n"
+	"  --tls-ca FILE      whose certificates are believed\n"
 	"  VERBATIM_API_KEY holds the API key\n"
 	"  --connections K    (default 1)\n"
 	"  --batch B          events a request (default 100)\n"
@@ -667,7 +668,7 @@ int main(int argc, char **argv)
 		{ "batch", required_argument, NULL, 'b' },    { "outstanding", required_argument, NULL, 'o' }, { "tenants", required_argument, NULL, 'n' },
 		{ "payload", required_argument, NULL, 'p' },  { "seconds", required_argument, NULL, 's' },  { "events", required_argument, NULL, 'e' },
 		{ "rate", required_argument, NULL, 'r' },     { "seed", required_argument, NULL, 'x' },	    { "watch", no_argument, NULL, 'w' },
-		{ "shards", required_argument, NULL, 'd' },   { "help", no_argument, NULL, 'h' },
+		{ "shards", required_argument, NULL, 'd' },   { "tls-ca", required_argument, NULL, 'a' },   { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct load l = { .to = "127.0.0.1:7411", .connections = 1, .batch = 100, .outstanding = 16, .tenants = 64, .payload = 300, .seconds = 10 };
@@ -680,6 +681,7 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 't': l.to = optarg; break;
+		case 'a': l.tls_ca = optarg; break;
 		case 'c': l.connections = bench_number("connections", optarg, 1, 10000); break;
 		case 'b': l.batch = bench_number("batch", optarg, 1, 10000); break;
 		case 'o': l.outstanding = bench_number("outstanding", optarg, 1, 1024); break;

@@ -30,5 +30,19 @@
 #define ctime(a) BANNED(ctime)
 #undef asctime
 #define asctime(a) BANNED(asctime)
+#undef gets
+#define gets(a) BANNED(gets)
+#undef system
+#define system(a) BANNED(system)
+#undef popen
+#define popen(a, b) BANNED(popen)
+#undef mktemp
+#define mktemp(a) BANNED(mktemp)
+#undef tmpnam
+#define tmpnam(a) BANNED(tmpnam)
+#undef alloca
+#define alloca(a) BANNED(alloca)
+#undef rand
+#define rand() BANNED(rand)
 
 #endif

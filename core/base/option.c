@@ -200,6 +200,18 @@ int option_set(const struct option *o, const char *source, int code, const char 
 	return error_set(error, E_INTERNAL, "option \"%s\" is of no kind", o->name);
 }
 
+/* Sets from argv or the environment, which others can read. */
+static int set_hidden(const struct option *o, const char *source, int code, char *text, void *options, struct error *error)
+{
+	int status;
+
+	if (!o->hide || o->kind != OPTION_TEXT)
+		return option_set(o, source, code, text, options, error);
+	status = option_set(o, source, code, mem_strdup(text), options, error);
+	o->hide(text);
+	return status;
+}
+
 /* ---- the nearest name ---- */
 
 static int distance(const char *a, const char *b)
@@ -281,7 +293,8 @@ static int unknown(const struct option *table, const char *name, size_t len, str
 static int parse_one(const struct option *table, int argc, char *const *argv, int *i, void *options,
 		     enum source *sources, struct error *error)
 {
-	const char *name = argv[*i] + 2, *equals = strchr(name, '='), *text;
+	const char *name = argv[*i] + 2;
+	char *equals = strchr(argv[*i] + 2, '='), *text, yes[] = "yes";
 	size_t len = equals ? (size_t)(equals - name) : strlen(name);
 	int row = find_row(table, name, len);
 	const struct option *o;
@@ -292,7 +305,7 @@ static int parse_one(const struct option *table, int argc, char *const *argv, in
 	o = &table[row];
 	snprintf(source, sizeof(source), "--%s", o->name);
 	if (o->kind == OPTION_FLAG) {
-		text = equals ? equals + 1 : "yes";
+		text = equals ? equals + 1 : yes;
 	} else if (equals) {
 		text = equals + 1;
 	} else {
@@ -303,7 +316,7 @@ static int parse_one(const struct option *table, int argc, char *const *argv, in
 	if (sources[row] == FROM_LINE && o->kind != OPTION_TEXTS && o->kind != OPTION_FLAG)
 		return error_set(error, E_USAGE, "%s is given twice", source);
 	sources[row] = FROM_LINE;
-	return option_set(o, source, E_USAGE, text, options, error);
+	return set_hidden(o, source, E_USAGE, text, options, error);
 }
 
 static int fill_rest(const struct option *table, void *options, enum source *sources, struct error *error)
@@ -332,8 +345,12 @@ static int fill_rest(const struct option *table, void *options, enum source *sou
 			continue;
 		if (o->kind == OPTION_TEXTS)
 			texts_split((struct texts *)(void *)((char *)options + o->offset), text);
-		else
+		else if (sources[i] == FROM_FALLBACK)
 			status = option_set(o, variable, E_CONFIG, text, options, error);
+		else
+			status = set_hidden(o, variable, E_CONFIG, getenv(variable), options, error);
+		if (o->hide && sources[i] == FROM_ENVIRONMENT)
+			unsetenv(variable);
 		if (status)
 			return status;
 	}

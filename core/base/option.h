@@ -8,7 +8,8 @@
  * A repeatable option (TEXTS) takes a list with commas from the environment and from its fallback; each occurrence
  * on the command line adds one.  A variable that is set but empty counts as not set.
  *
- * Texts point into argv, the environment or the table; only the arrays are allocated (option_release).
+ * Texts point into argv, the environment or the table; only the arrays are allocated (option_release), and the copies of what is
+ * hidden where it came from, which stay.
  */
 #ifndef VERBATIM_BASE_OPTION_H
 #define VERBATIM_BASE_OPTION_H
@@ -46,6 +47,8 @@ struct option {
 	bool filled;           /* of TEXT and TEXTS: an empty text is refused */
 	const char *help;      /* one or two sentences */
 	const char *group;     /* heading in --help; NULL: "Options" */
+	void (*hide)(char *text); /* of TEXT: the value is copied, and this overwrites what of it others are not to see in argv or the
+	                           * environment; an environment's is taken out, too */
 	const char *excludes;  /* name of another row: both on the command line are refused, and this one on the
 	                        * command line makes the other's variable and fallback count as not set */
 };

@@ -28,6 +28,8 @@
 #include "cmd/engine_key.h"
 #include "cmd/keys.h"
 #include "cmd/listen_check.h"
+#include "cmd/notify.h"
+#include "cmd/secrets.h"
 #include "cmd/target.h"
 #include "engine/notary.h"
 #include "engine/server.h"
@@ -45,6 +47,7 @@ struct serve_options {
 	bool insecure;
 	const char *tls_cert, *tls_key, *tls_passphrase, *tls_client_ca, *tls_client;
 	const char *log;
+	bool core_dumps;
 	int64_t memory, frame_bytes, event_bytes, request_events, depth, connections, idle, hello, database, batch_events, workers, check_every;
 };
 
@@ -91,7 +94,7 @@ static const struct option options[] = {
 		  "and nothing else" },
 	{ .name = "tls-key", .kind = OPTION_TEXT, AT(tls_key), .argument = "FILE", .filled = true, .group = "TLS",
 	  .help = "its private key (PEM), which nobody else can read" },
-	{ .name = "tls-passphrase", .kind = OPTION_TEXT, AT(tls_passphrase), .argument = "TEXT", .filled = true, .group = "TLS",
+	{ .name = "tls-passphrase", .kind = OPTION_TEXT, AT(tls_passphrase), .argument = "TEXT", .filled = true, .hide = secrets_hide, .group = "TLS",
 	  .help = "opens the private key, if that is encrypted. Better given by the variable than on the command line" },
 	{ .name = "tls-client-ca", .kind = OPTION_TEXT, AT(tls_client_ca), .argument = "FILE", .filled = true, .group = "TLS",
 	  .help = "clients may show a certificate that one of these CAs (PEM) has signed" },
@@ -105,6 +108,8 @@ static const struct option options[] = {
 	{ .name = "checkpoint-dir", .kind = OPTION_TEXT, AT(checkpoint_dir), .argument = "DIR", .filled = true,
 	  .group = "Checkpoints", .help = "a folder for the newest checkpoint of each shard, to be carried elsewhere" },
 	TARGET_OPTIONS(struct serve_options, target),
+	{ .name = "core-dumps", .kind = OPTION_FLAG, AT(core_dumps),
+	  .help = "let the system write a core file when the engine crashes: it would hold keys and events" },
 	{ .name = "memory", .kind = OPTION_BYTES, AT(memory), .argument = "SIZE", .fallback = "96M", .min = 16 << 20,
 	  .max = 64LL << 30, .group = "Limits", .help = "bound of everything that clients can make grow" },
 	{ .name = "connections", .kind = OPTION_INT, AT(connections), .argument = "N", .fallback = "10000", .min = 1,
@@ -200,6 +205,16 @@ static int open_tls(struct serve *s, struct error *error)
 	return o->tls_cert ? tls_context_open(&files, &s->tls, error) : 0;
 }
 
+static void say_ready(const struct serve *s)
+{
+	struct buffer text = { 0 };
+
+	for (int i = 0; i < s->about.address_count; i++)
+		buffer_printf(&text, "%s%s", i ? ", " : "", s->about.addresses[i]);
+	notify_say("READY=1\nSTATUS=serving %s", buffer_text(&text));
+	buffer_release(&text);
+}
+
 /* Other programs and commands of this machine know the engine by its certificate. */
 static void write_file(struct serve *s)
 {
@@ -211,26 +226,44 @@ static void write_file(struct serve *s)
 		log_warn("serve", "%s", error.message);
 }
 
-/* On the loop's thread. */
-static void on_reload(void *data)
+static void reload(struct serve *s)
 {
-	struct serve *s = data;
 	char fingerprint[TLS_FINGERPRINT_BYTES * 2 + 1], when[TIME_TEXT];
 	struct error error;
 
 	reload_wanted = 0;
 	if (!s->tls) {
-		log_info("serve", "SIGHUP: there is no certificate to read again");
+		log_info("serve", "there is no certificate to read again");
 		return;
 	}
 	if (tls_context_reload(s->tls, &error)) {
 		log_error("serve", "the certificate of before stays: %s", error.message);
+		notify_say("STATUS=the certificate of before stays: %s", error.message);
 		return;
 	}
 	hex_encode(tls_context_fingerprint(s->tls), TLS_FINGERPRINT_BYTES, fingerprint);
 	log_info("serve", "new connections get the certificate with fingerprint %s, good until %s", fingerprint,
 		 time_format(tls_context_expires(s->tls), when));
 	write_file(s);
+	say_ready(s);
+}
+
+/* On the loop's thread, all three. */
+static void on_reload(void *data)
+{
+	notify_reloading();
+	reload(data);
+	notify_say("READY=1");
+}
+
+static void on_alive(void *data)
+{
+	notify_alive();
+}
+
+static void on_stopping(void *data)
+{
+	notify_say("STOPPING=1\nSTATUS=ending what is under way");
 }
 
 /* ---- addresses ---- */
@@ -464,6 +497,7 @@ static void on_ready(void *data, const char *addresses)
 		log_warn("serve", "no private folder for the engine's file: commands need --to");
 	write_file(s);
 	print_ready(s, file);
+	say_ready(s);
 	if (stop_count)
 		server_stop(); /* the signal came before there was anything to stop */
 	else if (reload_wanted)
@@ -509,7 +543,9 @@ static int run_server(struct serve *s, struct error *error)
 		.check_every_ms = o->check_every,
 		.tls = s->tls,
 		.ready = on_ready,
+		.alive = on_alive,
 		.reload = on_reload,
+		.stopping = on_stopping,
 		.revive = on_lost,
 		.data = s,
 	};
@@ -547,6 +583,8 @@ static int run(const struct arguments *args, struct error *error)
 	for (int i = 0; log_levels[i]; i++)
 		if (strcmp(log_levels[i], o->log) == 0)
 			log_set_level((enum log_level)i);
+	secrets_no_core(o->core_dumps);
+	notify_start();
 	status = open_tls(&s, error);
 	if (!status)
 		status = check_addresses(&s, error);
@@ -576,7 +614,8 @@ const struct command serve_command = {
 		"\n"
 		"When it is ready it prints one line with its addresses. SIGTERM and SIGINT stop it in order: what was acknowledged is "
 		"committed, what was not the client sends again; a second one, a second or more later, ends it at once. SIGHUP reads certificate, key "
-		"and the clients' CAs again: new connections get the new ones, and when they are no good, those of before stay.\n"
+		"and the clients' CAs again: new connections get the new ones, and when they are no good, those of before stay. systemd is told when it is ready, reloads and stops (Type=notify), and that "
+		"it is alive (WatchdogSec).\n"
 		"\n"
 		"  verbatim serve\n"
 		"  verbatim serve --data /srv/verbatim --listen 127.0.0.1:7411 --listen unix:/run/verbatim.sock\n"

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/option.h"
+#include "cmd/secrets.h"
 
 struct cluster;
 
@@ -31,7 +32,7 @@ struct target_options {
 	  .fallback = "var", .filled = true, .excludes = "db", .group = "Database",                               \
 	  .help = "folder of the engine and its own PostgreSQL" },                                                \
 	{ .name = "db", .kind = OPTION_TEXT, .offset = offsetof(type, member.db), .argument = "CONNINFO",         \
-	  .excludes = "data", .group = "Database",                                                                \
+	  .excludes = "data", .group = "Database", .hide = secrets_hide_password,                                 \
 	  .help = "use this PostgreSQL instead: a libpq connection string or URI; PG* variables count" }
 
 struct target {

@@ -112,7 +112,7 @@ void metrics_sweep(struct engine *e)
 
 enum metric_id {
 	BUILD_INFO, READY, DATABASE_UP, DATABASE_SILENT, START_TIME, RESIDENT, OPEN_FILES,
-	CONNECTIONS, INFLIGHT, PARTIAL, OUT, READING_PAUSED, API_KEYS, LOGINS_REFUSED, THROTTLED,
+	CONNECTIONS, TLS_FAILURES, CERTIFICATE_EXPIRES, INFLIGHT, PARTIAL, OUT, READING_PAUSED, API_KEYS, LOGINS_REFUSED, THROTTLED,
 	LOG_POSITION, APPENDER_UP, WAITING, APPENDED, COMMITS, DUPLICATES, REFUSED, BATCH_EVENTS, COMMIT_SECONDS,
 	PROJECTION_UP, PROJECTION_POSITION, LAG_EVENTS, LAG_SECONDS, PROJECTED, PROJECTION_COMMITS, ANOMALIES, LEASE_HELD, LEASE_MOVES,
 	GENERATION_LAG,
@@ -131,6 +131,8 @@ static const struct metric_name names[METRICS] = {
 	[RESIDENT] = { "process_resident_memory_bytes", "gauge", "resident memory" },
 	[OPEN_FILES] = { "process_open_fds", "gauge", "open file descriptors" },
 	[CONNECTIONS] = { "verbatim_connections", "gauge", "clients" },
+	[TLS_FAILURES] = { "verbatim_tls_failures_total", "counter", "connections that TLS ended: no handshake, or a record that was changed" },
+	[CERTIFICATE_EXPIRES] = { "verbatim_tls_certificate_expires_time_seconds", "gauge", "until when the certificate is good that new connections get, in Unix time" },
 	[INFLIGHT] = { "verbatim_inflight_bytes", "gauge", "memory of requests that are not answered yet" },
 	[PARTIAL] = { "verbatim_partial_bytes", "gauge", "memory of messages that have not come whole yet" },
 	[OUT] = { "verbatim_out_bytes", "gauge", "memory of answers that clients have not taken yet" },
@@ -193,6 +195,11 @@ static void put_of_process(struct engine *e, enum metric_id id, struct buffer *o
 	case RESIDENT: line(out, name, "", engine_resident_bytes()); return;
 	case OPEN_FILES: line(out, name, "", open_files()); return;
 	case CONNECTIONS: line(out, name, "", e->session_count); return;
+	case TLS_FAILURES: line(out, name, "", e->tls_failures); return;
+	case CERTIFICATE_EXPIRES:
+		if (e->options->tls)
+			seconds(out, name, "", tls_context_expires(e->options->tls));
+		return;
 	case INFLIGHT: line(out, name, "", (int64_t)e->inflight_bytes); return;
 	case PARTIAL: line(out, name, "", (int64_t)e->partial_bytes); return;
 	case OUT: line(out, name, "", (int64_t)e->out_bytes); return;

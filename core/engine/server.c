@@ -48,6 +48,7 @@ enum {
 	CLOCK_LAG_EVENTS = 100000,
 	BEHIND_EVENTS = CLOCK_LAG_EVENTS * 3 / 4,  /* likewise; sooner than clocks stand still */
 	EXPECTS_MOST = 100,
+	FILES_OF_OUR_OWN = 512,   /* the database's sockets, loops, spilled rows: what is no client */
 	APPENDS_AT_ONCE = 2,      /* shards with a commit under way; the others gather meanwhile */
 	SMALL_AT_ONCE = 1,        /* of these, with few events in it */
 };
@@ -579,9 +580,12 @@ static void raise_file_limit(int64_t wanted)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= (rlim_t)wanted + 64)
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= (rlim_t)wanted + FILES_OF_OUR_OWN)
 		return;
-	limit.rlim_cur = limit.rlim_max < (rlim_t)wanted + 64 ? limit.rlim_max : (rlim_t)wanted + 64;
+	if (limit.rlim_max < (rlim_t)wanted + FILES_OF_OUR_OWN)
+		log_warn("server", "the system allows %lld open files, too few for --connections %lld: raise the limit (LimitNOFILE=, ulimit -Hn)",
+			 (long long)limit.rlim_max, (long long)wanted);
+	limit.rlim_cur = limit.rlim_max < (rlim_t)wanted + FILES_OF_OUR_OWN ? limit.rlim_max : (rlim_t)wanted + FILES_OF_OUR_OWN;
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 

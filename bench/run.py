@@ -90,13 +90,23 @@ class Engine:
         self.to = f"unix:{self.data}/engine.sock"
         self.binary = os.path.join(BUILD, "verbatim")
         self.log = open(os.path.join(self.data, "diary"), "w", encoding="utf-8")
-        self.process = subprocess.Popen([self.binary, "serve", "--data", self.data, "--listen", self.to, "--log", "warn"],
+        self.certificate = os.path.join(self.data, "bench.pem")
+        key = os.path.join(self.data, "bench.key")
+        made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=bench",
+                               "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", self.certificate], capture_output=True, check=False)
+        if made.returncode:
+            sys.exit(f"bench: openssl: {made.stderr.decode(errors='replace').strip()}")
+        os.chmod(key, 0o600)
+        self.process = subprocess.Popen([self.binary, "serve", "--data", self.data, "--listen", self.to, "--listen", "127.0.0.1:0", "--listen", "plain:127.0.0.1:0",
+                                         "--tls-cert", self.certificate, "--tls-key", key, "--log", "warn"],
                                         stdout=subprocess.PIPE, stderr=self.log, text=True)
         if "ready" not in self.process.stdout.readline():
             with open(self.log.name, encoding="utf-8") as f:
                 sys.exit(f"bench: the engine did not start: {f.read()}")
         with open(os.path.join(self.data, "local.key"), encoding="utf-8") as f:
             os.environ["VERBATIM_API_KEY"] = f.read().strip()  # for the tools
+        with open(os.path.join(self.data, "engine.json"), encoding="utf-8") as f:
+            self.at = dict(address.split(" ", 1) for address in json.load(f)["addresses"])
         self.db = self.sql("SELECT 'host=' || split_part(current_setting('unix_socket_directories'), ',', 1) || ' port='"
                            " || current_setting('port') || ' dbname=' || current_database() || ' user=' || session_user")
         with open(self.sql("SELECT current_setting('data_directory')") + "/postmaster.pid", encoding="utf-8") as f:
@@ -124,8 +134,8 @@ class Engine:
         row["others_percent"] = max(0.0, 100 * (busy - ours) / (took * 1e6 * os.cpu_count()))
         return row
 
-    def load(self, name, *arguments):
-        return keep(name, self.measured("load", "--to", self.to, *arguments))
+    def load(self, name, *arguments, to=None):
+        return keep(name, self.measured("load", "--to", to or self.to, *arguments))
 
     def limit(self, rows=LIMIT_ROWS, batch=1000):
         return keep("limit", tool("limit", "--db", self.db, "--rows", rows, "--batch", batch))
@@ -235,6 +245,19 @@ def appends(engine, table, kind):
     add_rate(table, f"append, 1 connection x 100 events, projections {kind}", pipelined, limits, 0.80)
     add_rate(table, f"append, 64 connections x 1 event, projections {kind}", single, limits, 0.50)
     return limits, single
+
+
+def secure(engine, table):
+    """The same load over TLS and over a plain socket of the same kind, in turn: what encryption costs client and engine."""
+    say("appends over TLS")
+    plain, tls = [], []
+    for i in range(ROUNDS):
+        for way in (("plain", "tls"), ("tls", "plain"))[i % 2]:
+            if way == "plain":
+                plain.append(engine.load("plain TCP", *PIPELINED, "--seconds", SECONDS, to=engine.at["tcp"]))
+            else:
+                tls.append(engine.load("TLS", *PIPELINED, "--tls-ca", engine.certificate, "--seconds", SECONDS, to="tls://" + engine.at["tls"]))
+    add_rate(table, "append over TLS, 1 connection x 100 events, projections idle, beside plain TCP", tls, plain, 0.85)
 
 
 def latency(engine, table, single, kind):
@@ -422,6 +445,10 @@ def main():
             biglog.grow(engine, BIG, say)
             proofs.measure(engine, table, tool, keep, say, ROUNDS)
             return
+        if ONLY == "tls":
+            engine.projections(False)
+            secure(engine, table)
+            return
         if ONLY == "rebuild":
             rebuilds.measure(engine, table, tool, keep, say, ROUNDS, REBUILD_SIZES)
             return
@@ -434,6 +461,7 @@ def main():
         stranger(engine, table)
         engine.projections(False)
         _, single = appends(engine, table, "idle")
+        secure(engine, table)
         latency(engine, table, single, "idle")
         engines.measure(engine, table, keep, say, BUILD, ROUNDS, SECONDS)
         engine.projections(True)

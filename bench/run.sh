@@ -5,6 +5,7 @@
 #   BENCH_ONLY=folds       the folds in memory alone: no engine, half a minute
 #   BENCH_ONLY=engines     two engines on one database against one, alone
 #   BENCH_ONLY=rebuild     rebuilds alone: on 100,000 events and on REBUILD_EVENTS (default 5,000,000; 300,000 when quick)
+#   BENCH_ONLY=tls         appends over TLS beside plain TCP alone
 #   SNAPSHOT_MINUTES=10    how long the stranger's snapshot is held (default 1; 0.2 when quick)
 set -eu
 cd "$(dirname "$0")/.."

@@ -180,7 +180,7 @@ check: $(OUT)/verbatim $(OUT)/verbatim-verify $(OUT)/libverbatim-client.a $(TEST
 
 # The same under sanitizers (MODE=asan or tsan): everything without a server, and the main paths with one.
 sanitize: $(OUT)/verbatim $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN)
-	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) prove --timer --merge $(TEST_BIN) $(REPLAY_BIN) test/e2e/smoke.py test/e2e/store.py $(wildcard test/e2e/wire.py test/e2e/hostile.py)
+	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) prove --timer --merge $(TEST_BIN) $(REPLAY_BIN) test/e2e/smoke.py test/e2e/store.py $(wildcard test/e2e/wire.py test/e2e/hostile.py test/e2e/tls.py)
 
 sanitize-threads: $(OUT)/verbatim
 	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 prove --timer --merge test/e2e/smoke.py \

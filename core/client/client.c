@@ -106,7 +106,7 @@ int client_fd(const struct client *c)
 
 size_t client_unsent(const struct client *c)
 {
-	return c->out.len - c->out_at;
+	return c->out.len - c->out_at + client_tls_unsent(c->tls);
 }
 
 int client_backoff_ms(int attempt, struct random *random)
@@ -217,6 +217,8 @@ static int flush(struct client *c, struct error *error)
 		c->out_at = c->out.len;
 		break;
 	}
+	if (client_tls_unsent(c->tls))
+		client_tls_flush(c->tls);
 	if (c->out_at == c->out.len) {
 		buffer_reset(&c->out);
 		c->out_at = 0;

@@ -15,12 +15,17 @@
 #include "base/bytes.h"
 #include "base/time.h"
 
+enum { OUT_MOST = 128 << 10 };
+
+/* out: [0, out_at) is sent, [out_at, len) waits for the socket. */
 struct client_tls {
 	struct client_tls_options options;
 	BIO_METHOD *socket;
 	SSL_CTX *context; /* NULL until the first connection */
 	SSL *ssl;         /* NULL between connections */
 	int fd;
+	struct buffer out;
+	size_t out_at;
 	char why[200];
 };
 
@@ -37,15 +42,40 @@ static int socket_read(BIO *bio, char *to, int size)
 	return (int)n;
 }
 
+size_t client_tls_unsent(const struct client_tls *t)
+{
+	return t && t->ssl ? t->out.len - t->out_at : 0;
+}
+
+size_t client_tls_flush(struct client_tls *t)
+{
+	while (t->out_at < t->out.len) {
+		ssize_t n = send(t->fd, t->out.data + t->out_at, t->out.len - t->out_at, MSG_NOSIGNAL);
+
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+			return client_tls_unsent(t);
+		t->out_at = n > 0 ? t->out_at + (size_t)n : t->out.len; /* that it is lost is told by reading, after what was still said */
+	}
+	buffer_reset(&t->out);
+	t->out_at = 0;
+	return 0;
+}
+
 static int socket_write(BIO *bio, const char *from, int size)
 {
-	const struct client_tls *t = BIO_get_data(bio);
-	ssize_t n = send(t->fd, from, (size_t)size, MSG_NOSIGNAL);
+	struct client_tls *t = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (client_tls_unsent(t) >= OUT_MOST && client_tls_flush(t) >= OUT_MOST) {
 		BIO_set_retry_write(bio);
-	return (int)n;
+		return -1;
+	}
+	if (t->out_at >= OUT_MOST) {
+		buffer_drop(&t->out, t->out_at);
+		t->out_at = 0;
+	}
+	buffer_add(&t->out, from, (size_t)size);
+	return size;
 }
 
 static long socket_control(BIO *bio, int command, long number, void *pointer)
@@ -73,6 +103,7 @@ void client_tls_free(struct client_tls *t)
 	client_tls_stop(t);
 	SSL_CTX_free(t->context);
 	BIO_meth_free(t->socket);
+	buffer_release(&t->out);
 	free(t);
 }
 
@@ -238,7 +269,8 @@ static int check_pin(struct client_tls *t, struct error *error)
 /* Waits until OpenSSL can go on: 0, or why not. */
 static int wait_for(struct client_tls *t, int want, int64_t deadline, struct error *error)
 {
-	struct pollfd wait = { .fd = t->fd, .events = want == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN };
+	bool out = want == SSL_ERROR_WANT_WRITE || client_tls_unsent(t);
+	struct pollfd wait = { .fd = t->fd, .events = out ? POLLOUT : POLLIN };
 	int64_t left = (deadline - time_monotonic() + 999) / 1000;
 	int n = left > 0 ? poll(&wait, 1, (int)left) : 0;
 
@@ -252,14 +284,16 @@ static int wait_for(struct client_tls *t, int want, int64_t deadline, struct err
 static int shake_hands(struct client_tls *t, const char *host, int64_t deadline, struct error *error)
 {
 	for (;;) {
-		int n, what, code;
+		int n, what, trouble, code;
 
 		ERR_clear_error();
 		errno = 0;
 		n = SSL_connect(t->ssl);
+		trouble = errno;
+		what = SSL_get_error(t->ssl, n);
+		client_tls_flush(t);
 		if (n == 1)
 			return check_pin(t, error);
-		what = SSL_get_error(t->ssl, n);
 		if (what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE) {
 			code = wait_for(t, what, deadline, error);
 			if (code)
@@ -271,7 +305,7 @@ static int shake_hands(struct client_tls *t, const char *host, int64_t deadline,
 		if (what == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
 			return error_set(error, E_CONFIG, "no TLS: %s", why(t));
 		ERR_clear_error();
-		return error_set(error, E_UNAVAILABLE, "the connection ended in the TLS handshake%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+		return error_set(error, E_UNAVAILABLE, "the connection ended in the TLS handshake%s%s", trouble ? ": " : "", trouble ? strerror(trouble) : "");
 	}
 }
 
@@ -284,6 +318,8 @@ int client_tls_start(struct client_tls *t, int fd, const char *host, int64_t dea
 		return code;
 	client_tls_stop(t);
 	t->why[0] = 0;
+	buffer_reset(&t->out);
+	t->out_at = 0;
 	t->fd = fd;
 	t->ssl = SSL_new(t->context);
 	bio = BIO_new(t->socket);
@@ -306,6 +342,9 @@ void client_tls_stop(struct client_tls *t)
 	if (!t || !t->ssl)
 		return;
 	SSL_shutdown(t->ssl);
+	client_tls_flush(t);
+	buffer_reset(&t->out);
+	t->out_at = 0;
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	t->ssl = NULL;
@@ -346,6 +385,12 @@ ssize_t client_tls_read(struct client_tls *t, void *to, size_t size)
 	ERR_clear_error();
 	errno = 0;
 	got = SSL_read_ex(t->ssl, to, size, &n);
+	if (client_tls_unsent(t)) { /* an answer to a change of keys, an alert */
+		int before = errno;
+
+		client_tls_flush(t);
+		errno = before;
+	}
 	return got == 1 ? (ssize_t)n : not_now(t, got);
 }
 

@@ -44,9 +44,15 @@ int client_tls_start(struct client_tls *t, int fd, const char *host, int64_t dea
 void client_tls_stop(struct client_tls *t);
 bool client_tls_is_on(const struct client_tls *t);
 
-/* As recv and send: a count, 0 at the end (of reading), -1 with errno; EAGAIN when there is nothing or no room.  EPROTO: see client_tls_why. */
+/*
+ * As recv and send, but that what is written gathers here until client_tls_flush, which gives the socket what it takes and tells
+ * how much is left: many records go by one call.  A count, 0 at the end (of reading), -1 with errno; EAGAIN when there
+ * is nothing or no room.  EPROTO: see client_tls_why.
+ */
 ssize_t client_tls_read(struct client_tls *t, void *to, size_t size);
 ssize_t client_tls_write(struct client_tls *t, const void *from, size_t size);
+size_t client_tls_flush(struct client_tls *t);
+size_t client_tls_unsent(const struct client_tls *t);
 
 /* The reason of the last EPROTO of this connection, in words; "" when there was none. */
 const char *client_tls_why(const struct client_tls *t);

@@ -2,7 +2,6 @@
 #include "cmd/engine_address.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,7 +44,6 @@ int engine_find(const struct engine_options *options, struct engine_address *out
 
 	memset(out, 0, sizeof(*out));
 	out->tls = options->tls;
-	out->tls.passphrase = getenv("VERBATIM_TLS_PASSPHRASE");
 	if (!at) {
 		code = find_on_target(options, out, error);
 		if (code)

@@ -36,7 +36,10 @@ struct engine_options {
 	{ .name = "tls-cert", .kind = OPTION_TEXT, .offset = offsetof(type, member.tls.cert), .argument = "FILE",   \
 	  .filled = true, .group = "Engine", .help = "our own certificate (PEM), for an engine that asks for one" }, \
 	{ .name = "tls-key", .kind = OPTION_TEXT, .offset = offsetof(type, member.tls.key), .argument = "FILE",     \
-	  .filled = true, .group = "Engine", .help = "its private key; if that is encrypted, VERBATIM_TLS_PASSPHRASE opens it" }, \
+	  .filled = true, .group = "Engine", .help = "its private key (PEM)" },                                     \
+	{ .name = "tls-passphrase", .kind = OPTION_TEXT, .offset = offsetof(type, member.tls.passphrase),           \
+	  .argument = "TEXT", .filled = true, .hide = secrets_hide, .group = "Engine",                              \
+	  .help = "opens the private key, if that is encrypted; better given by the variable than typed" },         \
 	TARGET_OPTIONS(type, member.target)
 
 struct engine_address {

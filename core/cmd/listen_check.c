@@ -22,7 +22,8 @@ enum { LOOK_MS = 500, NAME_MAX_BYTES = 256 };
 static int taken(const char *option, const char *address, struct error *error)
 {
 	static const char no_params[] = { (char)0x90 };
-	struct client *c = client_new(&(struct client_options){ .addresses = address, .name = "verbatim serve", .connect_ms = LOOK_MS });
+	const char *bare = strncmp(address, "tls:", 4) == 0 ? address + 4 : address; /* asked in the clear, an engine under TLS says so */
+	struct client *c = client_new(&(struct client_options){ .addresses = bare, .name = "verbatim serve", .connect_ms = LOOK_MS });
 	const char *way = strncmp(address, "unix:", 5) == 0 ? "path" : "port, or 0 for a free one,";
 	msgpack_object status;
 	struct error why;
@@ -33,8 +34,11 @@ static int taken(const char *option, const char *address, struct error *error)
 				 "stop it, or choose another %s with --%s", address, (long long)client_int(&status, "pid", 0), address, way, option);
 	else if (!code || code == E_UNAUTHORIZED)
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': another engine is there; stop it, or choose another %s with --%s", address, way, option);
+	else if (code == E_PROTOCOL && strstr(why.message, "speaks TLS"))
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': an engine that speaks TLS is there; stop it, or choose another %s with --%s",
+				 address, way, option);
 	else
-		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there, or an engine that speaks TLS; choose another %s with --%s", address, way, option);
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there; choose another %s with --%s", address, way, option);
 	client_free(c);
 	return code;
 }

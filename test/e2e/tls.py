@@ -41,7 +41,7 @@ shutil.copy(ca.cert, CLIENT_CA)
 MEMORY = 64 << 20
 OVERHEAD = 40 << 20 if "san" not in BINARY else 1 << 30
 TLS = ["--tls-cert", CERT, "--tls-key", KEY]
-engine = Engine(args=[*TLS, "--tls-client-ca", CLIENT_CA, "--hello", "3s", "--memory", "64M"])
+engine = Engine(args=[*TLS, "--tls-client-ca", CLIENT_CA, "--hello", "6s", "--memory", "64M"])
 host, port = engine.address.split(":")
 maker = Maker(seed=61)
 customer = maker.customer()
@@ -257,7 +257,10 @@ for i in range(len(hello)):
         break
 ok(i < len(hello) - 1, "a handshake that comes byte by byte is closed by --hello, after %.1f s" % (time.monotonic() - started))
 ok(rest(half) is not None, "and so is half a one that stays silent")
-begin.socket.sendall(hello)
+try:
+    begin.socket.sendall(hello)
+except OSError:
+    pass
 ok(rest(begin.socket) is not None, "and one that ends after the engine's answer")
 served("half handshakes")
 

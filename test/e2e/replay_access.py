@@ -33,7 +33,7 @@ def accesses():
 
 same(replayer.run("--conversation", ours, "--at", "2026-01-01", "--reason", "case 17").returncode, 65, "a replay that fails")
 same(accesses(), [["postgres", "replay", "conversation", ours, a.tenant, "case 17"]], "is journaled: who, what, whose, what for")
-same(loads(engine.one("select scope::text from audit.access")), {"at": "2026-01-01", "format": "table"}, "and how it was asked")
+same(loads(engine.one("select scope::text from audit.access where action = 'replay'")), {"at": "2026-01-01", "format": "table"}, "and how it was asked")
 missing = a.uuid()
 replayer.run("--conversation", missing)
 same(accesses()[-1][3:5], [missing, ""], "so is one for something that is not there")

@@ -191,6 +191,7 @@ static void forget_lost(struct simulation *s)
 static void bring_back(struct simulation *s, bool asleep)
 {
 	struct world *w = &s->world;
+	const struct engine_sim *other[WORLD_SHARDS + 1];
 	struct world_copy copy;
 
 	world_keep(w, &copy);
@@ -206,7 +207,13 @@ static void bring_back(struct simulation *s, bool asleep)
 			s->knows[i][n] = s->engines[i].up && s->engines[i].appenders[n].vouched > copy.shards[n].count
 						 ? s->engines[i].lives : 0;
 	}
+	for (int n = 0; n <= WORLD_SHARDS; n++) /* back then another engine folded the shard */
+		other[n] = &s->engines[uuid_equal(&w->shards[n].lease_owner, &s->engines[0].owner)];
 	world_bring_back(w, &copy);
+	for (int n = 0; n <= WORLD_SHARDS; n++) {
+		w->shards[n].lease_owner = other[n]->owner;
+		w->shards[n].lease_end = w->now + 3 * TIME_SECOND;
+	}
 	for (int i = 0; i < ENGINES; i++)
 		if (s->engines[i].up)
 			world_factory_sever(s->engines[i].factory);

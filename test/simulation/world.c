@@ -188,7 +188,6 @@ void world_bring_back(struct world *w, struct world_copy *copy)
 		s->batch_count = copy->shards[n].batch_count;
 		s->checkpoint = copy->shards[n].checkpoint;
 		memcpy(s->checkpoint_leaf, copy->shards[n].leaf, LEAF_BYTES);
-		s->lease_owner = (struct uuid){ { 0 } };
 	}
 }
 

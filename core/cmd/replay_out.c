@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -151,7 +152,12 @@ int out_close(struct out *out, struct error *error)
 		return 0;
 	if (out->format == OUT_JSON)
 		fputs(out->objects ? "]\n" : "[]\n", out->file);
-	failed = (fflush(out->file) != 0 || ferror(out->file)) && errno != EPIPE; /* who reads no further has seen enough */
+	failed = fflush(out->file) != 0 || ferror(out->file);
+	if (failed && errno == EPIPE) { /* who reads no further has seen enough; and main looks at standard output once more */
+		failed = false;
+		__fpurge(out->file);
+		clearerr(out->file);
+	}
 	if (out->file != stdout)
 		failed = (fclose(out->file) != 0 && errno != EPIPE) || failed;
 	if (out->pager)

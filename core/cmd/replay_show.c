@@ -155,13 +155,31 @@ static void add_cell(struct show *s, const struct row *row, const struct column 
 		show_column(row, c->name, out);
 }
 
+static void add_instant(const struct row *row, const struct column *c, struct buffer *out)
+{
+	char text[TIME_TEXT];
+	int64_t t;
+
+	memcpy(&t, (const char *)row + c->offset, sizeof(t));
+	buffer_add_text(out, time_format(t, text));
+}
+
 void show_change(struct show *s, const struct row *before, const struct row *after, const struct column *c,
 		 struct buffer *out)
 {
-	buffer_printf(out, "%s: ", c->name);
-	add_cell(s, before, c, out);
-	buffer_add_text(out, " -> ");
-	add_cell(s, after, c, out);
+	struct buffer from = { 0 }, to = { 0 };
+
+	add_cell(s, before, c, &from);
+	add_cell(s, after, c, &to);
+	if (c->kind == COLUMN_TIME && bytes_equal(buffer_bytes(&from), buffer_bytes(&to))) { /* people read seconds; here they do not tell */
+		buffer_reset(&from);
+		buffer_reset(&to);
+		add_instant(before, c, &from);
+		add_instant(after, c, &to);
+	}
+	buffer_printf(out, "%s: %s -> %s", c->name, buffer_text(&from), buffer_text(&to));
+	buffer_release(&from);
+	buffer_release(&to);
 }
 
 static void under(struct show *s, enum term_style style, struct buffer *text)

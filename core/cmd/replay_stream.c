@@ -99,7 +99,7 @@ static int copy_range(struct stream *s, const struct range *r, struct error *err
 	struct event *events;
 	int count, status = log_copy_begin(s->log, r->shard, r->after, r->upto, error);
 
-	while (!status && !interrupted) {
+	while (!status && !interrupted && !ferror(s->out->file)) { /* nobody reads on: neither do we */
 		status = log_copy_next(s->log, &events, &count, error);
 		if (status || count == 0)
 			break;

@@ -15,29 +15,14 @@ replayer = Replayer(engine)
 
 
 def generate(conversations, seed):
-    made = engine.run("generate", "--conversations", str(conversations), "--seed", str(seed))
+    made = engine.run("generate", *LONG_AGO, "--conversations", str(conversations), "--seed", str(seed))
     sent = engine.run("append", "-", "--wait", "--to", engine.address, input=made.stdout)
     same(sent.returncode, 0, "a history of %d conversations is in" % conversations)
     engine.settle()
 
 
-def heads():
-    return {int(s): int(p) for s, p in engine.sql("select shard, max(last_position) from verbatim.log_batch group by 1")}
-
-
 def shard_of(tenant):
     return int(engine.one("select shard from verbatim.event_log where tenant_id = '%s' limit 1" % tenant))
-
-
-def quiet():
-    """What follows from the traffic (breaches, whom a reapply concerns) is in the log and shown: nothing has come for a second."""
-    seen, since = None, time.monotonic()
-    while time.monotonic() - since < 1:
-        engine.settle()
-        now = heads()
-        if now != seen:
-            seen, since = now, time.monotonic()
-        time.sleep(0.1)
 
 
 def compare(live, what, *args, positions=None):
@@ -99,8 +84,8 @@ for e in events:
     except RpcError as refusal:
         ok(False, "the story's %s is taken: %s %s" % (e["event_type"], refusal, refusal.field))
 generate(25, 5)
-quiet()
-before, then = live_rows(engine), heads()
+quiet(engine)
+before, then = live_rows(engine), heads(engine)
 compare(before, "the present")
 request = maker.uuid()
 late = maker.received(ids[2], "I have said this an hour ago", occurred_at=rfc3339(time.time() - 3600), correlation_id=request)
@@ -108,7 +93,7 @@ client.append([late, maker.sent(ids[2], agent, "We have it now."), maker.event("
 generate(25, 6)
 story_shard = shard_of(maker.tenant)
 compare(before, "a moment that was", positions=then)
-quiet()
+quiet(engine)
 sample = dict(sorted(live_rows(engine).items())[::3])
 compare(sample, "the present again")
 
@@ -133,11 +118,11 @@ ok("nothing had been recorded" in result.stderr, "which is said: " + result.stde
 
 # ---- differences ----
 
-changed = [o for o in replayer.objects("--conversation", ids[0], "--diff", "%d..%d" % (then[story_shard], heads()[story_shard])) if o["kind"] == "difference"]
+changed = [o for o in replayer.objects("--conversation", ids[0], "--diff", "%d..%d" % (then[story_shard], heads(engine)[story_shard])) if o["kind"] == "difference"]
 state = [o for o in changed if o["read_model"] == "core.conversations" and o["column"] == "state"]
 same([(o["to"], [e["event_type"] for e in o["events"]]) for o in state], [("resolved", ["conversation.resolved"])],
      "a difference names the field and the event that did it")
-words = replayer.run("--conversation", ids[0], "--diff", str(then[story_shard]), str(heads()[story_shard])).stdout
+words = replayer.run("--conversation", ids[0], "--diff", str(then[story_shard]), str(heads(engine)[story_shard])).stdout
 ok("state: " in words and " -> resolved" in words and "by conversation.resolved" in words, "for people, too")
 same([o for o in replayer.objects("--conversation", ids[0], "--diff", "%d..%d" % (then[story_shard], then[story_shard])) if o["kind"] == "difference"], [],
      "between a moment and itself nothing is different")

@@ -11,11 +11,11 @@ where = engine.where()
 
 
 def traffic(seed, conversations):
-    made = subprocess.run([BINARY, "generate", "--all-types", "--conversations", str(conversations), "--seed", str(seed)],
+    made = subprocess.run([BINARY, "generate", *LONG_AGO, "--all-types", "--conversations", str(conversations), "--seed", str(seed)],
                           stdout=subprocess.PIPE, check=True).stdout
     sent = subprocess.run([BINARY, "append", "-", "--wait", "--to", engine.address, "--api-key-file", engine.key_file()], input=made, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     same(sent.returncode, 0, "traffic of seed %d is in" % seed)
-    engine.settle()
+    quiet(engine)
 
 
 traffic(1, 60)

@@ -3,11 +3,15 @@ import json
 import os
 import re
 import sys
+import time
 from datetime import datetime
 from decimal import Decimal
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import *
+
+# Traffic whose promises are all due already: what follows from them comes at once, and nothing in the middle of a comparison.
+LONG_AGO = ["--end", rfc3339(time.time() - 40 * 86400)]
 
 _time = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
@@ -47,6 +51,21 @@ class Replayer:
             if o["kind"] == "row":
                 found.setdefault(o["read_model"], {})[o["id"]] = {k: value(v) for k, v in o["row"].items()}
         return found
+
+
+def heads(engine):
+    return {int(s): int(p) for s, p in engine.sql("select shard, max(last_position) from verbatim.log_batch group by 1")}
+
+
+def quiet(engine):
+    """What follows from the traffic (breaches, whom a reapply concerns) is in the log and shown: nothing has come for a second."""
+    seen, since = None, time.monotonic()
+    while time.monotonic() - since < 1:
+        engine.settle()
+        now = heads(engine)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        time.sleep(0.1)
 
 
 def live_rows(engine):

@@ -6,6 +6,7 @@
 #   BENCH_ONLY=engines     two engines on one database against one, alone
 #   BENCH_ONLY=rebuild     rebuilds alone: on 100,000 events and on REBUILD_EVENTS (default 5,000,000; 300,000 when quick)
 #   BENCH_ONLY=tls         appends over TLS beside plain TCP alone
+#   BENCH_ONLY=proofs      verify, prove, evidence and replay alone, on a log of BENCH_BIG events (default 5,000,000; 300,000 when quick)
 #   SNAPSHOT_MINUTES=10    how long the stranger's snapshot is held (default 1; 0.2 when quick)
 set -eu
 cd "$(dirname "$0")/.."

@@ -120,4 +120,16 @@ ok(result.returncode == 70 and "root" in result.stderr, "a leaf that was changed
 engine.sql("alter table %s disable trigger append_only; delete from %s where event_id = '%s'" % (leaf, leaf, victim))
 result = replayer.run("--tenant", a.tenant)
 ok(result.returncode == 70 and "position 4 stands where 3 should" in result.stderr, "an event that was taken out is missed: " + result.stderr.strip())
+
+# A clock that was set back leaves events in the log that are later than now: they are found, in whatever month they stand.
+place = engine.sql("select shard, max(position) from verbatim.event_log where conversation_id = '%s' group by 1" % theirs)[0]
+engine.sql("""set session_replication_role = replica;
+    do $$ declare t regclass; begin for t in select inhrelid::regclass from pg_inherits where inhparent = 'verbatim.event_log'::regclass
+        union all values ('verbatim.event_log'::regclass), ('verbatim.log_batch') loop
+        execute format('alter table %%s disable trigger all', t); end loop; end $$;
+    update verbatim.event_log set recorded_at = now() + interval '35 days' where shard = %s and position = %s;
+    update verbatim.log_batch set recorded_at = now() + interval '35 days' where shard = %s and %s between first_position and last_position"""
+           % (*place, *place))
+result = replayer.run("--conversation", theirs)
+ok("Nobody else may read this" in result.stdout, "an event of a month to come is shown all the same")
 done()

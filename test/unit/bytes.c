@@ -44,6 +44,7 @@ static void buffers(void)
 
 static void hex(void)
 {
+	int wrong = 0;
 	uint8_t bytes[4] = { 0 };
 	char text[9];
 
@@ -54,6 +55,22 @@ static void hex(void)
 	ok(!hex_decode("009fabff0", 9, bytes, 4), "too long");
 	ok(!hex_decode("009fabfg", 8, bytes, 4), "no hex");
 	ok(hex_decode("", 0, bytes, 0), "nothing is nothing");
+	for (int byte = 0; byte < 256; byte++) { /* every digit in every place of the words it is made by */
+		uint8_t run[7], back[7];
+		char digits[15], one[3];
+
+		memset(run, byte, sizeof(run));
+		run[2] = (uint8_t)~byte;
+		hex_encode(run, sizeof(run), digits);
+		for (size_t i = 0; i < sizeof(run); i++) {
+			snprintf(one, sizeof(one), "%02x", run[i]);
+			wrong += memcmp(digits + 2 * i, one, 2) != 0;
+		}
+		wrong += digits[14] != 0 || !hex_decode(digits, 14, back, sizeof(back)) || memcmp(run, back, sizeof(run)) != 0;
+		digits[byte % 14] = (char)(byte < 128 ? 'g' + byte % 16 : byte);
+		wrong += hex_decode(digits, 14, back, sizeof(back));
+	}
+	ok(!wrong, "every byte, there and back, and no other character");
 }
 
 static void big_endian(void)

@@ -37,6 +37,7 @@ static int find_login(struct proofs *p, struct error *error)
 int proofs_open(const struct target_options *target, const struct texts *words, const char *name, struct proofs *out,
 		struct error *error)
 {
+	struct error schema;
 	int status;
 
 	memset(out, 0, sizeof(*out));
@@ -45,13 +46,15 @@ int proofs_open(const struct target_options *target, const struct texts *words, 
 		return status;
 	status = checkpoints_open(out->target.conninfo, "verbatim_auditor", name, &out->conn, error);
 	if (!status)
-		status = migrate_check(out->conn, error);
-	if (!status)
 		status = find_login(out, error);
 	if (!status)
 		status = find_keys(out, words, error);
 	if (!status)
 		status = checkpoints_heads(out->conn, &out->heads, error);
+	if (status == E_DATABASE && migrate_check(out->conn, &schema)) { /* four questions more, asked when there is a reason */
+		*error = schema;
+		status = schema.code;
+	}
 	if (status)
 		proofs_close(out);
 	return status;

@@ -47,7 +47,7 @@ static void new_id(struct uuid *id)
 static int send_to_engine(struct record *r, int wait_ms)
 {
 	struct client *client = client_new(&(struct client_options){ .addresses = r->address, .key = r->key, .tls = r->tls,
-								     .name = r->name });
+								     .name = r->name, .connect_ms = r->near ? wait_ms : 0 });
 	char event_id[UUID_TEXT], entity_id[UUID_TEXT], tenant[UUID_TEXT], when[TIME_TEXT];
 	struct buffer text = { 0 }, packed = { 0 };
 	msgpack_object result;

@@ -1,5 +1,5 @@
 /*
- * replay_record - every look at the log is an event itself: audit.activity_recorded of the system tenant, which view
+ * replay_record - every look at the log, by replay, evidence or prove, is an event itself: audit.activity_recorded of the system tenant, which view
  * audit.access shows.
  *
  * It is journaled before anything is shown, and what is shown waits for it: so a look that fails halfway, or that

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """replay_access - who may replay what, that every use is journaled, and that what was tampered with is named."""
 import os
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from replays import *
@@ -86,6 +88,14 @@ for kind in ("log.created", "tenant.created"):
         same(refusal.code, "invalid", "the door lets nothing but accesses of the system tenant in: not %s" % kind)
 
 # ---- with and without an engine ----
+
+os.kill(engine.process.pid, signal.SIGSTOP)
+result = engine.run("replay", "--data", engine.data, "--conversation", ours, "--reason", "the engine hangs")
+os.kill(engine.process.pid, signal.SIGCONT)
+ok(result.returncode == 0 and "Elm Street" in result.stdout, "the engine next door hangs: the database takes the event: " + result.stderr.strip())
+engine.settle()
+time.sleep(1)
+same([a[5] for a in accesses()].count("the engine hangs"), 1, "once, though the engine finds it in its socket when it wakes")
 
 engine.stop()
 result = engine.run("replay", "--data", engine.data, "--conversation", ours)

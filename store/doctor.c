@@ -155,6 +155,8 @@ static const struct check {
 	  "SELECT 'autovacuum is off' WHERE current_setting('autovacuum') = 'off'"
 	  " UNION ALL SELECT c.oid::regclass || ' has autovacuum off' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	  " WHERE n.nspname IN ('verbatim', 'generations') AND 'autovacuum_enabled=false' = ANY (c.reloptions)"
+	  " AND NOT EXISTS (SELECT FROM verbatim.rebuild_table t JOIN verbatim.rebuild r ON r.id = t.rebuild"
+	  " WHERE r.state = 'building' AND t.table_name = c.relname)"
 	  " UNION ALL SELECT 'transaction ids are used up to ' || age(datfrozenxid) * 100 / 2000000000 || ' %' FROM pg_database"
 	  " WHERE datname = current_database() AND age(datfrozenxid) > 1000000000",
 	  "turn it on: hot rows are updated all day, and old transaction ids must be frozen" },

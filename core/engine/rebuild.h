@@ -36,8 +36,9 @@
  *
  * As of a moment (rebuild_into) the same folds fill tables in a schema of somebody's own.
  *
- * Crash argument: the database's (create_rebuild).  Files have no name.  Memory: each shard has its share; a batch, and
- * 55 to 110 bytes for each spilled row, come on top.  It cannot send anything: there is no appender in it.
+ * Crash argument: the database's (create_rebuild).  Files have no name.  Memory: each shard has its share, by its events;
+ * a batch, 55 to 110 bytes for each spilled row, and 24 for each row of the table that is being written come on top.  It
+ * cannot send anything: there is no appender in it.
  */
 #ifndef VERBATIM_ENGINE_REBUILD_H
 #define VERBATIM_ENGINE_REBUILD_H

@@ -48,6 +48,7 @@ struct rebuild {
 	struct zones *zones;
 	struct shadow_plan *plan;
 	bool whole;                /* the whole group: it may be ahead of the live one */
+	const struct shadow_table *largest[GROUP_PROJECTIONS_MAX]; /* the plan's tables, by rows */
 	struct shard_fold *shards;
 	int shard_count;
 	struct job jobs[REBUILD_JOBS_MAX];

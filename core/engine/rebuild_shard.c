@@ -22,8 +22,11 @@ void shard_open(struct shard_fold *s, struct rebuild *r, int16_t shard, int64_t 
 	arena_init(&s->arena, ARENA_BLOCK);
 	row_spill_init(&s->spill, r->inputs, r->options->folder);
 	s->spill.kept = 0;
-	for (int i = 0; i < r->plan->count; i++)
+	for (int i = 0; i < r->plan->count; i++) {
 		s->spill.kept |= UINT64_C(1) << r->wanted_at[i];
+		if (r->plan->tables[i].projection->history && !r->options->compare && !r->options->compare_only)
+			s->spill.streamed |= UINT64_C(1) << r->wanted_at[i];
+	}
 	state_init(&s->rows, r->inputs, (size_t)(memory / 2 < HALF_MIN ? HALF_MIN : memory / 2));
 	s->rows.zones = zones_source(r->zones);
 	s->rows.source = &s->spill.source;
@@ -161,7 +164,7 @@ static void visit_spilled(void *data, struct row *row, struct spill_place *place
 {
 	struct visit *v = data;
 
-	if (v->status == 0 && !state_look(&v->shard->rows, v->index, &row->tenant_id, &row->id))
+	if (v->status == 0 && (row->of->history || !state_look(&v->shard->rows, v->index, &row->tenant_id, &row->id)))
 		v->status = v->each(v->data, row, &place->looked, v->error);
 }
 

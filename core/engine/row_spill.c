@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { TAIL_BYTES = 256 << 10, PLACES_FIRST = 1024 };
+enum { TAIL_BYTES = 256 << 10, PLACES_FIRST = 1024, LENGTH = sizeof(uint64_t) };
 
 static const struct row *find(void *data, int index, const struct uuid *tenant_id, const struct uuid *id);
 static void leave(void *data, int index, const struct row *row);
@@ -181,6 +181,30 @@ static bool flush(struct row_spill *s, struct spill_file *f)
 	return true;
 }
 
+static size_t padded(size_t bytes)
+{
+	return (bytes + LENGTH - 1) / LENGTH * LENGTH;
+}
+
+static void stream(struct row_spill *s, int index, const struct row *row)
+{
+	struct spill_file *f = &s->files[index];
+	size_t began = f->tail.len, bytes;
+	uint64_t length;
+
+	buffer_reserve(&f->tail, LENGTH);
+	f->tail.len += LENGTH;
+	put_image(&s->plan->rows[index], row, &f->tail);
+	length = f->tail.len - began - LENGTH;
+	memcpy(f->tail.data + began, &length, LENGTH);
+	bytes = padded(length);
+	memset(buffer_reserve(&f->tail, bytes - length), 0, bytes - length);
+	f->tail.len = began + LENGTH + bytes;
+	s->spilled++;
+	if (f->tail.len >= TAIL_BYTES)
+		flush(s, f);
+}
+
 static void leave(void *data, int index, const struct row *row)
 {
 	struct row_spill *s = data;
@@ -191,6 +215,10 @@ static void leave(void *data, int index, const struct row *row)
 
 	if (s->error.code || (row->of->history && !(s->kept >> index & 1)))
 		return;
+	if (s->streamed >> index & 1) {
+		stream(s, index, row);
+		return;
+	}
 	if (4 * (f->count + 1) > 3 * f->capacity)
 		grow(f);
 	hash_key(&row->tenant_id, &row->id, key);
@@ -245,6 +273,61 @@ static int by_offset(const void *a, const void *b)
 	return (*x)->offset < (*y)->offset ? -1 : (*x)->offset > (*y)->offset;
 }
 
+/* The whole records at the beginning of these bytes; how many bytes they are. */
+static size_t each_record(struct row_spill *s, int index, char *bytes, size_t len,
+			  void (*each)(void *data, struct row *row, struct spill_place *place), void *data)
+{
+	size_t at = 0;
+	uint64_t length;
+
+	while (len - at >= LENGTH && s->error.code == 0) {
+		struct spill_place none = { .offset = -1 };
+
+		memcpy(&length, bytes + at, LENGTH);
+		if (length > len - at - LENGTH || padded(length) > len - at - LENGTH)
+			break;
+		if (length < s->plan->rows[index].projection->row_bytes || !mend_image(&s->plan->rows[index], bytes + at + LENGTH, length))
+			error_set(&s->error, E_INTERNAL, "a spilled row is not what was written");
+		else
+			each(data, (struct row *)(void *)(bytes + at + LENGTH), &none);
+		at += LENGTH + padded(length);
+	}
+	return at;
+}
+
+/* From end to end, in pieces; the last one that is not whole stands at the beginning of the next. */
+static void each_streamed(struct row_spill *s, int index, void (*each)(void *data, struct row *row, struct spill_place *place), void *data)
+{
+	struct spill_file *f = &s->files[index];
+	struct buffer piece = { 0 };
+	int64_t at = 0;
+
+	while (at < f->written && s->error.code == 0) {
+		size_t room = piece.len + TAIL_BYTES, done;
+
+		if ((int64_t)room > f->written - at)
+			room = (size_t)(f->written - at);
+		buffer_reset(&piece);
+		if (!read_all(f->fd, buffer_reserve(&piece, room), room, at)) {
+			fail(s, "read");
+			break;
+		}
+		piece.len = room;
+		done = each_record(s, index, piece.data, room, each, data);
+		at += (int64_t)done;
+		if (done)
+			buffer_reset(&piece);
+		else if (at + (int64_t)room == f->written && s->error.code == 0)
+			error_set(&s->error, E_INTERNAL, "a spilled row is not what was written");
+	}
+	buffer_reset(&piece);
+	if (f->tail.len)
+		buffer_add(&piece, f->tail.data, f->tail.len); /* a copy, for mending writes into it */
+	if (s->error.code == 0 && each_record(s, index, piece.data, piece.len, each, data) != f->tail.len && s->error.code == 0)
+		error_set(&s->error, E_INTERNAL, "a spilled row is not what was written");
+	buffer_release(&piece);
+}
+
 int row_spill_each(struct row_spill *s, int index, void (*each)(void *data, struct row *row, struct spill_place *place), void *data,
 		   struct error *error)
 {
@@ -252,6 +335,8 @@ int row_spill_each(struct row_spill *s, int index, void (*each)(void *data, stru
 	struct spill_place **places = f->count ? mem_alloc(f->count * sizeof(*places)) : NULL;
 	size_t n = 0;
 
+	if (s->streamed >> index & 1)
+		each_streamed(s, index, each, data);
 	for (size_t i = 0; i < f->capacity; i++)
 		if (f->places[i].key[1])
 			places[n++] = &f->places[i];

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { MIN_CAPACITY = 64 };
+enum { MIN_CAPACITY = 64, PLACE_BITS = 8 };
 
 /* The two halves of a product of 128 bits: each bit of the result depends on all of both. */
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -15,12 +15,18 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 uint64_t row_hash(int place, const struct uuid *tenant_id, const struct uuid *id)
 {
-	uint64_t t[2], i[2];
+	uint64_t t[2], i[2], hash;
 
 	memcpy(t, tenant_id, sizeof(t));
 	memcpy(i, id, sizeof(i));
-	return mix(t[0] ^ 0x9e3779b97f4a7c15u, t[1] ^ 0xd6e8feb86659fd93u) ^
+	hash = mix(t[0] ^ 0x9e3779b97f4a7c15u, t[1] ^ 0xd6e8feb86659fd93u) ^
 	       mix(i[0] ^ 0xa0761d6478bd642fu, (i[1] ^ 0xe7037ed1a0b428dbu) + (uint64_t)place);
+	return hash << PLACE_BITS >> PLACE_BITS | (uint64_t)place << (64 - PLACE_BITS);
+}
+
+int row_slot_place(const struct row_slot *slot)
+{
+	return (int)(slot->hash >> (64 - PLACE_BITS));
 }
 
 void row_map_release(struct row_map *m)

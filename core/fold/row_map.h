@@ -21,8 +21,11 @@ struct row_map {
 	size_t count;
 };
 
-/* Of a read model's place in its group, and the row's key. */
+/* Of a read model's place in its group, which stands in the highest byte, and the row's key. */
 uint64_t row_hash(int place, const struct uuid *tenant_id, const struct uuid *id);
+
+/* The place that a slot's row has: whoever looks for one read model's rows need not look at the others'. */
+int row_slot_place(const struct row_slot *slot);
 
 void row_map_release(struct row_map *m);
 void row_map_clear(struct row_map *m);

@@ -595,16 +595,57 @@ static bool stays_old(const struct state *s, const struct row_slot *slot)
 	return row && row->exists && !row_map_find(&s->halves[s->young].rows, slot->hash, row->place, &row->tenant_id, &row->id);
 }
 
+/* A row with the beginnings of its key, so that sorting seldom looks at it. */
+struct in_order {
+	uint64_t tenant, id;
+	struct row *row;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	const struct in_order *x = a, *y = b;
+	int order = (x->tenant > y->tenant) - (x->tenant < y->tenant);
+
+	if (order == 0)
+		order = (x->id > y->id) - (x->id < y->id);
+	if (order == 0)
+		order = memcmp(&x->row->tenant_id, &y->row->tenant_id, sizeof(x->row->tenant_id));
+	return order ? order : memcmp(&x->row->id, &y->row->id, sizeof(x->row->id));
+}
+
+struct list {
+	struct in_order *rows;
+	size_t count, capacity;
+};
+
+static void list_half(const struct state *s, int half, int index, struct list *list)
+{
+	const struct row_map *map = &s->halves[half].rows;
+
+	for (size_t i = 0; i < map->capacity; i++) {
+		struct row *row = map->slots[i].row;
+
+		if (!row || row_slot_place(&map->slots[i]) != index || !(half == s->young ? row->exists : stays_old(s, &map->slots[i])))
+			continue;
+		if (list->count == list->capacity) {
+			list->capacity = list->capacity ? 2 * list->capacity : 1024;
+			list->rows = mem_realloc(list->rows, list->capacity * sizeof(*list->rows));
+		}
+		list->rows[list->count++] = (struct in_order){ get_be64((const char *)row->tenant_id.b), get_be64((const char *)row->id.b), row };
+	}
+}
+
 void state_each(struct state *s, int index, void (*each)(void *data, struct row *row), void *data)
 {
-	const struct row_map *young = &s->halves[s->young].rows, *old = &s->halves[!s->young].rows;
+	struct list list = { 0 };
 
-	for (size_t i = 0; i < young->capacity; i++)
-		if (young->slots[i].row && young->slots[i].row->exists && young->slots[i].row->place == index)
-			each(data, young->slots[i].row);
-	for (size_t i = 0; i < old->capacity; i++)
-		if (old->slots[i].row && old->slots[i].row->place == index && stays_old(s, &old->slots[i]))
-			each(data, old->slots[i].row);
+	list_half(s, s->young, index, &list);
+	list_half(s, !s->young, index, &list);
+	if (list.count)
+		qsort(list.rows, list.count, sizeof(*list.rows), by_key);
+	for (size_t i = 0; i < list.count; i++)
+		each(data, list.rows[i].row);
+	free(list.rows);
 }
 
 /* The old half's rows that nobody has touched go. */

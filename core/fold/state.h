@@ -210,7 +210,7 @@ void state_done(struct state *s);
 /* The row when it is in memory and exists, which stays where it is. */
 struct row *state_look(const struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id);
 
-/* Calls `each` for every row of a read model (by its place) that is in memory and exists; in no order that means anything. */
+/* Calls `each` for every row of a read model (by its place) that is in memory and exists, in the order of tenant and id. */
 void state_each(struct state *s, int index, void (*each)(void *data, struct row *row), void *data);
 
 /* Forgets all rows (and the list), but not what was missed. */

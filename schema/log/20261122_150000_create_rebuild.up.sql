@@ -192,7 +192,8 @@ BEGIN
 END $$;
 
 -- A table like the one of the generation, which nobody but the engine may look at.  Its indexes come last, and so do its
--- policies: COPY refuses a table that has any.
+-- policies: COPY refuses a table that has any.  Until then no autovacuum looks after it: it would begin amid every COPY,
+-- and give way to the index each time.
 CREATE FUNCTION verbatim.rebuild_shadow(p_rebuild int4, p_projection text, p_table text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -209,6 +210,7 @@ BEGIN
     IF kept IS NOT NULL THEN
         EXECUTE format('ALTER TABLE %s SET (%s)', tab, kept);
     END IF;
+    EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)', tab);
     EXECUTE format('COMMENT ON TABLE %s IS %L', tab, obj_description(live, 'pg_class'));
     EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %s TO verbatim_engine', tab);
     INSERT INTO verbatim.rebuild_table VALUES (p_rebuild, p_projection, shadow);
@@ -332,6 +334,7 @@ DECLARE
     live   regclass;
     tab    regclass;
     name   text;
+    kept   text;
     made   int4 := 0;
     i      record;
 BEGIN
@@ -359,6 +362,11 @@ BEGIN
         SELECT a.attname FROM pg_attribute a WHERE a.attrelid = live AND a.attnum > 0 AND NOT a.attisdropped
         AND has_column_privilege('verbatim_analyst', live, a.attnum, 'SELECT')));
     EXECUTE format('ANALYZE %s', tab);
+    EXECUTE format('ALTER TABLE %s RESET (autovacuum_enabled, toast.autovacuum_enabled)', tab);
+    SELECT string_agg(o, ', ') INTO kept FROM pg_class c, unnest(c.reloptions) o WHERE c.oid = live AND o LIKE 'autovacuum_enabled=%';
+    IF kept IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE %s SET (%s)', tab, kept);
+    END IF;
     RETURN made;
 END $$;
 

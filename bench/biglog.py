@@ -12,7 +12,7 @@ import subprocess
 import time
 
 TENANTS = 64
-EVENTS_A_CONVERSATION = 23.4
+EVENTS_A_CONVERSATION = 25
 
 
 def events_of(engine):

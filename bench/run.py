@@ -33,8 +33,8 @@ SECONDS = 1 if QUICK else 3
 LIMIT_ROWS = 40000 if QUICK else 100000
 SNAPSHOT_MINUTES = float(os.environ.get("SNAPSHOT_MINUTES", "0.2" if QUICK else "1"))
 ONLY = os.environ.get("BENCH_ONLY", "")
-REBUILD_SIZES = [100000, int(os.environ.get("REBUILD_EVENTS", "300000" if QUICK else "5000000"))]
-BIG = int(os.environ.get("BENCH_BIG", "300000" if QUICK else "5000000"))
+BIG_EVENTS = int(os.environ.get("BIG_EVENTS", "300000" if QUICK else "5000000"))
+REBUILD_SIZES = [100000, 1000000, BIG_EVENTS] if ONLY == "big" else [100000] if QUICK else [100000, 300000]
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 
@@ -436,21 +436,20 @@ def main():
     engine = Engine(os.environ.get("BENCH_DATA"))
     try:
         keep("run", {"quick": QUICK, "rounds": ROUNDS, "cores": os.cpu_count(), "postgres": engine.sql("SHOW server_version"), "load_average": os.getloadavg()[0]})
-        engine.load("warming", *PIPELINED, "--seconds", 2)
-        if ONLY == "engines":
-            engine.projections(False)
-            engines.measure(engine, table, keep, say, BUILD, ROUNDS, SECONDS)
-            return
-        if ONLY == "proofs":
-            biglog.grow(engine, BIG, say)
-            proofs.measure(engine, table, tool, keep, say, ROUNDS)
-            return
-        if ONLY == "tls":
-            engine.projections(False)
-            secure(engine, table)
-            return
-        if ONLY == "rebuild":
+        if ONLY in ("rebuild", "big"):
             rebuilds.measure(engine, table, tool, keep, say, ROUNDS, REBUILD_SIZES)
+        if ONLY in ("proofs", "big"):
+            biglog.grow(engine, BIG_EVENTS, say)
+            proofs.measure(engine, table, tool, keep, say, ROUNDS)
+        if ONLY in ("rebuild", "big", "proofs"):
+            return
+        engine.load("warming", *PIPELINED, "--seconds", 2)
+        if ONLY in ("engines", "tls"):
+            engine.projections(False)
+            if ONLY == "engines":
+                engines.measure(engine, table, keep, say, BUILD, ROUNDS, SECONDS)
+            else:
+                secure(engine, table)
             return
         visible(engine, table)
         breach(engine, table)
@@ -467,6 +466,8 @@ def main():
         engine.projections(True)
         memory(engine, table)
         dashboards(engine, table)
+        engine.stop()
+        engine = Engine()  # a log of its own: that one has grown as fast as the machine could
         rebuilds.measure(engine, table, tool, keep, say, ROUNDS, REBUILD_SIZES)
     finally:
         engine.stop()

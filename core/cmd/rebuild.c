@@ -124,10 +124,10 @@ static void print_done(const struct fold_again *a, const struct rebuild_result *
 		fold_again_facts(a, r, &out);
 		printf("{\"rebuild\":%d,\"from_generation\":%d,\"to_generation\":%d,%s,\"back\":%s,\"resumed\":%s,\"events\":%lld,\"spilled\":%lld,"
 		       "\"differences\":%lld,\"forced\":%s,\"fold_us\":%lld,\"index_us\":%lld,\"catch_up_us\":%lld,\"compare_us\":%lld,\"held_us\":%lld,"
-		       "\"switch_us\":%lld,\"reading_us\":%lld,\"folding_us\":%lld,\"writing_us\":%lld}\n", r->plan.rebuild, r->plan.generation, r->became, buffer_text(&out), back ? "true" : "false",
+		       "\"switch_us\":%lld,\"reading_us\":%lld,\"parsing_us\":%lld,\"folding_us\":%lld,\"writing_us\":%lld}\n", r->plan.rebuild, r->plan.generation, r->became, buffer_text(&out), back ? "true" : "false",
 		       r->plan.resumed ? "true" : "false", (long long)r->events, (long long)r->spilled, (long long)r->differences,
 		       r->forced ? "true" : "false", (long long)r->fold_us, (long long)r->index_us, (long long)r->catch_up_us, (long long)r->compare_us,
-		       (long long)r->held_us, (long long)r->switch_us, (long long)r->reading_us, (long long)r->folding_us,
+		       (long long)r->held_us, (long long)r->switch_us, (long long)r->reading_us, (long long)r->parsing_us, (long long)r->folding_us,
 		       (long long)r->writing_us);
 	} else if (back) {
 		printf("the tables of before answer again, as generation %d\n", r->became);

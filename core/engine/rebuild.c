@@ -493,9 +493,13 @@ void rebuild_close(struct rebuild *r, int status)
 {
 	/* The jobs' transactions end before the shadows go. */
 	for (int i = 0; i < r->job_count; i++) {
-		r->result->reading_us += r->jobs[i].reading_us;
-		r->result->folding_us += r->jobs[i].folding_us;
-		r->result->writing_us += r->jobs[i].writing_us;
+		const struct job *j = &r->jobs[i];
+		int64_t parsing = j->metered_us ? (int64_t)((double)j->folding_us * (double)j->metered_parsing_us / (double)j->metered_us) : 0;
+
+		r->result->reading_us += j->reading_us;
+		r->result->parsing_us += parsing;
+		r->result->folding_us += j->folding_us - parsing;
+		r->result->writing_us += j->writing_us;
 		job_close(&r->jobs[i]);
 	}
 	leave(r, status);

@@ -104,7 +104,7 @@ struct rebuild_result {
 	bool forced;
 	int64_t fold_us, index_us, catch_up_us, compare_us; /* wall clock of the steps; writing is part of the fold's */
 	int64_t held_us, switch_us;       /* how long workers were held, and readers at most */
-	int64_t reading_us, folding_us, writing_us; /* of the jobs' time, all together: waiting for the log, parsing and folding, writing rows */
+	int64_t reading_us, parsing_us, folding_us, writing_us; /* of the jobs' time, all together: waiting for the log, parsing (a sample's share), folding, writing rows */
 	char zones_version[32];
 };
 

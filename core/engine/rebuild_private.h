@@ -38,6 +38,7 @@ struct job {
 	bool running;
 	struct error error;
 	int64_t reading_us, folding_us, writing_us;
+	int64_t blocks, metered_us, metered_parsing_us; /* see fold_timed */
 };
 
 struct rebuild {

@@ -1,6 +1,7 @@
 /* rebuild_shard - see rebuild.h; here: one shard's events, rows and shadows. */
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "base/time.h"
@@ -12,6 +13,7 @@ enum {
 	ARENA_BLOCK = 16 << 10,
 	HALF_MIN = 64 << 10,
 	MERGE_EVENTS = 20000, /* of one transaction */
+	METERED = 16,         /* one block of so many is folded under a clock, which tells how much of folding is parsing */
 };
 
 void shard_open(struct shard_fold *s, struct rebuild *r, int16_t shard, int64_t memory)
@@ -71,10 +73,36 @@ static int begin_reading(struct job *j, struct shard_fold *s, int64_t upto, stru
 	return s->position < upto ? log_copy_begin(j->log, s->shard, s->position, upto, error) : 0;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* A block under the meter stands for those that are not. */
+static int fold_timed(struct job *j, struct shard_fold *s, struct event *events, int count, struct error *error)
+{
+	struct fold_meter meter = { .clock = now_ns };
+	int64_t began = time_monotonic();
+	int status;
+
+	s->rows.meter = j->blocks++ % METERED ? NULL : &meter;
+	status = fold_block(s, events, count, error);
+	if (s->rows.meter) {
+		j->metered_us += time_monotonic() - began;
+		j->metered_parsing_us += meter.decoding / 1000;
+	}
+	s->rows.meter = NULL;
+	j->folding_us += time_monotonic() - began;
+	return status;
+}
+
 /* The next block, folded; *more says whether there was one. */
 static int next_block(struct job *j, struct shard_fold *s, int64_t upto, bool *more, struct error *error)
 {
-	int64_t began = time_monotonic(), read;
+	int64_t began = time_monotonic();
 	struct event *events;
 	int count = 0, status;
 
@@ -86,15 +114,13 @@ static int next_block(struct job *j, struct shard_fold *s, int64_t upto, bool *m
 	status = log_copy_next(j->log, &events, &count, error);
 	if (status)
 		return status;
-	read = time_monotonic();
-	j->reading_us += read - began;
+	j->reading_us += time_monotonic() - began;
 	if (count == 0)
 		return error_set(error, E_LOG_GAP, "shard %d: the log ends at %lld, %lld was there", s->shard, (long long)s->position,
 				 (long long)upto);
-	status = fold_block(s, events, count, error);
+	status = fold_timed(j, s, events, count, error);
 	if (status)
 		return status;
-	j->folding_us += time_monotonic() - read;
 	atomic_fetch_add(&j->of->done, count);
 	*more = true;
 	return 0;

@@ -29,7 +29,7 @@ def grow(engine, events, say):
     engine.projections(False)
     try:
         _append(engine, events - have, seed=1 + have)
-        _done(engine, "rebuild", "--all", "--jobs", str(os.cpu_count()), "--data", engine.data, "--quiet")
+        _done(engine, "rebuild", "--all", "--jobs", str(os.cpu_count()), "--readers-wait", "3s", "--data", engine.data, "--quiet")
         _done(engine, "rebuild", "--drop-old", "--data", engine.data, "--quiet")
     finally:
         engine.projections(True)

@@ -76,7 +76,7 @@ def readlog(engine, events, tool, cores):
 
 def rebuild(engine, events, *words):
     """The command's own summary, with its rate from beginning to end."""
-    out, row = _timed(engine, events, lambda: _command(engine, "rebuild", *words, "--memory", MEMORY, "--json"))
+    out, row = _timed(engine, events, lambda: _command(engine, "rebuild", *words, "--memory", MEMORY, "--readers-wait", "3s", "--json"))
     _command(engine, "rebuild", "--drop-old")
     return {**{key: value for key, value in json.loads(out.splitlines()[-1]).items() if key not in ("read_models", "shards")}, **row}
 

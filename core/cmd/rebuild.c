@@ -24,6 +24,7 @@
 
 struct rebuild_command_options {
 	struct fold_options fold;
+	int64_t readers_ms;
 	bool all, scratch, resume, check, no_switch, dry_run, force, back, drop_old;
 };
 
@@ -41,6 +42,8 @@ static const struct option options[] = {
 	{ .name = "resume", .kind = OPTION_FLAG, AT(resume), .excludes = "from-scratch",
 	  .help = "only go on with an unfinished one; without this it is gone on with when there is one" },
 	{ .name = "from-scratch", .kind = OPTION_FLAG, AT(scratch), .excludes = "resume", .help = "sweep away what an unfinished one left, and begin" },
+	{ .name = "readers-wait", .kind = OPTION_TIME, AT(readers_ms), .argument = "TIME", .fallback = "80ms", .min = 1, .max = 60000,
+	  .help = "how long readers may wait for the switch; where no moment comes in that time, the rebuild waits for the same command" },
 	{ .name = "switch-back", .kind = OPTION_FLAG, AT(back), .group = "Afterwards",
 	  .help = "show the tables of before again; what events have changed since is taken over" },
 	{ .name = "drop-old", .kind = OPTION_FLAG, AT(drop_old), .group = "Afterwards", .help = "drop the tables of before" },
@@ -236,6 +239,7 @@ static int run_rebuild(struct fold_again *a, const struct rebuild_command_option
 	a->run.compare = o->check;
 	a->run.force = o->force;
 	a->run.keep = o->no_switch;
+	a->run.readers_ms = o->readers_ms;
 	a->run.event = put_event;
 	status = fold_again_run(a, o->back ? rebuild_back : rebuild_run, r, error);
 	if (status == 0)

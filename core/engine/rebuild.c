@@ -22,7 +22,6 @@ enum {
 	NEAR = 500,            /* events to fold: few enough to hold the workers for */
 	ROUNDS_MOST = 50,      /* of catching up before the workers are held anyway */
 	SWITCHES_MOST = 40,
-	READERS_MS = 80,       /* a commit comes on top */
 	TRIES_SHORT = 3,
 	PAUSE_FIRST_MS = 20,
 	PAUSE_MOST_MS = 2000,
@@ -330,8 +329,10 @@ static int switch_views(struct rebuild *r, int32_t next, int patience_ms, int64_
 
 int rebuild_switch_once(struct rebuild *r, int (*level)(struct rebuild *r, struct error *error), int try, struct error *error)
 {
-	/* Where views cannot be replaced in a moment (many of them, a machine without a processor to spare), it takes one longer. */
-	int patience_ms = READERS_MS << (try < TRIES_SHORT ? 0 : try - TRIES_SHORT < 5 ? try - TRIES_SHORT + 1 : 5);
+	/* Where views cannot be replaced in a moment (many of them, a machine without a processor to spare), it takes one longer: if it may. */
+	int doubled = try < TRIES_SHORT ? 0 : try - TRIES_SHORT < 5 ? try - TRIES_SHORT + 1 : 5;
+	int64_t longer = (int64_t)REBUILD_READERS_MS << doubled;
+	int patience_ms = (int)(longer < r->options->readers_ms ? longer : r->options->readers_ms);
 	int64_t held = 0, locked = 0, began;
 	int32_t next = 0;
 	int status = db_exec(r->main, "BEGIN", error);
@@ -383,6 +384,9 @@ static int switch_over(struct rebuild *r, struct error *error)
 		r->total = 0;
 		status = rebuild_switch_once(r, catch_up_held, try, error);
 	}
+	if (status == E_BUSY)
+		return error_prefix(error, "not switched after %d tries (what is written waits for the same command; --readers-wait gives it more time)",
+				    SWITCHES_MOST);
 	return status;
 }
 
@@ -472,7 +476,7 @@ static void drop_older(struct rebuild *r)
 	(void)status; /* another time, or --drop-old */
 }
 
-/* What is begun goes, or waits: an interrupted one for whoever resumes it, what cannot be told any more as well. */
+/* What is begun goes, or waits: an interrupted one, or one that could not switch, for whoever resumes it, what cannot be told any more as well. */
 static void leave(struct rebuild *r, int status)
 {
 	struct error ignored;
@@ -482,7 +486,7 @@ static void leave(struct rebuild *r, int status)
 		drop_older(r);
 	if (!r->plan->rebuild || r->result->became)
 		return;
-	if (status == 0 || status == E_INTERRUPTED)
+	if (status == 0 || status == E_INTERRUPTED || (status == E_BUSY && r->inputs)) /* there is nothing to wait for on the way back */
 		left = shadow_leave(r->beat, r->plan, &ignored);
 	else if (status != E_FENCED)
 		left = shadow_give_up(r->beat, r->plan, &ignored);

@@ -46,7 +46,7 @@
 #include "fold/digest.h"
 #include "store/shadow.h"
 
-enum { REBUILD_JOBS_MAX = 64 };
+enum { REBUILD_JOBS_MAX = 64, REBUILD_READERS_MS = 80 }; /* a commit comes on top */
 
 struct rebuild_result;
 
@@ -74,6 +74,7 @@ struct rebuild_options {
 	bool force;            /* switch in spite of differences */
 	int jobs;
 	int64_t memory;
+	int64_t readers_ms;    /* how long a switch may hold readers; the first tries take no more than REBUILD_READERS_MS */
 	const char *folder;    /* for spilled rows */
 
 	/* All may be NULL but `event`, which compare_only does not need.  Called on the thread of rebuild_run; `stop` answers whether to give up soon. */
@@ -109,7 +110,7 @@ struct rebuild_result {
 };
 
 /*
- * E_BUSY: another one is at it.  E_DIFFERS: there are differences, and no force: the live tables stay, the shadows
+ * E_BUSY: another one is at it, or whoever reads gave no moment to switch in: then what is written waits.  E_DIFFERS: there are differences, and no force: the live tables stay, the shadows
  * are gone.  E_LOG_DIVERGED, E_LOG_GAP: the log is not whole.  E_INTERRUPTED: `stop` said so; what is written waits to be
  * resumed.  Other failures sweep the shadows away, when the database still answers.
  */

@@ -101,7 +101,7 @@ int rebuild_open(struct rebuild *r, struct error *error) must_check;
 void rebuild_close(struct rebuild *r, int status); /* and frees it; the status says what becomes of the shadows */
 
 /* The workers are held, `level` brings the shadows to their very positions, then come the views.  E_BUSY: another `try`,
- * counted from 0: the more there were, the longer readers may be held. */
+ * counted from 0: the more there were, the longer readers may be held, up to what the options say. */
 int rebuild_switch_once(struct rebuild *r, int (*level)(struct rebuild *r, struct error *error), int try, struct error *error) must_check;
 
 /* Asks where the live generation is, and sets the shards' targets; `first`: the head may do.  *behind: events to fold. */

@@ -22,6 +22,7 @@ import msgpack
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BUILD", "build")
+os.environ.setdefault("VERBATIM_READERS_WAIT", "3s")  # a test machine may be too busy to replace all views in a moment
 BINARY = os.path.join(ROOT, os.environ.get("VERBATIM_BIN", os.path.join(BUILD, "verbatim")))
 
 _count = 0

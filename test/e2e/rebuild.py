@@ -96,6 +96,20 @@ reader.tell("commit")
 reader.close()
 same(finish(process).status, 0, "then it comes")
 
+# Who will not let readers wait longer is told when no moment comes, and what is written waits.
+shown = generations(engine)
+reader = Session(as_ada)
+reader.tell("begin")
+reader.tell("select count(*) from core.messages")
+process = command(engine, "rebuild", "messages", "--readers-wait", "1ms", wait=False)
+outcome = finish(process)
+same((outcome.status, generations(engine), len(shadows(engine))), (75, shown, 1), "a reader who stays ends it: %r" % outcome)
+ok("what is written waits" in outcome.error, "it says what to do")
+reader.tell("commit")
+reader.close()
+outcome = command(engine, "rebuild", "messages")
+same((outcome.status, outcome.summary.get("resumed")), (0, True), "the next one goes on with it: %r" % outcome)
+
 # Not switched yet.
 shown = generations(engine)
 outcome = command(engine, "rebuild", "users", "--no-switch")

@@ -23,6 +23,7 @@ import time
 
 import biglog
 import engines
+import keys
 import proofs
 import rebuilds
 
@@ -451,6 +452,9 @@ def main():
             else:
                 secure(engine, table)
             return
+        if ONLY == "keys":
+            keys.measure(engine, table, tool, keep, say, ROUNDS, SECONDS)
+            return
         visible(engine, table)
         breach(engine, table)
         limits, single = appends(engine, table, "on")
@@ -464,6 +468,7 @@ def main():
         latency(engine, table, single, "idle")
         engines.measure(engine, table, keep, say, BUILD, ROUNDS, SECONDS)
         engine.projections(True)
+        keys.measure(engine, table, tool, keep, say, ROUNDS, SECONDS)
         memory(engine, table)
         dashboards(engine, table)
         engine.stop()

@@ -14,6 +14,7 @@ enum {
 	ASK_MOST_MS = 3000,   /* for a key that is not known here */
 	INFLIGHT_RETRY_MS = 50,
 	OUTBOX_RETRY_MS = 5000,
+	HOLD_MOST_MS = 1000,
 };
 
 /* ---- what is journaled ---- */
@@ -354,6 +355,9 @@ void access_leave(struct session *s)
 	if (s->asking)
 		s->engine->access.asking--;
 	s->asking = 0;
+	if (s->held_until)
+		s->engine->access.held--;
+	s->held_until = 0;
 	if (!s->key)
 		return;
 	s->key->use.connections--;
@@ -409,6 +413,46 @@ static int over(struct engine *e, const char *whose, const struct quota_limits *
 	return error->code;
 }
 
+static void on_hold(uv_timer_t *timer);
+
+static void wake_in(uv_timer_t *timer, uint64_t ms)
+{
+	if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > ms)
+		uv_timer_start(timer, on_hold, ms, 0);
+}
+
+static void on_hold(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+	int64_t now = e->env.env.monotonic(&e->env.env), next = INT64_MAX;
+
+	for (struct session *s = e->sessions, *following; s && e->access.held; s = following) {
+		following = s->next;
+		if (s->held_until > now) {
+			next = s->held_until < next ? s->held_until : next;
+		} else if (s->held_until) {
+			s->held_until = 0;
+			e->access.held--;
+			session_resume(s);
+		}
+	}
+	if (next != INT64_MAX)
+		wake_in(timer, (uint64_t)(next - now) / 1000 + 1);
+}
+
+/* Not read again before its bucket has room; one timer does for all, so that it may be some milliseconds late. */
+static void hold(struct session *s, int64_t wait_us)
+{
+	struct access *a = &s->engine->access;
+	int64_t us = wait_us < HOLD_MOST_MS * 1000 ? wait_us : HOLD_MOST_MS * 1000;
+
+	if (s->held_until)
+		return;
+	a->held++;
+	s->held_until = s->engine->env.env.monotonic(&s->engine->env.env) + us;
+	wake_in(&a->hold, (uint64_t)us / 1000 + 1);
+}
+
 static int charge(struct session *s, struct request *r, int64_t bytes, struct error *error)
 {
 	struct engine *e = s->engine;
@@ -418,11 +462,17 @@ static int charge(struct session *s, struct request *r, int64_t bytes, struct er
 	enum quota_kind kind;
 
 	wait = quota_wait_us(&key->row.limits, &key->use, r->count, bytes, now, &kind);
-	if (wait)
+	if (wait) {
+		if (wait != INT64_MAX)
+			hold(s, wait);
 		return over(e, "key", &key->row.limits, kind, wait, error);
+	}
 	wait = tenant ? quota_wait_us(&tenant->limits, &tenant->use, r->count, bytes, now, &kind) : 0;
-	if (wait)
+	if (wait) {
+		if (wait != INT64_MAX && access_tenant(s))
+			hold(s, wait);
 		return over(e, "tenant", &tenant->limits, kind, wait, error);
+	}
 	quota_take(&key->row.limits, &key->use, r->count, bytes, now);
 	if (tenant)
 		quota_take(&tenant->limits, &tenant->use, r->count, bytes, now);
@@ -491,6 +541,8 @@ void access_start(struct engine *e)
 				     .insecure = e->options->insecure, .changed = on_changed, .looked = on_looked,
 				     .journal = on_journal, .data = e };
 
+	uv_timer_init(&e->loop, &e->access.hold);
+	e->access.hold.data = e;
 	e->access.ring = keyring_start(&e->loop, &o);
 }
 
@@ -513,8 +565,8 @@ void access_sweep(struct engine *e)
 
 void access_stop(struct engine *e)
 {
-	if (e->access.ring)
-		keyring_stop(e->access.ring);
+	keyring_stop(e->access.ring);
+	uv_close((uv_handle_t *)&e->access.hold, NULL);
 }
 
 void access_release(struct engine *e)

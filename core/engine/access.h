@@ -10,6 +10,9 @@
  * While it is asking, nothing else of its stream is looked at.  A session holds its key until it closes, a request until it
  * is answered, so that what is under way is counted where it was taken.
  *
+ * Who goes over a rate is refused and told when to come again; if it is its own (the key's, or that of the tenant the key is
+ * bound to), its socket is not read until then either: a flood that does not listen costs one request each time.
+ *
  * Failed hellos, refused tenants and methods, and reads by an audit scope are tallied (tally.h) and journaled; changes of
  * keys and roles come from the database's outbox and are journaled one by one, under ids that follow from theirs.
  */
@@ -27,7 +30,8 @@ struct session;
 struct access {
 	struct keyring *ring;
 	struct tally tally;
-	int asking;               /* sessions */
+	int asking, held;         /* sessions */
+	uv_timer_t hold;          /* the next of them to be read again */
 	int64_t refused_logins, throttled;
 	struct outbox_row *outbox; /* being journaled */
 	int outbox_count, outbox_left;

@@ -6,7 +6,8 @@
 
 #include "base/log.h"
 
-enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024, LINGER_MS = 2000, TLS_HANDSHAKE = 0x16, TLS_TELL_S = 1 };
+enum { ELEMENTS_MOST = 600000, KEEPALIVE_S = 60, READ_LEAST = 1024, LINGER_MS = 2000, TLS_HANDSHAKE = 0x16, TLS_TELL_S = 1,
+       HELLO_BYTES = 4096, HELLO_DEPTH = 16, HELLO_ELEMENTS = 256 }; /* of a stranger's messages */
 
 /* Each socket reads at most a fair share of the room for half messages, so that what is left over when a pause comes has its place. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -189,7 +190,7 @@ static bool may_go_on(struct session *s)
 {
 	const struct engine *e = s->engine;
 
-	return !s->closing && !s->closed_after_write && !s->asking && !e->paused && !e->stopping &&
+	return !s->closing && !s->closed_after_write && !s->asking && !s->held_until && !e->paused && !e->stopping &&
 	       unsent(s) < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) && s->calls < SESSION_CALLS_MOST &&
 	       s->inflight < e->inflight_limit / 4 + 1;
 }
@@ -221,13 +222,15 @@ static void handle(struct session *s, const char *data, size_t len)
 static size_t consume(struct session *s, const char *data, size_t len)
 {
 	const struct server_options *o = s->engine->options;
-	struct walk_limits limits = { (size_t)o->frame_bytes, (int)o->depth + 4, ELEMENTS_MOST };
 	size_t done = 0;
 
 	while (done < len && may_go_on(s)) {
+		struct walk_limits limits = { (size_t)o->frame_bytes, (int)o->depth + 4, ELEMENTS_MOST };
 		struct error error;
 		int whole;
 
+		if (!s->greeted)
+			limits = (struct walk_limits){ HELLO_BYTES, HELLO_DEPTH, HELLO_ELEMENTS };
 		error_clear(&error);
 		whole = walk_more(&s->walk, data + done, len - done, &limits, &error);
 		if (whole == 0)

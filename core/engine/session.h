@@ -73,6 +73,7 @@ struct session {
 	uint32_t hello_msgid;
 	bool hello_silent, give_up;
 	int hellos;              /* refused */
+	int64_t held_until;      /* monotonic: over its limits, and not read until then; 0: it is not */
 };
 
 /* Accepts from a listener; `tls` tells that it speaks TLS. */

@@ -8,11 +8,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.history import *
 
 engine = Engine()
-same(engine.sql("select event_type from verbatim.event_log"), [["log.created"]], "a new log holds the event of its creation, and no other")
+NOT_KEYS = " where event_type <> 'audit.activity_recorded'"  # the engine's own key is journaled as well
+same(engine.sql("select event_type from verbatim.event_log" + NOT_KEYS), [["log.created"]], "a new log holds the event of its creation, and no other")
 same(engine.stop(), 0, "an engine that took nothing stops")
 engine.start()
 ok(engine.settle(), "and starts")
-same(engine.one("select count(*) from verbatim.event_log"), "1", "its creation is not told twice")
+same(engine.one("select count(*) from verbatim.event_log" + NOT_KEYS), "1", "its creation is not told twice")
 check_log(engine)
 maker = Maker(seed=11)
 customer = maker.customer()

@@ -75,7 +75,7 @@ warnings, breaches, past, late, most = timers("warnings", "breaches", "past", "l
 same((warnings, breaches, past), (2, 2, 2), "the warnings were past when they became known, the breaches were not")
 ok(0 <= late <= most < 1500, "the breaches were journaled soon after their instant (%d, at most %d ms)" % (late, most))
 status = watcher.call("status")
-same(status["journaled_events"], 5, "log.created, and what time decided, are counted as the engine's")
+same(status["journaled_events"], 6, "log.created, the key of the engine's own user, and what time decided, are counted as the engine's")
 ack = desk.client.append([desk.begun(time.time() - 86400)])
 wait_until(lambda: timers("breaches") == [3], 20)
 same(timers("past", "late_most_ms"), [4, most], "one that was told a day late makes nobody look late")

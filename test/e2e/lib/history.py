@@ -223,7 +223,7 @@ def stored(engine):
     """event_id -> everything a producer said, and where it stands; not what the engine itself journals."""
     rows = engine.sql("select event_id, shard, position, tenant_id, event_type, entity_id, coalesce(conversation_id::text, ''),"
                       " to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), payload from verbatim.event_log"
-                      " where event_type not like 'log.%' and event_type not in ('sla.warning', 'sla.breached')")
+                      " where shard > 0 and event_type not in ('sla.warning', 'sla.breached')")
     return {r[0]: ((int(r[1]), int(r[2])), tuple(r[3:8]), json.loads(r[8])) for r in rows}
 
 

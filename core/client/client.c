@@ -404,6 +404,8 @@ static int say_hello(struct client *c, struct error *error)
 	code = client_call(c, "hello", bytes_of(params.data, params.size), c->options.connect_ms, &result, error);
 	explicit_bzero(params.data, params.size);
 	msgpack_sbuffer_destroy(&params);
+	if (c->out.data && !client_unsent(c))
+		explicit_bzero(c->out.data, c->out.cap); /* the key has gone out through it */
 	if (code)
 		return code;
 

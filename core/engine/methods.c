@@ -19,7 +19,7 @@ static void refuse(struct session *s, const struct rpc_call *call, const struct 
 
 static int hello(struct session *s, const struct rpc_call *call, struct error *error)
 {
-	struct bytes token = BYTES(""), client = BYTES("");
+	struct bytes token = { NULL, 0 }, client = BYTES("");
 	int64_t version;
 	int status = rpc_int(call, 0, "version", 0, INT32_MAX, 0, &version, error);
 
@@ -33,7 +33,10 @@ static int hello(struct session *s, const struct rpc_call *call, struct error *e
 	if (rpc_param(call, 2) && !rpc_text(rpc_param(call, 2), &client))
 		return error_field(error, E_PARAMS, "client", "not a str");
 	snprintf(s->client, sizeof(s->client), "%.*s", (int)(client.len < 47 ? client.len : 47), client.data);
-	return access_hello(s, token, call->msgid, call->notification, error);
+	status = access_hello(s, token, call->msgid, call->notification, error);
+	if (token.len)
+		explicit_bzero((void *)(uintptr_t)token.data, token.len); /* where the socket's bytes were read to: a core file may show them */
+	return status;
 }
 
 void method_answer_hello(struct session *s, uint32_t msgid)

@@ -347,6 +347,28 @@ def places():
 texts = list(places())
 hidden = [s.split("_")[2][:64] for s in secrets + [engine.key]]
 same([(what, s[:4]) for what, data in texts for s in hidden if s.encode() in data], [], "%d secrets are in none of %d places" % (len(hidden), len(texts)))
+
+
+def memory(pid):
+    """What a core file of the process would hold, as far as it may be read."""
+    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", 0) as mem:
+        for line in maps:
+            span, rights = line.split()[:2]
+            begin, end = (int(x, 16) for x in span.split("-"))
+            if rights.startswith("rw"):
+                try:
+                    mem.seek(begin)
+                    yield mem.read(end - begin)
+                except (OSError, ValueError, OverflowError):
+                    pass
+
+
+try:
+    for e in (engine, second):
+        held = list(memory(e.process.pid))
+        same([s[:4] for s in hidden if any(s.encode() in part for part in held)], [], "nor in the %d MiB of the engine's memory" % (sum(map(len, held)) >> 20))
+except PermissionError:
+    note("the engine's memory cannot be looked at here")
 plain = subprocess.Popen([engine.binary, "append", "-", "--to", engine.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          env={k: v for k, v in dict(engine.env, VERBATIM_API_KEY=last).items() if k != "VERBATIM_API_KEY_FILE"})
 wiped = wait_until(lambda: last.encode() not in open("/proc/%d/environ" % plain.pid, "rb").read() and b"VERBATIM" in

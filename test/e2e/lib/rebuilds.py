@@ -49,7 +49,7 @@ def generate(engine, conversations, seed):
     """Traffic of all types, as `verbatim generate` makes it."""
     line = "%s generate --quiet --conversations %d --seed %d | %s append --quiet --wait - --to %s" % (
         engine.binary, conversations, seed, engine.binary, engine.address)
-    result = subprocess.run(line, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    result = subprocess.run(line, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=engine.env)
     if result.returncode:
         raise RuntimeError(result.stderr)
 

@@ -114,8 +114,10 @@ sql "$T/e" -c 'GRANT verbatim_engine TO plain'
 plain=$!
 until_true 30 test -s "$T/plain.out" && pass "an engine that may not migrate runs behind one who did" ||
 	fail "an engine that may not migrate runs behind one who did" "$(cat "$T/plain.err")"
-until_true 10 "$BIN" status --db "host=$S dbname=other user=postgres"
-exits 0 'and is found by its database' "$BIN" status --db "host=$S dbname=other user=postgres"
+(umask 077; "$BIN" key create --db "host=$S dbname=other user=postgres" --name watch --scope admin >"$T/watch.key" 2>/dev/null)
+until_true 30 "$BIN" status --db "host=$S dbname=other user=postgres" --api-key-file "$T/watch.key"
+exits 0 'and is found by its database' "$BIN" status --db "host=$S dbname=other user=postgres" --api-key-file "$T/watch.key"
+exits 77 'but since it may not make a key either, commands bring one' "$BIN" status --db "host=$S dbname=other user=postgres"
 exits 75 'no down under it, from wherever' "$BIN" migrate down --db "host=$S dbname=other user=postgres"
 kill -TERM "$plain" 2>/dev/null
 wait "$plain"

@@ -501,7 +501,8 @@ static void watch_open(struct load *l)
 
 	if (!l->watch)
 		return;
-	l->watcher = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .tls = { .ca = l->tls_ca }, .name = "bench watch" });
+	l->watcher = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .tls = { .ca = l->tls_ca },
+							  .name = "bench watch" });
 	if (client_open(l->watcher, &error))
 		die("cannot connect", &error);
 }
@@ -545,7 +546,8 @@ static void open_all(struct load *l)
 		struct connection *c = &l->at[i];
 		struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 
-		c->client = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .tls = { .ca = l->tls_ca }, .name = "bench load", .corked = true });
+		c->client = client_new(&(struct client_options){ .addresses = l->to, .key = l->key, .tls = { .ca = l->tls_ca },
+								 .name = "bench load", .corked = true });
 		if (client_open(c->client, &error))
 			die("cannot connect", &error);
 		c->pending = mem_alloc((size_t)l->outstanding * sizeof(*c->pending));

@@ -61,11 +61,18 @@ static int unix_path(struct bytes address, struct sockaddr_un *name, struct erro
 
 bool dial_scheme(struct bytes *address)
 {
-	size_t n = address->len >= 6 && memcmp(address->data, "tls://", 6) == 0 ? 6 : address->len >= 4 && memcmp(address->data, "tls:", 4) == 0 ? 4 : 0;
+	static const char *const schemes[] = { "tls://", "tls:" };
 
-	address->data += n;
-	address->len -= n;
-	return n;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (address->len < n || memcmp(address->data, schemes[i], n) != 0)
+			continue;
+		address->data += n;
+		address->len -= n;
+		return true;
+	}
+	return false;
 }
 
 bool dial_host(struct bytes address, char out[DIAL_HOST_TEXT])

@@ -251,7 +251,8 @@ static int refused_certificate(struct client_tls *t, const char *host, struct er
 		return error_set(error, E_CONFIG, "the engine's certificate is not for \"%s\"; connect by a name that stands in it", host);
 	if (verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
 	    verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verdict == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE)
-		return error_set(error, E_CONFIG, "the engine's certificate is signed by nobody we know (%s); name its CA with --tls-ca", text);
+		return error_set(error, E_CONFIG, "the engine's certificate is signed by nobody we know (%s); name its CA with --tls-ca",
+				 text);
 	return error_set(error, E_CONFIG, "the engine's certificate is not accepted: %s", text);
 }
 
@@ -305,7 +306,8 @@ static int shake_hands(struct client_tls *t, const char *host, int64_t deadline,
 		if (what == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
 			return error_set(error, E_CONFIG, "no TLS: %s", why(t));
 		ERR_clear_error();
-		return error_set(error, E_UNAVAILABLE, "the connection ended in the TLS handshake%s%s", trouble ? ": " : "", trouble ? strerror(trouble) : "");
+		return error_set(error, E_UNAVAILABLE, "the connection ended in the TLS handshake%s%s", trouble ? ": " : "",
+				 trouble ? strerror(trouble) : "");
 	}
 }
 

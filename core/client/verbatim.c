@@ -72,7 +72,8 @@ struct verbatim *verbatim_new(const struct verbatim_options *options)
 	o->tls_cert = copy(options->tls_cert);
 	o->tls_key = copy(options->tls_key);
 	o->tls_passphrase = copy(options->tls_passphrase);
-	v->tls = (struct client_tls_options){ .always = o->tls, .ca = o->tls_ca, .cert = o->tls_cert, .key = o->tls_key, .passphrase = o->tls_passphrase };
+	v->tls = (struct client_tls_options){ .always = o->tls, .ca = o->tls_ca, .cert = o->tls_cert, .key = o->tls_key,
+					      .passphrase = o->tls_passphrase };
 	v->sender = sender_new(&(struct sender_options){ .addresses = o->addresses, .key = o->key, .tls = &v->tls, .name = o->name,
 							 .batch = o->batch ? o->batch : 500, .outstanding = o->outstanding ? o->outstanding : 16,
 							 .give_up_ms = o->give_up_ms ? o->give_up_ms : 30000, .memory = o->memory,

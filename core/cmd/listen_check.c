@@ -35,8 +35,8 @@ static int taken(const char *option, const char *address, struct error *error)
 	else if (!code || code == E_UNAUTHORIZED)
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': another engine is there; stop it, or choose another %s with --%s", address, way, option);
 	else if (code == E_PROTOCOL && strstr(why.message, "speaks TLS"))
-		code = error_set(error, E_CONFIG, "cannot listen on '%s': an engine that speaks TLS is there; stop it, or choose another %s with --%s",
-				 address, way, option);
+		code = error_set(error, E_CONFIG, "cannot listen on '%s': an engine that speaks TLS is there; stop it, or choose another "
+				 "%s with --%s", address, way, option);
 	else
 		code = error_set(error, E_CONFIG, "cannot listen on '%s': another program is there; choose another %s with --%s", address, way, option);
 	client_free(c);

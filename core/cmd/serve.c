@@ -94,8 +94,8 @@ static const struct option options[] = {
 		  "and nothing else" },
 	{ .name = "tls-key", .kind = OPTION_TEXT, AT(tls_key), .argument = "FILE", .filled = true, .group = "TLS",
 	  .help = "its private key (PEM), which nobody else can read" },
-	{ .name = "tls-passphrase", .kind = OPTION_TEXT, AT(tls_passphrase), .argument = "TEXT", .filled = true, .hide = secrets_hide, .group = "TLS",
-	  .help = "opens the private key, if that is encrypted. Better given by the variable than on the command line" },
+	{ .name = "tls-passphrase", .kind = OPTION_TEXT, AT(tls_passphrase), .argument = "TEXT", .filled = true, .hide = secrets_hide,
+	  .group = "TLS", .help = "opens the private key, if that is encrypted. Better given by the variable than on the command line" },
 	{ .name = "tls-client-ca", .kind = OPTION_TEXT, AT(tls_client_ca), .argument = "FILE", .filled = true, .group = "TLS",
 	  .help = "clients may show a certificate that one of these CAs (PEM) has signed" },
 	{ .name = "tls-client", .kind = OPTION_ENUM, AT(tls_client), .argument = "WHETHER", .fallback = "optional", .values = tls_clients,
@@ -277,9 +277,12 @@ static bool is_of_this_machine(const char *address)
 /* HOST:PORT of a TCP address. */
 static const char *without_scheme(const char *address)
 {
-	size_t n = strncmp(address, "plain:", 6) == 0 ? 6 : strncmp(address, "tls://", 6) == 0 ? 6 : strncmp(address, "tls:", 4) == 0 ? 4 : 0;
+	static const char *const schemes[] = { "plain:", "tls://", "tls:" };
 
-	return address + n;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncmp(address, schemes[i], strlen(schemes[i])) == 0)
+			return address + strlen(schemes[i]);
+	return address;
 }
 
 /*
@@ -304,8 +307,10 @@ static int take_address(const struct serve_options *o, const char *address, stru
 	if (tls && !o->tls_cert)
 		return error_set(error, E_USAGE, "--listen %s: TLS needs --tls-cert and --tls-key", address);
 	if (!is_of_this_machine(bare) && (plain || !o->tls_cert) && !o->insecure)
-		return error_set(error, E_CONFIG, "'%s' can be reached from other machines, where keys and events would go in the clear: %s, listen on "
-				 "127.0.0.1, or say --insecure", address, plain && o->tls_cert ? "leave out plain:" : "give --tls-cert and --tls-key");
+		return error_set(error, E_CONFIG,
+				 "'%s' can be reached from other machines, where keys and events would go in the clear: %s, listen on "
+				 "127.0.0.1, or say --insecure", address,
+				 plain && o->tls_cert ? "leave out plain:" : "give --tls-cert and --tls-key");
 	buffer_printf(out, "%s%s", o->tls_cert && !plain ? "tls:" : "", bare);
 	return 0;
 }
@@ -613,9 +618,10 @@ const struct command serve_command = {
 		"of engines may run on one database of --db.\n"
 		"\n"
 		"When it is ready it prints one line with its addresses. SIGTERM and SIGINT stop it in order: what was acknowledged is "
-		"committed, what was not the client sends again; a second one, a second or more later, ends it at once. SIGHUP reads certificate, key "
-		"and the clients' CAs again: new connections get the new ones, and when they are no good, those of before stay. systemd is told when it is ready, reloads and stops (Type=notify), and that "
-		"it is alive (WatchdogSec).\n"
+		"committed, what was not the client sends again; a second one, a second or more later, ends it at once. SIGHUP "
+		"reads certificate, key and the clients' CAs again: new connections get the new ones, and when they are no good, those "
+		"of before stay. systemd is told when it is ready, reloads and stops (Type=notify), and that it is alive "
+		"(WatchdogSec).\n"
 		"\n"
 		"  verbatim serve\n"
 		"  verbatim serve --data /srv/verbatim --listen 127.0.0.1:7411 --listen unix:/run/verbatim.sock\n"

@@ -228,7 +228,7 @@ static int fill(SSL_CTX *ssl, const struct tls_files *f, struct error *error)
 	int status = check_readable("--tls-cert", f->cert, error);
 
 	SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION);
-	SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_num_tickets(ssl, 0);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(ssl, 0);

@@ -90,7 +90,7 @@ def judge(makers, sent, what):
 to = ",".join("tls://localhost:" + p for p in ports)
 makers, lines = history(1, 200)
 lines.append(b'{"event_id":"nonsense"}\n')
-one = subprocess.run([program, "tls://localhost:" + ports[0], ca.cert], input=b"".join(lines), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+one = subprocess.run([program, "tls://localhost:" + ports[0], ca.cert, engines[0].key], input=b"".join(lines), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
 told = one.stdout.decode().splitlines()
 if not same(one.returncode, 0, "the program sends over TLS"):
     note(one.stderr.decode())
@@ -101,15 +101,15 @@ ok("refused 217" in one.stderr.decode(), "what is no event is told by its number
 judge(makers, 216, "the program")
 wrong = subprocess.run([program, "tls://localhost:" + ports[0], "/nonexistent"], input=b"", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
 ok(wrong.returncode == 1 and b"config" in wrong.stderr and b"No such file" in wrong.stderr, "a CA that is not there is told at once: " + wrong.stderr.decode().strip())
-again = subprocess.run([program, to, ca.cert], input=b"".join(lines[:-1]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+again = subprocess.run([program, to, ca.cert, engines[0].key], input=b"".join(lines[:-1]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
 same(json.loads(again.stdout.splitlines()[0])["duplicates"], 216, "the same once more: all of it is there")
 
 COUNT = 6000
-for number, command in ((2, [program, to, ca.cert]), (3, [BINARY, "append", "-", "--to", to, "--tls-ca", ca.cert, "--json", "--batch", "20", "--give-up", "2m"])):
+for number, command in ((2, [program, to, ca.cert, engines[0].key]), (3, [BINARY, "append", "-", "--to", to, "--tls-ca", ca.cert, "--json", "--batch", "20", "--give-up", "2m"])):
     name = os.path.basename(command[0])
     makers, lines = history(number, COUNT)
     tenants = ", ".join("'%s'" % m.tenant for m in makers)
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=engines[0].env)
     fed = 0
     for kill in range(3):  # the one it is on: it goes to the other each time
         upto = len(lines) * (kill + 1) // 4

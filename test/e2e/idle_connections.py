@@ -29,7 +29,7 @@ with open(os.path.join(engine.data, "engine.json")) as f:
 with open("/proc/%d/limits" % engine.process.pid) as f:
     files = next(int(line.split()[3]) for line in f if line.startswith("Max open files"))
 ok(files >= count + SECURE, "serve has raised the limit of open files to %d" % files)
-HELLO = msgpack.packb([0, 1, "hello", [1, "", "idle"]])
+HELLO = msgpack.packb([0, 1, "hello", [1, engine.key, "idle"]])
 maker = Maker(seed=91)
 busy = Client(engine.unix, timeout=60)
 customer = maker.customer()

@@ -46,7 +46,7 @@ host, port = engine.address.split(":")
 maker = Maker(seed=61)
 customer = maker.customer()
 conversation = maker.conversation(customer["entity_id"])
-HELLO = msgpack.packb([0, 1, "hello", [1, "", "tls"]])
+HELLO = msgpack.packb([0, 1, "hello", [1, engine.key, "tls"]])
 ok(Client(engine.unix).call("ping", 1) == 1, "beside TLS on TCP the Unix socket is plain")
 
 
@@ -182,7 +182,7 @@ except ImportError:
 else:
     session = msgpack_rpc.child_session(["openssl", "s_client", "-quiet", "-connect", engine.address, "-CAfile", ca.cert,
                                          "-verify_return_error", "-verify_quiet", "-tls1_3"])
-    session.request("hello", 1, "", "pynvim")
+    session.request("hello", 1, engine.key, "pynvim")
     got = session.request("append", [maker.received(conversation["entity_id"], "by pynvim")], {})
     same(got["duplicates"], [], "pynvim's session through openssl s_client appends")
     session.close()
@@ -218,6 +218,21 @@ for name, certificate in (("of another CA", foreign), ("that has expired", old),
     ok(verdict(lambda: client(own=certificate).call("ping", 1)) != 1, "one with a certificate %s is not" % name)
     out = bring(certificate)
     ok(out.returncode and "certificate" in out.stdout, "and is told why: " + out.stdout.strip())
+made = engine.run("key", "create", "--data", engine.data, "--name", "machine", "--scope", "append,read", "--tenant", maker.tenant, "--certificate", known.cert)
+ok(made.returncode == 0, "a certificate stands for a key " + made.stderr.strip())
+
+
+def by_certificate():
+    c = client(own=known, token="")
+    got = (c.append([maker.received(conversation["entity_id"], "by certificate")])["last"] > 0,
+           refused(lambda: c.append([Maker(seed=62).customer()]), "forbidden", "but not of another") is not None)
+    c.close()
+    return got
+
+
+same(by_certificate(), (True, True), "with it alone, and no key, its holder appends events of the key's tenant")
+refused(lambda: client(own=ca.sign(None, "clientAuth"), token=""), "unauthorized", "a certificate that stands for no key opens nothing")
+refused(lambda: client(token=""), "unauthorized", "nor does none")
 served("clients' certificates")
 
 # ---- those who do not keep to it ----
@@ -407,7 +422,7 @@ def refuses(words, name, *args):
 
 refuses("go together", "a certificate without key", "--tls-cert", CERT)
 refuses("TLS needs --tls-cert", "tls: without certificate", "--listen", "tls:127.0.0.1:0")
-refuses("leave out plain:", "plain: for other machines", *TLS, "--listen", "plain:0.0.0.0:0", "--token", "t")
+refuses("leave out plain:", "plain: for other machines", *TLS, "--listen", "plain:0.0.0.0:0")
 refuses("--tls-client-ca", "clients' certificates without their CA", *TLS, "--tls-client", "required")
 os.chmod(KEY, 0o640)
 refuses("chmod 600", "a key that others can read", *TLS)
@@ -424,8 +439,9 @@ with open(os.path.join(engine.data, "engine.json")) as f:
     where = {a.split()[0]: a.split()[1] for a in json.load(f)["addresses"]}
 host, port = where["tls"].split(":")
 engine.address = where["tls"]
+engine.learn_key()
 to = "tls://localhost:" + port
-same(Client(where["tcp"]).call("ping", 1), 1, "an encrypted key is opened; plain: on the loopback is plain")
+same(Client(where["tcp"], token=engine.key).call("ping", 1), 1, "an encrypted key is opened; plain: on the loopback is plain")
 ok(verdict(lambda: client().call("ping", 1)) in ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "ConnectionResetError", "ConnectionError"),
    "--tls-client required: nobody without a certificate")
 out = engine.run("status", "--to", to, "--tls-ca", ca.cert)

@@ -9,8 +9,8 @@ import threading
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import *
 
-engine = Engine(args=["--hello", "10s"])
-second = Engine(db=engine.conninfo())
+engine = Engine(args=["--hello", "10s", "--core-dumps"])
+second = Engine(db=engine.conninfo(), args=["--core-dumps"])
 A, B = Maker(seed=151), Maker(seed=152)
 SYSTEM = "00000000-0000-8000-8000-000000000000"
 SHARD0 = "select payload from verbatim.event_log where shard = 0 and event_type = 'audit.activity_recorded'"

@@ -60,7 +60,7 @@ for name, text in (("cut", private[:-1]), ("changed", private[:-4] + "AAAA"), ("
 # ---- who signs, and with what ----
 dir = path("checkpoints")
 os.mkdir(dir)
-engine = Engine(args=["--checkpoint-every", "1h", "--checkpoint-events", "50", "--checkpoint-dir", dir], env={"VERBATIM_SIGNING_KEY": private})
+engine = Engine(args=["--core-dumps", "--checkpoint-every", "1h", "--checkpoint-events", "50", "--checkpoint-dir", dir], env={"VERBATIM_SIGNING_KEY": private})
 log_id = engine.one("select log_id from verbatim.log_identity")
 client = engine.client()
 

@@ -3,7 +3,7 @@
 
 Planted: the passphrase of the TLS key, the key that signs checkpoints, the password in a connection string (in the engine's command
 line, in a variable, in ones that cannot connect), the API key that the engine keeps for its user.  Looked for in: diaries, errors, command lines and
-environments of engine and PostgreSQL, engine.json, status, metrics, pg_stat_activity, and all that stands in the database.
+environments of engine and PostgreSQL (--core-dumps lets their own user look), engine.json, status, metrics, pg_stat_activity, and all that stands in the database.
 """
 import glob
 import os
@@ -27,7 +27,7 @@ with open(os.path.join(folder, "signing.key")) as f:
     SIGNING = f.read().strip()
 with open(locked.key) as f:
     PRIVATE = f.read().splitlines()[2]
-engine = Engine(args=["--tls-cert", locked.cert, "--tls-key", locked.key, "--http", "127.0.0.1:0", "--log", "debug", "--checkpoint-every", "1s"],
+engine = Engine(args=["--tls-cert", locked.cert, "--tls-key", locked.key, "--http", "127.0.0.1:0", "--log", "debug", "--core-dumps", "--checkpoint-every", "1s"],
                 env={"VERBATIM_TLS_PASSPHRASE": PASSPHRASE, "VERBATIM_SIGNING_KEY": SIGNING})
 secrets = {"the TLS key's passphrase": PASSPHRASE, "the signing key": SIGNING.split("+")[-1], "the TLS key": PRIVATE, "the database's password": PASSWORD}
 for path in glob.glob(os.path.join(engine.data, "*.key")):
@@ -59,9 +59,9 @@ def children(pid):
 
 
 conninfo = engine.conninfo() + " password=" + PASSWORD
-second = Engine(db=conninfo, args=["--log", "debug"])
+second = Engine(db=conninfo, args=["--log", "debug", "--core-dumps"])
 uri = "postgresql://postgres:%s@/verbatim?host=%s" % (PASSWORD, engine.socket_folder())
-third = Engine(db=uri, args=["--log", "debug"])
+third = Engine(db=uri, args=["--log", "debug", "--core-dumps"])
 maker = Maker(seed=81)
 client = Client(engine.unix)
 client.wait(client.append([maker.customer()]))

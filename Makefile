@@ -114,7 +114,7 @@ build/fuzz/targets/%: test/fuzz/%.c test/fuzz/fuzz.h build/fuzz/libverbatim.a
 
 # The simulations are programs of several files; the engine's are compiled for them with the mistakes they can be told to make.
 SIMULATED := $(addprefix test/simulation/,world.c fake_store.c fake_log.c fake_rows.c engine_sim.c watch.c runs.c) \
-        $(addprefix core/engine/,appender.c batch.c decision.c fault.c worker.c)
+        $(addprefix core/engine/,appender.c appender_learn.c appender_send.c batch.c decision.c fault.c worker.c worker_batch.c worker_own.c)
 $(OUT)/test/simulation/simulate: test/simulation/clients.c test/simulation/checks.c
 $(OUT)/test/simulation/%: test/simulation/%.c $(SIMULATED) $(wildcard test/simulation/*.h) $(OUT)/libverbatim.a
 	@mkdir -p $(@D)

@@ -70,7 +70,8 @@ static const struct check {
 	{ "append_only_triggers", "no statement changes what is in the log", DOCTOR_FAULT,
 	  "SELECT relname || ' has no append_only trigger that is always on' FROM " LOG_TABLES
 	  " WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgname = 'append_only' AND g.tgenabled = 'A')",
-	  "SELECT verbatim.make_append_only('...') as the owner; then find out who took it away, and run verbatim verify" },
+	  "ALTER TABLE ... ENABLE ALWAYS TRIGGER append_only, or if it is gone SELECT verbatim.make_append_only('verbatim....'), as the owner; "
+	  "then find out who did it, and run verbatim verify" },
 
 	{ "append_only_grants", "nobody but the owner may change the log", DOCTOR_FAULT,
 	  "SELECT relname || ': ' || coalesce(r.rolname, 'everybody') || ' has ' || string_agg(a.privilege_type, ', ') FROM " LOG_TABLES

@@ -171,7 +171,7 @@ bool hex_decode(const char *text, size_t text_len, void *out, size_t len)
 		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 
 		wrong |= high | low;
-		p[i] = (uint8_t)(high << 4 | low);
+		p[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
 	}
 	return wrong >= 0;
 }

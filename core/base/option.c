@@ -200,13 +200,30 @@ int option_set(const struct option *o, const char *source, int code, const char 
 	return error_set(error, E_INTERNAL, "option \"%s\" is of no kind", o->name);
 }
 
-/* Sets from argv or the environment, which others can read. */
+static void forget_hidden(const struct option *o, void *options)
+{
+	char **text = (char **)(void *)((char *)options + o->offset);
+
+	if (*text)
+		explicit_bzero(*text, strlen(*text));
+	free(*text);
+	*text = NULL;
+}
+
+static bool is_hidden(const struct option *o)
+{
+	return o->hide && o->kind == OPTION_TEXT;
+}
+
+/* Sets from argv or the environment, which others can read; option_release frees the copy. */
 static int set_hidden(const struct option *o, const char *source, int code, char *text, void *options, struct error *error)
 {
 	int status;
 
-	if (!o->hide || o->kind != OPTION_TEXT)
+	if (!is_hidden(o))
 		return option_set(o, source, code, text, options, error);
+	assert(!o->fallback); /* what is set is always a copy */
+	forget_hidden(o, options);
 	status = option_set(o, source, code, mem_strdup(text), options, error);
 	o->hide(text);
 	return status;
@@ -394,6 +411,8 @@ void option_release(const struct option *table, struct arguments *args)
 	for (int i = 0; table && table[i].name; i++)
 		if (table[i].kind == OPTION_TEXTS)
 			texts_release((struct texts *)(void *)((char *)args->options + table[i].offset));
+		else if (is_hidden(&table[i]))
+			forget_hidden(&table[i], args->options);
 	free(args->words);
 	args->words = NULL;
 	args->count = 0;

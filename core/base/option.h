@@ -67,7 +67,7 @@ struct arguments {
 int option_parse(const struct option *table, int argc, char *const *argv, void *options, size_t options_bytes,
 		 struct arguments *args, bool *help, struct error *error) must_check;
 
-/* Frees the arrays of `args` and of the TEXTS in its options. */
+/* Frees the arrays of `args` and of the TEXTS in its options, and wipes and frees what was hidden. */
 void option_release(const struct option *table, struct arguments *args);
 
 /* One value: as option_parse does it.  `source` stands in messages: "--memory", "VERBATIM_MEMORY". */

@@ -288,7 +288,12 @@ static int on_refusal(struct sender *s, struct request *r, const struct error *w
 		return trouble(s, why, error);
 	}
 	lane_trouble(s, r->lane, false, 0);
+	if (why->code == E_FORBIDDEN && !why->field[0]) { /* the key may not append at all */
+		*error = *why;
+		return why->code;
+	}
 	switch (why->code) {
+	case E_FORBIDDEN: /* their tenant */
 	case E_INVALID:
 	case E_CONFLICT:
 	case E_STALE:

@@ -264,7 +264,7 @@ const struct command append_command = {
 		"Refused events are reported with line, field and reason, and the others are stored. The exit status is 0 only when all "
 		"is in the log.\n\n"
 		"  verbatim append events.ndjson.gz\n"
-		"  verbatim generate --conversations 100 | verbatim append - --to 127.0.0.1:7411\n"
+		"  verbatim generate --conversations 100 | verbatim append -\n"
 		"  verbatim append --wait --json events.ndjson",
 	.options = options, .options_bytes = sizeof(struct append_options), .run = append_run,
 };

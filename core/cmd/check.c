@@ -46,7 +46,7 @@ static int run(const struct arguments *args, struct error *error)
 	if (status == 0) {
 		print_summary(&a, r);
 		if (r->differences)
-			status = error_set(error, E_DIFFERS, "%lld rows are not what the log says; verbatim rebuild puts them right",
+			status = error_set(error, E_DIFFERS, "%lld rows are not what the log says; verbatim verify tells whether the log itself is as it was written, then verbatim rebuild puts them right",
 					   (long long)r->differences);
 	}
 	free(r);

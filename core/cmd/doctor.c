@@ -161,6 +161,7 @@ static int run(const struct arguments *args, struct error *error)
 	status = target_database(&o->target, false, &t, error);
 	if (status)
 		return status;
+	target_look_for_engine(&o->target, &t);
 	status = db_open(t.conninfo, "verbatim doctor", &conn, error);
 	if (!status) {
 		look_at_engine(&d, &t);

@@ -48,9 +48,15 @@ static int take(const char *text, size_t len, const char *source, char out[API_K
 static int take_file(const char *file, char out[API_KEY_TEXT], struct error *error)
 {
 	char text[KEYS_FILE_MAX];
+	uint8_t hash[API_KEY_HASH_BYTES];
+	struct uuid id;
 	size_t len = 0;
-	int status = keys_read_private(file, text, &len, error);
+	int status;
 
+	if (api_key_parse(bytes_text(file), &id, hash, error) == 0)
+		return error_set(error, E_CONFIG, "--api-key-file names a file, and this is a key itself: put it into a file of its own, or into %s, "
+				 "and revoke it, for the command line may have shown it", variable);
+	status = keys_read_private(file, text, &len, error);
 	if (!status)
 		status = take(text, len, file, out, error);
 	explicit_bzero(text, sizeof(text));

@@ -198,6 +198,6 @@ const struct command generate_command = {
 		"\n"
 		"  verbatim generate | verbatim append -\n"
 		"  verbatim generate --seed 42 --end 2026-11-01T12:00:00Z >events.ndjson\n"
-		"  verbatim generate --conversations 0 --rate 200 --to 127.0.0.1:7411",
+		"  verbatim generate --conversations 0 --rate 200 | verbatim append -",
 	.options = options, .options_bytes = sizeof(struct generate_options), .run = run,
 };

@@ -501,6 +501,8 @@ static void on_ready(void *data, const char *addresses)
 	if (!s->file)
 		log_warn("serve", "no private folder for the engine's file: commands need --to");
 	write_file(s);
+	if (s->options->insecure)
+		log_warn("serve", "--insecure: whoever reaches these addresses may do anything, and what TCP carries can be read on its way");
 	print_ready(s, file);
 	say_ready(s);
 	if (stop_count)

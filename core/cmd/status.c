@@ -320,6 +320,6 @@ const struct command status_command = {
 		"status is 0 only when the engine is ready.\n"
 		"\n"
 		"  verbatim status\n"
-		"  verbatim status --to 127.0.0.1:7411 --json",
+		"  verbatim status --to engine:7411 --api-key-file status.key --json",
 	.options = options, .options_bytes = sizeof(struct status_options), .run = run,
 };

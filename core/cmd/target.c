@@ -104,6 +104,14 @@ int target_engine(const struct target_options *options, struct target *t, struct
 	return status;
 }
 
+void target_look_for_engine(const struct target_options *options, struct target *t)
+{
+	struct error ignored;
+
+	if (options->db && !t->engine_pid && find_engine_of_database(options, t, &ignored))
+		log_debug("target", "%s", ignored.message);
+}
+
 int target_database(const struct target_options *options, bool create, struct target *t, struct error *error)
 {
 	int status;

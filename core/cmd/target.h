@@ -56,6 +56,9 @@ int target_engine(const struct target_options *options, struct target *target, s
 int target_database(const struct target_options *options, bool create, struct target *target,
 		    struct error *error) must_check;
 
+/* After target_database with --db: address and engine_pid of an engine of this user on this machine, if there is one. */
+void target_look_for_engine(const struct target_options *options, struct target *target);
+
 /* Stops what was started for the time. */
 void target_release(struct target *target);
 

@@ -358,7 +358,7 @@ static int run(const struct arguments *args, struct error *error)
 		run_threads(&v);
 		tell_end(&v, time_monotonic() - start);
 		if (v.findings)
-			status = error_set(error, E_UNPROVEN, "the log is not what was written: %lld findings", (long long)v.findings);
+			status = error_set(error, E_UNPROVEN, "the log is not what was written: %lld finding%s", (long long)v.findings, v.findings == 1 ? "" : "s");
 		else if (v.error.code) {
 			*error = v.error;
 			status = v.error.code;

@@ -223,7 +223,7 @@ static int read_token(struct session *s, struct bytes token, struct api_key **ke
 		*key = keyring_anybody(ring);
 	} else {
 		error_field(error, E_UNAUTHORIZED, "token", "this engine wants an API key: verbatim key create makes one; "
-			    "commands beside the engine find its own in local.key");
+			    "commands that name no engine (--to) find its own by themselves");
 		return unauthorized(s, "empty", error);
 	}
 	return 0;
@@ -395,7 +395,7 @@ int access_method(struct session *s, const char *method, struct error *error)
 
 static int refuse_tenant(struct session *s, const char *method, const struct uuid *asked, const char *field, struct error *error)
 {
-	error_field(error, E_FORBIDDEN, field, "is not what the key '%s' is bound to; make a key of that tenant: verbatim key create --tenant",
+	error_field(error, E_FORBIDDEN, field, "this tenant is not what the key '%s' is bound to; make a key of that tenant: verbatim key create --tenant",
 		    s->key->row.name);
 	tally_key(s, "tenant.refused", method, asked);
 	return error->code;

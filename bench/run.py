@@ -155,7 +155,7 @@ class Engine:
 
     def settle(self):
         """Until the read models show all of the load before, so that it is not measured with the next."""
-        for _ in range(1200):
+        for _ in range(6000):
             done = subprocess.run([self.binary, "status", "--data", self.data, "--json"], capture_output=True, text=True, check=False)
             if done.stdout and all(group["lag"] == 0 for group in json.loads(done.stdout)["groups"]):
                 return

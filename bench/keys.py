@@ -44,7 +44,7 @@ def measure(engine, table, tool, keep, say, rounds, seconds):
             off.append(keep("keys off", with_key("", tool, "load", "--to", engine.to, *load, "--seconds", seconds)))
             engine.settle()
             on.append(keep("keys on", with_key(bounded, tool, "load", "--to", engine.to, *load, "--seconds", seconds)))
-        rebuilds.row(table, f"append with a key and its limits, {name}", on, off, "without", 0.95)
+        rebuilds.add(table, f"append with a key and its limits, {name}", on, off, "without", 0.95)
     neighbour(engine, table, tool, keep, say, rounds, seconds)
 
 

@@ -110,7 +110,7 @@ static const struct option options[] = {
 	TARGET_OPTIONS(struct serve_options, target),
 	{ .name = "core-dumps", .kind = OPTION_FLAG, AT(core_dumps),
 	  .help = "let the system write a core file when the engine crashes: it would hold keys and events" },
-	{ .name = "memory", .kind = OPTION_BYTES, AT(memory), .argument = "SIZE", .fallback = "96M", .min = 16 << 20,
+	{ .name = "memory", .kind = OPTION_BYTES, AT(memory), .argument = "SIZE", .fallback = "92M", .min = 16 << 20,
 	  .max = 64LL << 30, .group = "Limits", .help = "bound of everything that clients can make grow" },
 	{ .name = "connections", .kind = OPTION_INT, AT(connections), .argument = "N", .fallback = "10000", .min = 1,
 	  .max = 1000000, .group = "Limits", .help = "most clients at a time" },

@@ -13,6 +13,7 @@ import subprocess
 import time
 
 import biglog
+from rebuilds import add
 
 CONVERSATION = 50   # events
 REPEATS = 3         # of the short ones, a round
@@ -86,12 +87,6 @@ def bulk(engine, table, tool, keep, rounds, events):
     add(table, f"verify, {events:,} events", verified, reads, f"a raw read, {cores} connections", 0.5)
     add(table, "replay of all tenants to NDJSON in a file, each event checked", whole, alone, "a raw read, 1 connection", 0.7)
     add(table, f"replay --tenant, {part[0]['shown']:,} of its shard's {part[0]['events']:,} events", part, part_reads, "a raw read of the shard", 0.7)
-
-
-def add(table, figure, rows, peers, of, need):
-    ratios = [row["events_per_second"] / peer["events_per_second"] for row, peer in zip(rows, peers)]
-    table.add(figure, [row["events_per_second"] for row in rows], "/s",
-              f"{statistics.median(peer['events_per_second'] for peer in peers):,.0f} /s {of}", ratios, f">= {need}", statistics.median(ratios) >= need)
 
 
 def single(engine, table, keep, rounds, events):

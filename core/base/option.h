@@ -8,8 +8,8 @@
  * A repeatable option (TEXTS) takes a list with commas from the environment and from its fallback; each occurrence
  * on the command line adds one.  A variable that is set but empty counts as not set.
  *
- * Texts point into argv, the environment or the table; only the arrays are allocated (option_release), and the copies of what is
- * hidden where it came from, which stay.
+ * Texts point into argv, the environment or the table; only the arrays are allocated, and the copies of what is hidden where it
+ * came from (option_release).
  */
 #ifndef VERBATIM_BASE_OPTION_H
 #define VERBATIM_BASE_OPTION_H

@@ -48,26 +48,6 @@ class Ballast:
         os.unlink(self.path)
 
 
-def children(pid):
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % name) as f:
-                if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
-                    found.append(int(name))
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return found
-
-
-def tell_all(pids, number):
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
-
-
 class Frozen:
     """A server's processes stand still inside the block."""
 
@@ -75,10 +55,10 @@ class Frozen:
         self.pids = pids
 
     def __enter__(self):
-        tell_all(self.pids, signal.SIGSTOP)
+        send_all(self.pids, signal.SIGSTOP)
 
     def __exit__(self, *_):
-        tell_all(self.pids, signal.SIGCONT)
+        send_all(self.pids, signal.SIGCONT)
 
 
 class SmallServer(Server):
@@ -103,7 +83,7 @@ class SmallServer(Server):
 
     def kill(self):
         if self.pid():
-            tell_all([self.pid()], signal.SIGKILL)
+            send_all([self.pid()], signal.SIGKILL)
 
     def is_up(self):
         """It answers; a killed postmaster's pid may be there for a while."""

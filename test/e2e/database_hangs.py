@@ -15,27 +15,6 @@ from lib.history import *
 TIMEOUT = 3
 
 
-def family(postmaster):
-    """The server's processes, its parent last."""
-    children = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % name) as f:
-                if int(f.read().rsplit(")", 1)[1].split()[1]) == postmaster:
-                    children.append(int(name))
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return children + [postmaster]
-
-
-def send_all(pids, number):
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
-
-
 class Frozen:
     """The processes stand still inside the block, however it ends."""
 

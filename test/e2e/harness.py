@@ -120,6 +120,31 @@ def refused(call, code, name, **want):
     return None
 
 
+def children(pid):
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % name) as f:
+                if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
+                    found.append(int(name))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
+
+
+def family(postmaster):
+    """PostgreSQL's processes, their parent last."""
+    return children(postmaster) + [postmaster]
+
+
+def send_all(pids, number):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
 keys = {}  # by an engine's address: what its own user's clients bring, as soon as it is ready
 
 

@@ -48,16 +48,6 @@ def process(pid, what):
             clean("%s of %s" % (part, what), f.read())
 
 
-def children(pid):
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % name) as f:
-                if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
-                    yield int(name)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-
-
 conninfo = engine.conninfo() + " password=" + PASSWORD
 second = Engine(db=conninfo, args=["--log", "debug", "--core-dumps"])
 uri = "postgresql://postgres:%s@/verbatim?host=%s" % (PASSWORD, engine.socket_folder())
@@ -72,7 +62,7 @@ with open("/proc/%d/cmdline" % second.process.pid, "rb") as f:
 for one, what in ((engine, "the engine"), (second, "an engine on a database with a password"), (third, "one whose password stands in a URI")):
     process(one.process.pid, what)
 process(engine.postmaster(), "PostgreSQL")
-for pid in list(children(engine.postmaster()))[:5]:
+for pid in children(engine.postmaster())[:5]:
     try:
         process(pid, "a PostgreSQL process")
     except (FileNotFoundError, ProcessLookupError):

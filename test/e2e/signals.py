@@ -9,27 +9,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import *
 
 
-def family(postmaster):
-    """PostgreSQL's processes, their parent last."""
-    children = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % name) as f:
-                if int(f.read().rsplit(")", 1)[1].split()[1]) == postmaster:
-                    children.append(int(name))
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return children + [postmaster]
-
-
-def send_all(pids, number):
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
-
-
 # ---- systemd ----
 
 folder = temporary_folder()

@@ -118,8 +118,8 @@ same(engine.stop(), 0, "an orderly end")
 # ---- an end that is asked for while the database hangs ----
 
 engine.start()
+client = engine.client()
 with Frozen(family(engine.postmaster())):
-    client = engine.client()
     client.send("append", [makers[0].customer()])
     time.sleep(0.5)
     engine.signal(signal.SIGTERM)

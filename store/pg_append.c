@@ -2,8 +2,8 @@
  * pg_append - one batch as one call of verbatim.append (schema/log), which describes its outcomes.
  *
  * The whole batch is one Bind message: the server has every byte before it takes the first lock, and an engine
- * that stops half-way holds nothing.  Batches that go together are one statement, a UNION ALL of calls, which the
- * server runs in order.
+ * that stops half-way holds nothing.  Batches that go together are one statement: one call of verbatim.append_together
+ * when all of them are plain, as they nearly always are, else a UNION ALL of calls, which the server runs in order.
  */
 #include <assert.h>
 
@@ -16,7 +16,7 @@ static const struct {
 } outcomes[] = {
 	{ "ok", APPEND_OK },         { "head", APPEND_HEAD },     { "duplicate", APPEND_DUPLICATES },
 	{ "expect", APPEND_EXPECT }, { "epoch", APPEND_EPOCH },   { "expect_far", APPEND_EXPECT_FAR },
-	{ "clock", APPEND_CLOCK },   { "month", APPEND_MONTH },
+	{ "clock", APPEND_CLOCK },   { "month", APPEND_MONTH },   { "apart", APPEND_APART },
 };
 
 enum { BATCH, OUTCOME, ITEM, POSITION, RECORDED_AT, HASH };
@@ -69,12 +69,12 @@ static void on_result(struct pg_session *s, int query, const PGresult *r)
 	}
 }
 
-static void put_actor_types(struct pg_params *p, const struct store_append *a)
+static void put_actor_types(struct pg_params *p, struct event *const *events, int count)
 {
-	size_t began = pg_array_begin(p, OID_TEXT, a->count);
+	size_t began = pg_array_begin(p, OID_TEXT, count);
 
-	for (int i = 0; i < a->count; i++) {
-		const char *name = values_actor_type[a->events[i]->actor_type];
+	for (int i = 0; i < count; i++) {
+		const char *name = values_actor_type[events[i]->actor_type];
 
 		pg_item(p, name, strlen(name));
 	}
@@ -108,34 +108,50 @@ static void put_old(struct pg_params *p, const struct store_append *a)
 	pg_array_end(p, began, 0);
 }
 
-static void put_tiles(struct pg_params *p, const struct merkle_tile *tiles)
+/* The tiles of all batches of the chain, with their shards when several are `together`. */
+static void put_tiles(struct pg_params *p, const struct store_append *first, bool together)
 {
+	const struct store_append *end = together ? NULL : first->also, *a;
+	const struct merkle_tile *t;
 	int count = 0;
 	size_t began;
 	char b[8];
 
-	for (const struct merkle_tile *t = tiles; t; t = t->next)
-		count++;
+	for (a = first; a != end; a = a->also)
+		for (t = a->tiles; t; t = t->next)
+			count++;
 	if (count == 0) {
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3 + together; i++)
 			pg_param_null(p);
 		return;
 	}
-	began = pg_array_begin(p, OID_INT2, count);
-	for (const struct merkle_tile *t = tiles; t; t = t->next) {
-		put_be16(b, (uint16_t)t->level);
-		pg_item(p, b, 2);
+	if (together) {
+		began = pg_array_begin(p, OID_INT2, count);
+		for (a = first; a != end; a = a->also)
+			for (t = a->tiles; t; t = t->next) {
+				put_be16(b, (uint16_t)a->shard);
+				pg_item(p, b, 2);
+			}
+		pg_array_end(p, began, 0);
 	}
+	began = pg_array_begin(p, OID_INT2, count);
+	for (a = first; a != end; a = a->also)
+		for (t = a->tiles; t; t = t->next) {
+			put_be16(b, (uint16_t)t->level);
+			pg_item(p, b, 2);
+		}
 	pg_array_end(p, began, 0);
 	began = pg_array_begin(p, OID_INT8, count);
-	for (const struct merkle_tile *t = tiles; t; t = t->next) {
-		put_be64(b, (uint64_t)t->index);
-		pg_item(p, b, 8);
-	}
+	for (a = first; a != end; a = a->also)
+		for (t = a->tiles; t; t = t->next) {
+			put_be64(b, (uint64_t)t->index);
+			pg_item(p, b, 8);
+		}
 	pg_array_end(p, began, 0);
 	began = pg_array_begin(p, OID_BYTEA, count);
-	for (const struct merkle_tile *t = tiles; t; t = t->next)
-		pg_item(p, t->hashes, MERKLE_TILE * LEAF_BYTES);
+	for (a = first; a != end; a = a->also)
+		for (t = a->tiles; t; t = t->next)
+			pg_item(p, t->hashes, MERKLE_TILE * LEAF_BYTES);
 	pg_array_end(p, began, 0);
 }
 
@@ -184,24 +200,14 @@ static void put_expects(struct pg_params *p, const struct store_append *a)
 	pg_array_end(p, began, 0);
 }
 
-/* In the order of verbatim.append's parameters.  False when an actor_ip is no address. */
-static bool put_batch(struct pg_params *p, const struct store_append *a)
+/* The columns of the events, in the order of both functions' parameters.  False when an actor_ip is no address. */
+static bool put_events(struct pg_params *p, struct event *const *list, int n)
 {
-	const void *events = a->events;
-	int n = a->count;
+	const void *events = list;
 	bool right;
 
 #define EVENT_UUID(member) pg_array_uuid(p, events, n, offsetof(struct event, member))
 #define EVENT_TEXT(member, element) pg_array_bytes(p, events, n, offsetof(struct event, member), element)
-	pg_param_int2(p, a->shard);
-	pg_param_int4(p, a->epoch);
-	pg_param_int8(p, a->head);
-	pg_param_time(p, a->now);
-	pg_param_time(p, a->recorded_at);
-	pg_param_bytes(p, a->root, LEAF_BYTES);
-	pg_param_bool(p, a->look);
-	pg_param_time(p, a->look_from);
-	put_old(p, a);
 	EVENT_UUID(event_id);
 	EVENT_UUID(tenant_id);
 	EVENT_TEXT(type_name, OID_TEXT);
@@ -211,7 +217,7 @@ static bool put_batch(struct pg_params *p, const struct store_append *a)
 	EVENT_UUID(conversation_id);
 	EVENT_UUID(customer_id);
 	EVENT_UUID(resolution_id);
-	put_actor_types(p, a);
+	put_actor_types(p, list, n);
 	EVENT_UUID(actor_id);
 	right = pg_array_inet(p, events, n, offsetof(struct event, actor_ip));
 	EVENT_TEXT(actor_user_agent, OID_TEXT);
@@ -221,17 +227,81 @@ static bool put_batch(struct pg_params *p, const struct store_append *a)
 	pg_array_bool(p, events, n, offsetof(struct event, silent));
 	EVENT_TEXT(payload, OID_JSON);
 	pg_array_fixed(p, events, n, offsetof(struct event, leaf_hash), LEAF_BYTES);
-	put_tiles(p, a->tiles);
-	put_expects(p, a);
 #undef EVENT_UUID
 #undef EVENT_TEXT
 	return right;
+}
+
+/* verbatim.append's parameters. */
+static bool put_batch(struct pg_params *p, const struct store_append *a)
+{
+	bool right;
+
+	pg_param_int2(p, a->shard);
+	pg_param_int4(p, a->epoch);
+	pg_param_int8(p, a->head);
+	pg_param_time(p, a->now);
+	pg_param_time(p, a->recorded_at);
+	pg_param_bytes(p, a->root, LEAF_BYTES);
+	pg_param_bool(p, a->look);
+	pg_param_time(p, a->look_from);
+	put_old(p, a);
+	right = put_events(p, a->events, a->count);
+	put_tiles(p, a, false);
+	put_expects(p, a);
+	return right;
+}
+
+/* verbatim.append_together's. */
+static bool put_together(struct pg_params *p, const struct store_append *first, int batches)
+{
+	struct event **events;
+	const void *list;
+	const struct store_append **chain, *a;
+	int n = 0;
+	size_t began;
+	bool right;
+	char b[2];
+
+	for (a = first; a; a = a->also)
+		n += a->count;
+	chain = arena_alloc(first->arena, (size_t)batches * sizeof(const struct store_append *));
+	events = arena_alloc(first->arena, (size_t)n * sizeof(*events));
+	batches = n = 0;
+	for (a = first; a; a = a->also) {
+		chain[batches++] = a;
+		memcpy(events + n, a->events, (size_t)a->count * sizeof(*events));
+		n += a->count;
+	}
+	list = chain;
+	pg_param_int4(p, first->epoch);
+	pg_param_time(p, first->now);
+	began = pg_array_begin(p, OID_INT2, batches);
+	for (a = first; a; a = a->also) {
+		put_be16(b, (uint16_t)a->shard);
+		pg_item(p, b, sizeof(b));
+	}
+	pg_array_end(p, began, 0);
+	pg_array_int(p, list, batches, offsetof(struct store_append, head), OID_INT8);
+	pg_array_int32(p, list, batches, offsetof(struct store_append, count));
+	pg_array_time(p, list, batches, offsetof(struct store_append, recorded_at));
+	pg_array_fixed(p, list, batches, offsetof(struct store_append, root), LEAF_BYTES);
+	right = put_events(p, events, n);
+	put_tiles(p, first, true);
+	return right;
+}
+
+/* There is nothing to look up or to judge before its events go in; the epoch is that of all. */
+static bool is_plain(const struct store_append *a, const struct store_append *first)
+{
+	return !a->look && !a->old_count && !a->expect_count && a->epoch == first->epoch;
 }
 
 void pg_append(struct store *store, struct store_append *first)
 {
 	static const enum pg_statement_id statements[APPEND_TOGETHER_MOST] = { PG_APPEND, PG_APPEND_2, PG_APPEND_3, PG_APPEND_4 };
 	struct pg_session *s = pg_of(store);
+	bool plain = true, right = true;
 	int count = 0;
 
 	s->also = first->also;
@@ -242,11 +312,17 @@ void pg_append(struct store *store, struct store_append *first)
 		assert(!r->also || r->also->shard > r->shard);
 		r->hits = NULL;
 		r->hit_count = 0;
-		if (!put_batch(&s->params, r)) {
-			pg_fail(s, E_INVALID, "an actor_ip is no address");
-			return;
-		}
+		plain &= is_plain(r, first);
 	}
-	pg_run(s, statements[count - 1]);
+	plain &= count > 1;
+	if (plain)
+		right = put_together(&s->params, first, count);
+	for (struct store_append *r = plain ? NULL : first; r; r = r->also)
+		right &= put_batch(&s->params, r);
+	if (!right) {
+		pg_fail(s, E_INVALID, "an actor_ip is no address");
+		return;
+	}
+	pg_run(s, plain ? PG_APPEND_TOGETHER : statements[count - 1]);
 	pg_round(s, 0);
 }

@@ -39,7 +39,7 @@ struct pg_factory {
 
 /* The statements that never change. */
 #define PG_STATEMENTS(X)                                                                                      \
-	X(SETTINGS) X(ROLE) X(IDENTITY) X(APPEND) X(APPEND_2) X(APPEND_3) X(APPEND_4) X(HEAD) X(COMPARE) X(LEAVES)    \
+	X(SETTINGS) X(ROLE) X(IDENTITY) X(APPEND) X(APPEND_2) X(APPEND_3) X(APPEND_4) X(APPEND_TOGETHER) X(HEAD) X(COMPARE) X(LEAVES) \
 	X(TILES) X(READ_HEAD) X(READ_MONTH) X(READ)                                                           \
 	X(READ_TENANT) X(READ_CONVERSATION) X(READ_LEAVES) X(HEADS) X(GENERATION) X(CHECKPOINT) X(LEASE_TAKE) \
 	X(LEASE_GIVE) X(SHOWN) X(GENERATIONS) X(SWITCH) X(SWEEP) X(MAKE_LEAVES) X(OPEN_MONTH) X(PATIENCE) X(CLOSE_MONTH) X(BEGIN) X(ROLLBACK)

@@ -87,6 +87,11 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 	[PG_APPEND_3] = APPEND_THREE,
 	[PG_APPEND_4] = APPEND_THREE " UNION ALL " APPEND("3", BATCH_4),
 
+	[PG_APPEND_TOGETHER] =
+		"SELECT item, outcome, item, position, recorded_at, hash FROM verbatim.append_together("
+		"$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "
+		"$21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+
 	[PG_HEAD] =
 		"SELECT i.epoch, h.last_position, h.recorded_at, h.root, k.root, "
 		MONTH_START("SELECT min(month) FROM verbatim.log_month WHERE shard = $1::int2")

@@ -65,6 +65,7 @@ enum append_outcome {
 	APPEND_EPOCH,      /* the log was adopted: head_position = its epoch */
 	APPEND_CLOCK,      /* the clocks differ by more than 5 s: head_recorded_at = the database's */
 	APPEND_MONTH,      /* the month has no leaf yet: maintain first */
+	APPEND_APART,      /* it went together with others, and something stood in the way: alone it learns what */
 };
 
 struct append_hit {

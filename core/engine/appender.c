@@ -256,7 +256,7 @@ static void tick(struct appender *a)
 				gate_leave(a->gate, &a->pass);
 				return;
 			}
-			a->pass.joins = !a->alone;
+			a->pass.joins = !a->alone && !a->apart;
 			if (!gate_enter(a->gate, &a->pass, a->queue.bytes < SMALL_BYTES))
 				return;
 			appender_send(a);

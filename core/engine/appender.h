@@ -24,7 +24,8 @@
  * Together.  What a small commit costs is hardly its events; so whoever is let through the gate with a small batch
  * takes along the small batches of those who wait there, as one statement on its own session (store.h: store_append.also).
  * Each is answered on its own.  A statement that the server refuses says nothing about any one of them: then they
- * go one by one.
+ * go one by one.  One that something rare stands in the way of (a duplicate, a month to open) is told to go again
+ * without the others, who may have to as well, and learns then what it was.
  *
  * Patience.  A client may wait for a database that is away for a moment; it must not wait for one that hangs.  Once
  * no question has been answered for patience_ms, over as many sessions as were tried, what waits is answered
@@ -100,6 +101,7 @@ struct appender {
 	int32_t vouched_epoch; /* in which it was seen: a greater one has given it up, by name */
 	bool compared;         /* this session has found the log to bear out the read models' checkpoints */
 	int look;              /* batches for which duplicates are looked for first */
+	bool apart;            /* the next batch goes without others: with them it was told nothing */
 	int alone;             /* requests that go one by one: a batch with them was refused for an unknown reason */
 	int refuse_code;       /* while not 0, new requests are answered with it at once */
 	struct error trouble;  /* the last thing that went wrong, for status */

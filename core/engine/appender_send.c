@@ -58,7 +58,7 @@ static bool form(struct appender *a, struct request_list *finished)
 	if (a->look > 0)
 		a->look--;
 	a->state = APPENDER_SENDING;
-	a->rode = a->shared = false;
+	a->rode = a->shared = a->apart = false;
 	if (a->load)
 		load_enter(a->load, a->sent_at);
 	appender_ask(a);
@@ -284,6 +284,11 @@ void appender_take_outcome(struct appender *a)
 	case APPEND_MONTH:
 		appender_unform(a);
 		month_send(a);
+		return;
+	case APPEND_APART:
+		appender_unform(a);
+		a->apart = true;
+		a->state = APPENDER_IDLE;
 		return;
 	case APPEND_HEAD:
 	case APPEND_EPOCH:

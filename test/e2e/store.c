@@ -115,10 +115,119 @@ static void test_append(struct writer *w)
 	is_int(a.outcome, APPEND_OK, "stored");
 }
 
+enum { SHARDS = 3 };
+
+static void chain(struct writer *w, struct store_append *a)
+{
+	for (int i = 0; i < SHARDS; i++) {
+		writer_request(&w[i], &a[i]);
+		a[i].also = i + 1 < SHARDS ? &a[i + 1] : NULL;
+		a[i].request.done = on_done;
+	}
+}
+
+/* Each of them has this outcome. */
+static void all_are(struct store_append *a, enum append_outcome outcome, const char *name)
+{
+	static bool done[SHARDS];
+	int right = 0;
+
+	for (int i = 0; i < SHARDS; i++)
+		a[i].request.data = &done[i];
+	ok(ASK(store, append, &a[0]) == 0, "%s: answered", name);
+	for (int i = 0; i < SHARDS; i++)
+		right += a[i].outcome == outcome;
+	ok(right == SHARDS, "%s: all of them", name);
+}
+
+/* Those go alone that were told to come apart, and have this outcome then. */
+static void each_is(struct store_append *a, enum append_outcome outcome, const char *name)
+{
+	int right = 0;
+
+	for (int i = 0; i < SHARDS; i++) {
+		a[i].also = NULL;
+		right += ASK(store, append, &a[i]) == 0 && a[i].outcome == outcome;
+	}
+	ok(right == SHARDS, "%s, one by one", name);
+}
+
+/* Plain batches of three shards as one call. */
+static void test_plain(void)
+{
+	static const int counts[SHARDS] = { 1, 300, 20 };
+	struct writer w[SHARDS];
+	struct store_append a[SHARDS];
+	struct event *stored;
+	bool done;
+
+	for (int i = 0; i < SHARDS; i++) {
+		writer_open(&w[i], (int16_t)(2 + i));
+		writer_batch(&w[i], counts[i], time_wall());
+	}
+	chain(w, a);
+	all_are(a, APPEND_APART, "the first batches of three shards");
+	each_is(a, APPEND_OK, "they open their month");
+
+	stored = w[2].events[7];
+	for (int i = 0; i < SHARDS; i++)
+		writer_batch(&w[i], counts[i], time_wall());
+	chain(w, a);
+	a[0].epoch = a[1].epoch = a[2].epoch = identity.epoch + 1;
+	all_are(a, APPEND_EPOCH, "in another epoch");
+	chain(w, a);
+	a[0].now -= 60 * TIME_SECOND;
+	all_are(a, APPEND_CLOCK, "with a slow clock");
+	chain(w, a);
+	all_are(a, APPEND_OK, "three batches");
+	for (int i = 0; i < SHARDS; i++) {
+		struct store_read r = { .shard = w[i].shard, .after = a[i].head, .limit = 1000, .arena = &arena };
+		int same = 0;
+
+		ok(a[i].head_position == a[i].head + counts[i] && a[i].head_recorded_at == w[i].recorded_at &&
+		   memcmp(a[i].head_root, a[i].root, LEAF_BYTES) == 0, "the head of shard %d", w[i].shard);
+		ok(ASK(store, read, &r) == 0, "what shard %d holds", w[i].shard);
+		for (int k = 0; k < r.count && k < counts[i]; k++)
+			same += r.events[k].position == w[i].events[k]->position && r.events[k].recorded_at == w[i].recorded_at &&
+				memcmp(r.events[k].leaf_hash, w[i].events[k]->leaf_hash, LEAF_BYTES) == 0 &&
+				bytes_equal(r.events[k].payload, w[i].events[k]->payload);
+		is_int(same, counts[i], "is what was sent, in its order");
+	}
+	ok(sql_int("SELECT count(*) FROM verbatim.log_tile WHERE shard = 3 AND level = 0") == 600 / MERKLE_TILE, "its tiles");
+	all_are(a, APPEND_HEAD, "the same again");
+	ok(memcmp(a[1].head_root, a[1].root, LEAF_BYTES) == 0, "with the root of what was stored");
+
+	for (int i = 0; i < SHARDS; i++)
+		writer_batch(&w[i], counts[i], time_wall());
+	chain(w, a);
+	a[1].also = NULL;
+	a[1].request.done = NULL;
+	is_int(ASK(store, append, &a[1]), 0, "one of the next three has come before");
+	chain(w, a);
+	a[0].request.data = a[1].request.data = a[2].request.data = &done;
+	is_int(ASK(store, append, &a[0]), 0, "and comes again with the others");
+	is_int(a[1].outcome, APPEND_HEAD, "it learns the head");
+	ok(a[0].outcome == APPEND_OK && a[2].outcome == APPEND_OK, "they are stored");
+
+	for (int i = 0; i < SHARDS; i++)
+		writer_batch(&w[i], counts[i], time_wall());
+	w[2].events[3]->event_id = stored->event_id;
+	w[2].events[3]->tenant_id = stored->tenant_id;
+	chain(w, a);
+	all_are(a, APPEND_APART, "one of them with an event that is stored");
+	a[0].also = a[1].also = NULL;
+	ok(ASK(store, append, &a[0]) == 0 && a[0].outcome == APPEND_OK && ASK(store, append, &a[1]) == 0 && a[1].outcome == APPEND_OK,
+	   "alone, the others are stored");
+	is_int(ASK(store, append, &a[2]), 0, "and the one is answered");
+	ok(a[2].outcome == APPEND_DUPLICATES && a[2].hit_count == 1 && a[2].hits[0].item == 3 && a[2].hits[0].position == stored->position,
+	   "with the duplicate");
+	for (int i = 0; i < SHARDS; i++)
+		writer_release(&w[i]);
+}
+
 /* Batches of three shards in one statement: each has an outcome of its own. */
 static void test_together(void)
 {
-	enum { SHARDS = 3 };
 	struct writer w[SHARDS];
 	struct store_append a[SHARDS];
 	bool done[SHARDS] = { false };
@@ -244,8 +353,9 @@ static void test_read(struct writer *w)
 
 static void test_months(void)
 {
-	struct writer w;
-	struct store_append a;
+	struct writer w, other;
+	struct store_append a, along;
+	bool done;
 	struct store_maintain m = { .now = time_month_next(time_wall()) + 10 * TIME_SECOND };
 	struct store_read r = { .shard = 2, .limit = 1000, .arena = &arena };
 	int64_t first;
@@ -260,8 +370,17 @@ static void test_months(void)
 				     " AS 'SELECT clock_timestamp() + interval ''%lld us'''", (long long)(m.now - time_wall()));
 	sql_run(text);
 	writer_batch(&w, 30, m.now);
+	writer_open(&other, 3);
+	writer_batch(&other, 5, m.now);
 	writer_request(&w, &a);
-	a.now = m.now;
+	writer_request(&other, &along);
+	a.now = along.now = m.now;
+	a.also = &along;
+	along.request.done = on_done;
+	along.request.data = &done;
+	is_int(ASK(store, append, &a), 0, "append together after the month has ended");
+	ok(a.outcome == APPEND_APART && along.outcome == APPEND_APART, "each opens the month by itself");
+	a.also = NULL;
 	is_int(ASK(store, append, &a), 0, "append after the month has ended");
 	is_int(a.outcome, APPEND_OK, "stored in the next leaf");
 	r.after = first;
@@ -276,6 +395,7 @@ static void test_months(void)
 	sql_run("CREATE OR REPLACE FUNCTION verbatim.log_now() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE"
 		" AS 'SELECT clock_timestamp()'");
 	writer_release(&w);
+	writer_release(&other);
 }
 
 /* All of one shard by COPY, as `read` gives it, event by event; how many. */
@@ -395,6 +515,7 @@ int main(void)
 	is_int(ASK(store, maintain, &m), 0, "and finds them the next time");
 	writer_open(&w, 1);
 	test_append(&w);
+	test_plain();
 	test_together();
 	test_tree(&w);
 	test_read(&w);

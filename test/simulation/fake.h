@@ -17,7 +17,8 @@ struct world_late {
 	struct arena arena;
 };
 
-void log_append(struct world *w, struct store_append *c);
+/* A whole statement: the batch, and what goes along. */
+void log_append(struct world *w, struct store_append *first);
 void log_go_late(struct world *w, const struct store_append *c); /* keeps the batch for its orphaned backend */
 void log_head(struct world *w, struct store_head *c);
 void log_tree(struct world *w, struct store_tree *c);

@@ -141,8 +141,8 @@ static void store_batch(struct world_shard *s, const struct store_append *c)
 	memcpy(s->batches[s->batch_count++].root, c->root, LEAF_BYTES);
 }
 
-/* The statement of schema/log's append, whole. */
-void log_append(struct world *w, struct store_append *c)
+/* One batch by schema/log's append. */
+static void append_one(struct world *w, struct store_append *c)
 {
 	struct world_shard *s = &w->shards[c->shard];
 	int64_t head = s->batch_count ? s->batches[s->batch_count - 1].last : 0;
@@ -189,6 +189,50 @@ void log_append(struct world *w, struct store_append *c)
 		w->appended(w, c->shard);
 }
 
+/* Its head is as it says: the fence would be its own. */
+static bool takes_fence(const struct world_shard *s, const struct store_append *c)
+{
+	return (s->batch_count ? s->batches[s->batch_count - 1].last : 0) == c->head;
+}
+
+/* schema/log's append_together: what it leaves to append is told to come apart. */
+static void append_together(struct world *w, struct store_append *first)
+{
+	bool apart = false;
+
+	for (struct store_append *c = first; c; c = c->also) {
+		struct world_shard *s = &w->shards[c->shard];
+
+		if (!takes_fence(s, c) || c->epoch != w->epoch)
+			continue;
+		find_duplicates(w, s, c);
+		apart |= c->hit_count > 0 || c->recorded_at >= w->leaves_end;
+	}
+	for (struct store_append *c = first; c; c = c->also) {
+		const struct world_shard *s = &w->shards[c->shard];
+		bool opens = s->batch_count == 0 || s->batches[s->batch_count - 1].recorded_at < time_month_start(c->recorded_at);
+
+		if (c->epoch == w->epoch && (apart || (opens && takes_fence(s, c))))
+			c->outcome = APPEND_APART;
+		else
+			append_one(w, c);
+	}
+}
+
+void log_append(struct world *w, struct store_append *first)
+{
+	bool plain = first->also != NULL;
+
+	for (const struct store_append *c = first; c; c = c->also)
+		plain &= !c->look && !c->old_count && !c->expect_count;
+	if (plain) {
+		append_together(w, first);
+		return;
+	}
+	for (struct store_append *c = first; c; c = c->also)
+		append_one(w, c);
+}
+
 static void late_ends(void *data)
 {
 	struct world_late *late = data;
@@ -201,7 +245,7 @@ static void late_ends(void *data)
 		return;
 	}
 	s->late = NULL;
-	log_append(w, &late->call); /* it checked the head when it took the fence, which nobody else could since */
+	append_one(w, &late->call); /* it checked the head when it took the fence, which nobody else could since */
 	arena_release(&late->arena);
 	free(late);
 }

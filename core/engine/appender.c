@@ -6,6 +6,7 @@
 enum {
 	BACKOFF_FIRST_MS = 50,
 	BACKOFF_MOST_MS = 5000,
+	LONE_EVENTS = 16,          /* as many as a person's doing brings */
 	SMALL_BYTES = 64 << 10,    /* below, a commit costs more than its events */
 	STOPPED_MS = 5000,         /* a stopped appender looks again */
 	RECONNECT_MS = 2000,       /* a new session's chance before clients are told that the database is silent */
@@ -62,7 +63,7 @@ void appender_open(struct appender *a, int16_t shard, struct env *env, struct st
 	a->head_recorded_at = TIME_NONE;
 	a->first_month = TIME_NONE;
 	random_seed(&a->random, seed + (uint64_t)shard);
-	request_list_init(&a->queue);
+	fair_queue_init(&a->queue);
 	batch_init(&a->batch);
 	merkle_init(&a->tree);
 	arena_init(&a->call_arena, ARENA_BLOCK);
@@ -105,11 +106,11 @@ static void count_refused(struct appender *a, const struct request *r)
 		a->refused++;
 }
 
-void appender_refuse(struct appender *a, struct request_list *list, int code, const char *text)
+void appender_refuse(struct appender *a, int code, const char *text)
 {
 	struct request *r;
 
-	while ((r = request_list_take(list))) {
+	while ((r = fair_queue_take(&a->queue))) {
 		count_refused(a, r);
 		request_refuse(r, code, "%s", text);
 	}
@@ -143,15 +144,15 @@ void appender_stop(struct appender *a, int code, const char *text)
 	error_set(&a->trouble, code, "%s", text);
 	a->state = APPENDER_STOPPED;
 	a->refuse_code = code;
-	request_list_prepend(&a->queue, &a->batch.requests);
-	appender_refuse(a, &a->queue, code, text);
+	fair_queue_return(&a->queue, &a->batch.requests);
+	appender_refuse(a, code, text);
 	appender_wait(a, STOPPED_MS);
 }
 
 /* The batch's requests go back to the front of the queue, in their order. */
 void appender_unform(struct appender *a)
 {
-	request_list_prepend(&a->queue, &a->batch.requests);
+	fair_queue_return(&a->queue, &a->batch.requests);
 	a->batch.count = 0;
 }
 
@@ -179,7 +180,7 @@ void appender_refuse_waiting(struct appender *a, const char *text)
 {
 	struct request *r;
 
-	while ((r = request_list_take(&a->queue))) {
+	while ((r = fair_queue_take(&a->queue))) {
 		count_refused(a, r);
 		request_refuse(r, E_UNAVAILABLE, "%s; %s", text,
 			       r->unsettled ? "whether this request is stored is not known: send it again, and it is stored once"
@@ -252,7 +253,7 @@ static void tick(struct appender *a)
 			appender_catch_up(a);
 			break;
 		case APPENDER_IDLE:
-			if (!a->queue.first) {
+			if (!a->queue.events) {
 				gate_leave(a->gate, &a->pass);
 				return;
 			}
@@ -281,13 +282,14 @@ void appender_start(struct appender *a)
 
 void appender_submit(struct appender *a, struct request *r)
 {
-	request_list_add(&a->queue, r);
+	if (fair_queue_add(&a->queue, r) && a->lone && r->count <= LONE_EVENTS && !r->own)
+		*a->lone = (struct appender_lone){ r->tenant_id, a->env->monotonic(a->env) };
 	if (a->closing) {
-		appender_refuse(a, &a->queue, E_STOPPING, "the engine is shutting down");
+		appender_refuse(a, E_STOPPING, "the engine is shutting down");
 		return;
 	}
 	if (a->refuse_code) {
-		appender_refuse(a, &a->queue, a->refuse_code, a->trouble.message);
+		appender_refuse(a, a->refuse_code, a->trouble.message);
 		return;
 	}
 	if (a->state == APPENDER_IDLE && !a->timer_out && !a->pass.queued) {
@@ -315,6 +317,7 @@ static void on_store_closed(void *data)
 	struct appender *a = data;
 
 	batch_release(&a->batch);
+	fair_queue_release(&a->queue);
 	merkle_release(&a->tree);
 	arena_release(&a->call_arena);
 	a->closed(a->data, a);
@@ -322,8 +325,8 @@ static void on_store_closed(void *data)
 
 static void close_now(struct appender *a)
 {
-	request_list_prepend(&a->queue, &a->batch.requests);
-	appender_refuse(a, &a->queue, E_STOPPING, "the engine is shutting down");
+	fair_queue_return(&a->queue, &a->batch.requests);
+	appender_refuse(a, E_STOPPING, "the engine is shutting down");
 	a->state = APPENDER_CLOSED;
 	gate_leave(a->gate, &a->pass);
 	a->env->timer_stop(a->env, &a->timer);

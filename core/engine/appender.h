@@ -13,7 +13,8 @@
  *   any --> STOPPED (the log is not the one that was seen before): every request is answered log_diverged
  *
  * Batches gather in `queue` while one is in flight; its commit opens the door for them all, and an idle
- * appender commits at once.
+ * appender commits at once.  Tenants take turns (fair_queue.h), and while one of them sends a few events now and
+ * then, another's flood goes in batches that are over soon (batch.h: turn).
  *
  * Unknown outcome.  When the connection dies with a batch in flight, its requests go back to the front of the
  * queue, marked unsettled, and are sent again with the then head as expectation, looking for duplicates.  That
@@ -64,6 +65,11 @@ struct appender_log { /* what all appenders of an engine agree on */
 	int32_t epoch;
 };
 
+struct appender_lone { /* who last sent a few events and had nothing else waiting */
+	struct uuid tenant_id;
+	int64_t at;         /* monotonic; 0: nobody yet */
+};
+
 struct appender {
 	int16_t shard;
 	enum appender_state state;
@@ -84,7 +90,8 @@ struct appender {
 	int failures;          /* in a row, for the back-off */
 	int64_t patience_ms;   /* how long clients wait for a silent database; 0: for ever */
 	int64_t asked_at;      /* monotonic: since when the database owes an answer; 0: it owes none */
-	struct request_list queue;
+	struct fair_queue queue;
+	struct appender_lone *lone; /* of the engine; NULL: nobody is spared */
 	struct batch batch;
 	struct merkle tree;    /* of the committed head */
 	int64_t head;

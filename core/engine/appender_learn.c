@@ -101,7 +101,7 @@ void appender_take_head(struct appender *a)
 	if (h->position && h->recorded_at > a->env->wall(a->env) + 5 * TIME_SECOND) {
 		a->refuse_code = E_CLOCK;
 		error_set(&a->trouble, E_CLOCK, "the log's head lies in the future of this engine's clock");
-		appender_refuse(a, &a->queue, E_CLOCK, a->trouble.message);
+		appender_refuse(a, E_CLOCK, a->trouble.message);
 		a->state = APPENDER_WAITING;
 		appender_wait(a, APPENDER_CLOCK_RETRY_MS);
 		return;

@@ -46,9 +46,11 @@ void appender_unform(struct appender *a);
 /* Counts a request whose outcome is known. */
 void appender_count(struct appender *a, const struct request *r);
 
-/* Each request of the list is answered, in the latter two with a refusal; what waits in the queue also hears whether it is stored. */
+/* Each request of the list is answered. */
 void appender_answer(struct request_list *list);
-void appender_refuse(struct appender *a, struct request_list *list, int code, const char *text);
+
+/* All that waits is answered with a refusal; the second says as well whether it is stored. */
+void appender_refuse(struct appender *a, int code, const char *text);
 void appender_refuse_waiting(struct appender *a, const char *text);
 
 #endif

@@ -4,7 +4,9 @@
 #include "engine/fault.h"
 
 enum {
-	LOOK_BATCHES = 64, /* after a duplicate, how long it is looked for first */
+	LOOK_BATCHES = 64,   /* after a duplicate, how long it is looked for first */
+	LONE_US = 2000000,   /* for how long a tenant with single events is expected to send more */
+	TURN_EVENTS = 256,   /* a commit of these takes a few milliseconds, and costs little more an event than a large one */
 };
 
 /* Forms a batch and the question about it.  False: there is nothing to commit. */
@@ -26,6 +28,10 @@ static bool form(struct appender *a, struct request_list *finished)
 	struct batch *b = &a->batch;
 	bool formed;
 
+	if (a->lone && a->lone->at && a->env->monotonic(a->env) - a->lone->at < LONE_US) {
+		limits.turn = TURN_EVENTS;
+		limits.lone = a->lone->tenant_id;
+	}
 	if (a->alone) {
 		limits.requests = 1;
 		a->alone--;
@@ -91,7 +97,7 @@ static struct store_append *take_along(struct appender *a, struct request_list *
 		struct appender *b = pass->data;
 
 		if (!form(b, finished)) {
-			if (b->queue.first) /* it tries again by itself */
+			if (b->queue.events) /* it tries again by itself */
 				appender_wait(b, 0);
 			continue;
 		}
@@ -164,7 +170,7 @@ static void sift(struct appender *a)
 	while ((r = request_list_take(&a->batch.requests)))
 		request_list_add(r->status ? &out : &kept, r);
 	a->batch.count = 0;
-	request_list_prepend(&a->queue, &kept);
+	fair_queue_return(&a->queue, &kept);
 	for (const struct request *o = out.first; o; o = o->next)
 		appender_count(a, o);
 	a->state = APPENDER_IDLE;
@@ -215,7 +221,7 @@ static void took_clock(struct appender *a)
 	error_set(&a->trouble, E_CLOCK, "%s", text);
 	appender_unform(a);
 	a->refuse_code = E_CLOCK;
-	appender_refuse(a, &a->queue, E_CLOCK, text);
+	appender_refuse(a, E_CLOCK, text);
 	a->state = APPENDER_WAITING;
 	appender_wait(a, APPENDER_CLOCK_RETRY_MS);
 }
@@ -259,12 +265,14 @@ static void took_refusal(struct appender *a)
 void appender_take_outcome(struct appender *a)
 {
 	if (a->call.request.status) {
-		if (a->call.request.lost && fault_on("append.lost_is_done"))
+		if (a->call.request.lost && fault_on("append.lost_is_done")) {
 			took_commit(a);
-		else if (a->call.request.lost)
+			a->state = APPENDER_CONNECTING;
+		} else if (a->call.request.lost) {
 			appender_lost(a);
-		else
+		} else {
 			took_refusal(a);
+		}
 		return;
 	}
 	switch (a->call.append.outcome) {

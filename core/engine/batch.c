@@ -286,9 +286,12 @@ static void acknowledge(struct request *r, const struct uuid *log_id, int32_t ep
 	memcpy(r->leaf, last->leaf_hash, LEAF_BYTES);
 }
 
-int batch_form(struct batch *b, struct request_list *queue, const struct batch_place *place,
+int batch_form(struct batch *b, struct fair_queue *queue, const struct batch_place *place,
 	       const struct batch_limits *limits, struct request_list *finished)
 {
+	struct request *r;
+	int64_t backlog;
+
 	assert(!b->requests.first);
 	arena_reset(&b->arena);
 	map_clear(&b->ids);
@@ -296,8 +299,7 @@ int batch_form(struct batch *b, struct request_list *queue, const struct batch_p
 	b->tiles = NULL;
 	b->unsettled = false;
 	b->recorded_at = fault_on("batch.time_goes_back") ? place->now : time_later(place->now, place->head_recorded_at);
-	while (queue->first) {
-		struct request *r = queue->first;
+	while ((r = fair_queue_first(queue, &backlog))) {
 		enum fit fit;
 
 		if (b->count && (b->count + request_fresh(r) > limits->events ||
@@ -305,10 +307,12 @@ int batch_form(struct batch *b, struct request_list *queue, const struct batch_p
 			break;
 		if (limits->requests && b->requests.count >= limits->requests)
 			break;
+		if (limits->turn && b->count >= limits->turn && backlog > limits->turn && !uuid_equal(&r->tenant_id, &limits->lone))
+			break;
 		fit = request_fits(b, r);
 		if (fit == WAITS)
 			break;
-		request_list_take(queue);
+		fair_queue_take(queue);
 		if (fit == FINISHED && !r->status)
 			acknowledge(r, place->log_id, place->epoch);
 		if (fit == FINISHED)

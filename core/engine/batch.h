@@ -1,7 +1,7 @@
 /*
  * batch - what one commit takes: requests of one shard, sealed with positions, leaves and a root.
  *
- * Forming takes requests from the front of the queue, in order, until a bound is reached or one must wait:
+ * Forming takes requests from the queue, as their turns come, until a bound is reached or one must wait:
  *
  *   - an event_id that stands in this batch already (its request waits for this commit, and is then found
  *     to be a duplicate by the log);
@@ -10,6 +10,9 @@
  * So a batch never depends on whether one of its own requests is refused.  Requests that need no commit are
  * put on `finished` with their outcome: all events known to be duplicates; the same id twice in one request
  * with different content.
+ *
+ * Turns.  A large batch is a long commit, and whoever comes meanwhile waits for its end.  While a tenant comes with
+ * single events (`lone`), the batch ends after `turn` events before one who has more than that waiting.
  *
  * Sealing: position = head + 1, ...; recorded_at = the later of the clock and the head's; leaf = canonical_leaf;
  * root = the tree's with these leaves.  The tree that was given is not touched: the grown copy is `tree`, and it
@@ -22,8 +25,7 @@
 #ifndef VERBATIM_ENGINE_BATCH_H
 #define VERBATIM_ENGINE_BATCH_H
 
-#include "base/map.h"
-#include "engine/request.h"
+#include "engine/fair_queue.h"
 
 struct batch_place {
 	const struct uuid *log_id;
@@ -40,6 +42,8 @@ struct batch_limits {
 	int events;      /* a single larger request still goes, alone */
 	size_t bytes;
 	int requests;    /* 1 when a refused batch is taken apart; 0: no bound */
+	int turn;        /* events; 0: nobody is to be spared */
+	struct uuid lone;
 };
 
 struct batch {
@@ -70,7 +74,7 @@ void batch_init(struct batch *b);
 void batch_release(struct batch *b);
 
 /* Empties the batch (its requests must have been taken) and forms the next.  Returns its number of events; 0: nothing to commit. */
-int batch_form(struct batch *b, struct request_list *queue, const struct batch_place *place,
+int batch_form(struct batch *b, struct fair_queue *queue, const struct batch_place *place,
 	       const struct batch_limits *limits, struct request_list *finished);
 
 /*

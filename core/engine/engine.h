@@ -50,6 +50,7 @@ struct engine {
 	int appenders_open;
 	struct gate gate;           /* of the appenders */
 	struct load load;           /* likewise */
+	struct appender_lone lone;  /* likewise */
 	struct feed *feeds;         /* by group * (shards + 1) + shard */
 	struct threads threads;
 	struct timers_model clocks; /* of which group the timers watch */

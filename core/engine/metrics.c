@@ -227,15 +227,12 @@ static void put_of_shard(const struct engine *e, enum metric_id id, const struct
 {
 	const char *name = names[id].name;
 	char labels[32];
-	int64_t waiting = a->batch.count;
 
 	snprintf(labels, sizeof(labels), "shard=\"%d\"", a->shard);
-	for (const struct request *r = a->queue.first; r; r = r->next)
-		waiting += r->count;
 	switch (id) {
 	case LOG_POSITION: line(out, name, labels, a->head); return;
 	case APPENDER_UP: line(out, name, labels, engine_appender_is_well(a)); return;
-	case WAITING: line(out, name, labels, waiting); return;
+	case WAITING: line(out, name, labels, a->batch.count + a->queue.events); return;
 	case APPENDED: line(out, name, labels, a->events + a->journaled); return;
 	case COMMITS: line(out, name, labels, a->batches); return;
 	case DUPLICATES: line(out, name, labels, a->duplicates); return;

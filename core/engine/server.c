@@ -250,6 +250,7 @@ static void start_parts(struct engine *e)
 		snprintf(name, sizeof(name), "verbatim appender %d", i);
 		appender_open(a, (int16_t)i, &e->env.env, e->factory->open(e->factory, name), &e->log, &batch, seed);
 		a->gate = &e->gate;
+		a->lone = &e->lone;
 		a->load = &e->load;
 		a->patience_ms = o->database_ms;
 		a->committed = engine_committed;

@@ -186,13 +186,21 @@ void session_end(struct session *s, const struct error *error)
 	session_fail(s, 0, error);
 }
 
+/* Half of what is free for whoever asks: the more there are who take much, the less each may, and there is always room for one more. */
+static size_t inflight_most(const struct engine *e)
+{
+	size_t room = e->inflight_limit > e->inflight_bytes ? (e->inflight_limit - e->inflight_bytes) / 2 : 0;
+
+	return room < e->inflight_limit / 4 ? room : e->inflight_limit / 4;
+}
+
 static bool may_go_on(struct session *s)
 {
 	const struct engine *e = s->engine;
 
 	return !s->closing && !s->closed_after_write && !s->asking && !s->held_until && !e->paused && !e->stopping &&
 	       unsent(s) < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) && s->calls < SESSION_CALLS_MOST &&
-	       s->inflight < e->inflight_limit / 4 + 1;
+	       (s->inflight == 0 || s->inflight <= inflight_most(e));
 }
 
 /* Takes one whole message apart.  The zone is the engine's, emptied after each. */

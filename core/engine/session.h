@@ -11,7 +11,7 @@
  * a turn of the loop.  Under TLS (tls.h) what is read is decrypted into a second buffer that all share, and answers are
  * encrypted when they are written; all else is the same.
  *
- * A session stops being read while it has too much in flight, while its answers pile up, or while the whole
+ * A session stops being read while it has too much in flight (the less of it, the more all others have), while its answers pile up, or while the whole
  * engine is at a bound; it goes on where it stopped, with what stands in `in`.
  *
  * Answers that nobody takes are bounded for all together, too.  Past three quarters of that bound no read() is served,

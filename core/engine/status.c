@@ -94,16 +94,13 @@ bool engine_is_well(struct engine *e, char *why, size_t size)
 
 static void pack_shard(const struct appender *a, msgpack_packer *p)
 {
-	int64_t waiting = a->batch.count;
 	char text[64];
 
-	for (const struct request *r = a->queue.first; r; r = r->next)
-		waiting += r->count;
 	msgpack_pack_map(p, 5);
 	pack_key_int(p, "shard", a->shard);
 	pack_key_int(p, "position", a->head);
 	pack_key_text(p, "state", appender_state_name(a->state));
-	pack_key_int(p, "waiting_events", waiting);
+	pack_key_int(p, "waiting_events", a->batch.count + a->queue.events);
 	pack_key_text(p, "error", appender_trouble(a, text));
 }
 

@@ -148,6 +148,7 @@ static void engine_up(void *data)
 		appender_open(&e->appenders[i], (int16_t)i, &e->env.env, e->factory->open(e->factory, "a"), &e->log,
 			      &batch_limits, seed);
 		e->appenders[i].gate = &e->appends;
+		e->appenders[i].lone = &e->lone;
 		e->appenders[i].load = &e->load;
 		e->appenders[i].patience_ms = WORLD_ANSWER_MS;
 		e->appenders[i].committed = committed;

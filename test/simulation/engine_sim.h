@@ -22,6 +22,7 @@ struct engine_sim {
 	struct appender_log log;
 	struct appender appenders[WORLD_SHARDS + 1];
 	struct gate appends, writes;
+	struct appender_lone lone;
 	struct load load;
 	struct pace pace;
 	struct worker workers[WORLD_SHARDS + 1];

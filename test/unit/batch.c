@@ -24,7 +24,8 @@ static struct request unsettled(const int64_t *at)
 
 static void form(struct request *r)
 {
-	struct request_list queue, finished;
+	struct fair_queue queue;
+	struct request_list finished;
 	struct batch_limits limits = { .events = 100, .bytes = 1 << 20 };
 	struct uuid log_id = { { 1 } };
 	struct merkle tree;
@@ -34,11 +35,12 @@ static void form(struct request *r)
 	struct batch_place place = { .log_id = &log_id, .shard = 1, .epoch = 1, .head = 30, .head_recorded_at = TIME_NONE,
 				     .first_month = TIME_NONE, .tree = &tree };
 	batch_init(&b);
-	request_list_init(&queue);
+	fair_queue_init(&queue);
 	request_list_init(&finished);
-	request_list_add(&queue, r);
+	fair_queue_add(&queue, r);
 	ok(batch_form(&b, &queue, &place, &limits, &finished) == 0 && finished.first == r, "nothing is left to commit");
 	batch_release(&b);
+	fair_queue_release(&queue);
 	merkle_release(&tree);
 }
 
@@ -49,7 +51,8 @@ static int recorded(int64_t after, int64_t now, int64_t last)
 	struct request_event fresh = { .same_as = -1 };
 	struct request r = { .events = &e, .states = &fresh, .count = 1, .recorded_after = after };
 	struct batch_limits limits = { .events = 100, .bytes = 1 << 20 };
-	struct request_list queue, finished;
+	struct fair_queue queue;
+	struct request_list finished;
 	struct uuid log_id = { { 1 } };
 	struct merkle tree;
 	struct batch b;
@@ -61,12 +64,13 @@ static int recorded(int64_t after, int64_t now, int64_t last)
 	e.type_name = bytes_text(e.type->name);
 	e.entity_type = bytes_text("sla_clock");
 	batch_init(&b);
-	request_list_init(&queue);
+	fair_queue_init(&queue);
 	request_list_init(&finished);
-	request_list_add(&queue, &r);
+	fair_queue_add(&queue, &r);
 	status = batch_form(&b, &queue, &place, &limits, &finished) ? 0 : r.status;
 	request_list_init(&b.requests);
 	batch_release(&b);
+	fair_queue_release(&queue);
 	merkle_release(&tree);
 	return status;
 }

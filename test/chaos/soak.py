@@ -6,7 +6,7 @@
 Two engines. The first runs from beginning to end: what it holds of memory and descriptors is looked at. The second is
 stopped and started again, in order and by kill. All the while bench/load appends at a steady rate to the first, clients
 with a history (lib/history.py) to both; turn by turn read models are rebuilt, conversations replayed, the log verified,
-read models checked. Each turn begins with a minute's rest from all that, and it is there that engines are compared.
+read models checked, keys made, changed and revoked. Each turn begins with a minute's rest from all that, and it is there that engines are compared.
 
 At the end: memory of the last third is that of the second within 5 %, descriptors are as many, the read models are not
 further behind than a bound, no statement of the engine's has begun to go through a large table row by row, and
@@ -111,7 +111,36 @@ def check_rows():
     holds(steady, "check beside the load")
 
 
-TURNS = (restart_in_order, replay, rebuild, restart_by_kill, verify, check_rows)
+def keys():
+    """A tenant's key is made, used, rotated and revoked, on both engines; each change is in the journal."""
+    maker = Maker(seed=options.seed * 1000 + turn)
+
+    def key(*words):
+        result = steady.run("key", *words, "--data", steady.data)
+        ok(result.returncode == 0, "key %s: %s" % (words[0], result.stderr[-200:]))
+        return result.stdout.strip()
+
+    def ended(client):
+        try:
+            client.append([maker.customer()])
+            return False
+        except (RpcError, ConnectionError, OSError):
+            return True
+
+    name = "soak %d" % turn
+    first = key("create", "--tenant", maker.tenant, "--scope", "append", "--name", name)
+    old = [Client(e.unix, token=first) for e in (steady, second)]
+    for client in old:
+        client.append([maker.customer()])
+    fresh = Client(steady.unix, token=key("rotate", name))
+    fresh.append([maker.customer()])
+    key("revoke", name, "--all")
+    ok(wait_until(lambda: all(ended(c) for c in old + [fresh]), 30), "no connection outlives its key")
+    for client in old + [fresh]:
+        client.close()
+
+
+TURNS = (restart_in_order, replay, rebuild, keys, restart_by_kill, verify, check_rows)
 
 steady = Engine()
 second = Engine(db=steady.conninfo())

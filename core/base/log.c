@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/term.h"
 #include "base/time.h"
 
 enum { SPEAKERS = 64 };
@@ -119,6 +120,7 @@ void log_write(enum log_level level, const char *part, const char *format, ...)
 		snprintf(text + len, sizeof(text) - len, " (%lld more lines were left out)", (long long)left_out);
 	time_format(time_wall(), when);
 	if (isatty(STDERR_FILENO)) {
+		term_defuse(text);
 		n = snprintf(line, sizeof(line), "\033[2m%.12s\033[0m %s%-5s %s: %s\033[0m\n", when + 11,
 			     colours[level], names[level], part, text);
 	} else {

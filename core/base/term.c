@@ -102,6 +102,15 @@ int term_columns(struct bytes text)
 	return total;
 }
 
+void term_defuse(char *text)
+{
+	for (uint8_t *c = (uint8_t *)text; *c; c++)
+		if (*c < 0x20 || *c == 0x7f)
+			*c = ' ';
+		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = ' ';
+}
+
 void term_cut(struct buffer *out, struct bytes text, int columns)
 {
 	size_t i = 0;
@@ -132,7 +141,8 @@ void table_init(struct table *t, int columns, const char *const *headings)
 	t->columns = columns < TABLE_COLUMNS_MAX ? columns : TABLE_COLUMNS_MAX;
 	for (int i = 0; i < t->columns; i++) {
 		t->right[i] = headings[i][0] == '>';
-		t->headings[i] = headings[i] + t->right[i];
+		t->whole[i] = headings[i][0] == '=';
+		t->headings[i] = headings[i] + (t->right[i] || t->whole[i]);
 		t->widths[i] = term_columns(bytes_text(t->headings[i]));
 	}
 }
@@ -153,9 +163,8 @@ __attribute__((format(printf, 3, 0))) static void add_cell(struct table *t, enum
 		n = 0;
 	if (n >= (int)sizeof(text))
 		n = sizeof(text) - 1;
-	for (int i = 0; i < n; i++)
-		if ((uint8_t)text[i] < 0x20 || text[i] == 0x7f)
-			text[i] = ' '; /* a line break or an escape in a cell would break the table, or worse */
+	text[n] = 0;
+	term_defuse(text); /* a line break or an escape in a cell would break the table, or worse */
 	buffer_add(&t->texts, text, (size_t)n);
 	buffer_add_byte(&t->texts, 0);
 	buffer_add_byte(&t->styles, (char)style);
@@ -183,11 +192,10 @@ void table_cell_style(struct table *t, enum term_style style, const char *format
 	va_end(args);
 }
 
-static void print_cell(const struct table *t, struct buffer *out, int column, int width, const char *text,
+static void print_cell(const struct table *t, struct buffer *out, int column, bool last, int width, const char *text,
 		       enum term_style style, bool colour)
 {
 	int used = term_columns(bytes_text(text)), pad = used < width ? width - used : 0;
-	bool last = column == t->columns - 1;
 
 	if (t->right[column])
 		buffer_printf(out, "%*s", pad, "");
@@ -201,30 +209,62 @@ static void print_cell(const struct table *t, struct buffer *out, int column, in
 	buffer_add_text(out, last ? "\n" : "  ");
 }
 
-void table_print(const struct table *t, struct buffer *out, int width, bool colour)
+enum { NARROWEST = 8 }; /* a column that is cut */
+
+/* How many columns fit, when each is as narrow as it may be. */
+static int columns_that_fit(const struct table *t, int width)
 {
-	int widths[TABLE_COLUMNS_MAX], total = 2 * (t->columns - 1);
-	const char *text = t->texts.data;
+	int total = -2, least;
+	bool any = false;
 
 	for (int i = 0; i < t->columns; i++)
+		any = any || t->whole[i];
+	if (!any)
+		return t->columns;
+	for (int i = 0; i < t->columns; i++) {
+		least = t->whole[i] || t->widths[i] < NARROWEST ? t->widths[i] : NARROWEST;
+		total += 2 + least;
+		if (i > 0 && total > width)
+			return i;
+	}
+	return t->columns;
+}
+
+static void fit(const struct table *t, int columns, int width, int *widths)
+{
+	int total = 2 * (columns - 1);
+
+	for (int i = 0; i < columns; i++)
 		total += widths[i] = t->widths[i];
 	while (total > width) {
-		int widest = 0;
+		int widest = -1;
 
-		for (int i = 1; i < t->columns; i++)
-			if (widths[i] > widths[widest])
+		for (int i = 0; i < columns; i++)
+			if (!t->whole[i] && (widest < 0 || widths[i] > widths[widest]))
 				widest = i;
-		if (widths[widest] <= 8)
-			break;
+		if (widest < 0 || widths[widest] <= NARROWEST)
+			return;
 		widths[widest]--;
 		total--;
 	}
-	for (int i = 0; i < t->columns; i++)
-		print_cell(t, out, i, widths[i], t->headings[i], STYLE_DIM, colour);
+}
+
+int table_print(const struct table *t, struct buffer *out, int width, bool colour)
+{
+	int widths[TABLE_COLUMNS_MAX], columns = columns_that_fit(t, width);
+	const char *text = t->texts.data;
+
+	fit(t, columns, width, widths);
+	for (int i = 0; i < columns; i++)
+		print_cell(t, out, i, i == columns - 1, widths[i], t->headings[i], STYLE_DIM, colour);
 	for (int i = 0; i < t->cells; i++) {
-		print_cell(t, out, i % t->columns, widths[i % t->columns], text, (enum term_style)t->styles.data[i], colour);
+		int c = i % t->columns;
+
+		if (c < columns)
+			print_cell(t, out, c, c == columns - 1, widths[c], text, (enum term_style)t->styles.data[i], colour);
 		text += strlen(text) + 1;
 	}
+	return columns;
 }
 
 /* ---- progress ---- */

@@ -27,6 +27,9 @@ const char *term_style(enum term_style style, bool colour);
 /* Columns that a UTF-8 text takes: wide East Asian and emoji count two, combining marks none. */
 int term_columns(struct bytes text);
 
+/* Makes control characters (C0, DEL, and C1 as UTF-8 writes them) spaces, so that a text cannot speak to the terminal. */
+void term_defuse(char *text);
+
 /* Cuts `text` to at most `columns`, the last of which is then an ellipsis; appends to `out`. */
 void term_cut(struct buffer *out, struct bytes text, int columns);
 
@@ -39,14 +42,15 @@ void term_cut(struct buffer *out, struct bytes text, int columns);
  *     table_print(&t, &out, term_width(stdout), term_has_colour(stdout));
  *     table_release(&t);
  *
- * When the width does not do, the widest columns are cut.
+ * When the width does not do, the widest columns are cut, but never one whose heading begins with "=" (ids: half of one
+ * is none).  In a table that has such, the last columns are left out until the others fit; the first one stays.
  */
 enum { TABLE_COLUMNS_MAX = 16 };
 
 struct table {
 	int columns;
 	const char *headings[TABLE_COLUMNS_MAX];
-	bool right[TABLE_COLUMNS_MAX];
+	bool right[TABLE_COLUMNS_MAX], whole[TABLE_COLUMNS_MAX];
 	int widths[TABLE_COLUMNS_MAX];
 	struct buffer texts;  /* cells one after the other, each with its NUL */
 	struct buffer styles; /* one byte a cell */
@@ -58,7 +62,7 @@ void table_release(struct table *t);
 void table_cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void table_cell_style(struct table *t, enum term_style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void table_print(const struct table *t, struct buffer *out, int width, bool colour);
+int table_print(const struct table *t, struct buffer *out, int width, bool colour); /* how many columns were printed */
 
 /*
  * A progress line on a stream (stderr, mostly): on a terminal one line drawn again at most ten times a second, a

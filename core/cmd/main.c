@@ -54,11 +54,13 @@ static void set_log_level(void)
 static int report(const struct command *parent, const struct command *c, int code, const struct error *error)
 {
 	bool colour = term_has_colour(stderr);
+	char message[sizeof(error->message)];
 
+	snprintf(message, sizeof(message), "%s", error->code ? error->message : error_get(code)->text);
+	term_defuse(message); /* it may repeat words that nobody looked at */
 	fflush(stdout);
 	fprintf(stderr, "%sverbatim%s%s%s%s:%s %s\n", term_style(STYLE_RED, colour), parent ? " " : "",
-		parent ? parent->name : "", c ? " " : "", c ? c->name : "", term_style(STYLE_PLAIN, colour),
-		error->code ? error->message : error_get(code)->text);
+		parent ? parent->name : "", c ? " " : "", c ? c->name : "", term_style(STYLE_PLAIN, colour), message);
 	return error_get(code)->exit_status;
 }
 

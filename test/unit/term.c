@@ -66,7 +66,39 @@ static void test_table(void)
 	table_print(&t, &out, 20, false);
 	is_text(buffer_text(&out), "id  text\n1   a very long tex…\n", "the widest column gives way");
 	table_release(&t);
+
+	table_init(&t, 4, (const char *const[]){ "=id", "name", "=day", "note" });
+	table_cell(&t, "0199c0de-0001");
+	table_cell(&t, "a long name indeed");
+	table_cell(&t, "2026-11-22");
+	table_cell(&t, "x");
+	buffer_reset(&out);
+	is_int(table_print(&t, &out, 80, false), 4, "what fits is printed whole");
+	buffer_reset(&out);
+	is_int(table_print(&t, &out, 40, false), 3, "the last columns are left out");
+	is_text(buffer_text(&out), "id             name           day\n0199c0de-0001  a long name …  2026-11-22\n",
+		"of the others those are cut that may be");
+	buffer_reset(&out);
+	is_int(table_print(&t, &out, 5, false), 1, "the first one stays");
+	is_text(buffer_text(&out), "id\n0199c0de-0001\n", "and is never cut");
+	table_release(&t);
 	buffer_release(&out);
+}
+
+static void test_defuse(void)
+{
+	static const char *const cases[][2] = {
+		{ "Grüße 日本", "Grüße 日本" }, { "a\033[2Jb", "a [2Jb" }, { "a\r\nb\x7f", "a  b " }, { "a\xc2\x9b" "2Jb", "a  2Jb" },
+		{ "a\xc2\xa0" "b\xc2", "a\xc2\xa0" "b\xc2" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s", cases[i][0]);
+		term_defuse(text);
+		is_text(text, cases[i][1], "a text without what a terminal would obey");
+	}
 }
 
 static void test_numbers(void)
@@ -123,6 +155,7 @@ int main(void)
 	test_columns();
 	test_cut();
 	test_table();
+	test_defuse();
 	test_numbers();
 	test_progress();
 	return tap_done();

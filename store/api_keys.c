@@ -10,6 +10,12 @@ enum { NUMBER = 24 };
 
 #define MICROS(column) "(extract(epoch FROM " column ") * 1000000)::int8"
 #define LIMITS "coalesce(events_per_second, 0), coalesce(bytes_per_second, 0), coalesce(connections, 0), coalesce(inflight_bytes, 0)"
+#define LIMITS_TEXT                                                                                                      \
+	"concat_ws(',', 'events=' || events_per_second || '/s', 'bytes=' || bytes_per_second || '/s', 'connections=' ||"  \
+	" connections, 'inflight=' || inflight_bytes)"
+#define LIMITS_JSON                                                                                                      \
+	"json_build_object('events_per_second', events_per_second, 'bytes_per_second', bytes_per_second, 'connections',"  \
+	" connections, 'inflight_bytes', inflight_bytes)"
 #define KEY                                                                                                              \
 	"key_id, name, array_to_string(scopes, ','), tenant_id, encode(secret_hash, 'hex'), encode(certificate, 'hex'),"  \
 	" " MICROS("expires_at") ", revoked_at IS NOT NULL, " LIMITS
@@ -21,6 +27,13 @@ static int no_access(int status, struct error *error)
 {
 	if (status == E_NO_ACCESS)
 		error_prefix(error, "this takes a superuser, or a member of verbatim_admin");
+	return status;
+}
+
+static int no_sight(int status, struct error *error)
+{
+	if (status == E_NO_ACCESS)
+		error_prefix(error, "this takes a superuser, or a member of verbatim_admin or verbatim_auditor");
 	return status;
 }
 
@@ -82,18 +95,24 @@ int api_keys_look(struct pg_conn *conn, int64_t *changed, bool *outbox, struct e
 	return 0;
 }
 
-int api_keys_load(struct pg_conn *conn, int64_t since, int64_t upto, struct api_key_row **keys, int *count, struct error *error)
+/* Of a table, the rows whose change has a number above `since` and up to `upto`. */
+static int query_changes(struct pg_conn *conn, const char *sql, int64_t since, int64_t upto, struct pg_result **rows, struct error *error)
 {
 	char from[NUMBER], to[NUMBER];
 	const char *const values[] = { from, to };
-	struct pg_result *rows;
-	int status;
 
 	snprintf(from, NUMBER, "%lld", (long long)since);
 	snprintf(to, NUMBER, "%lld", (long long)upto);
-	status = db_query(conn, "SELECT " KEY " FROM verbatim.api_key WHERE changed > $1::int8 AND changed <= $2::int8 AND ($1::int8 > 0 OR"
-			  " (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > verbatim.log_now()))) ORDER BY changed", 2, values, &rows,
-			  error);
+	return db_query(conn, sql, 2, values, rows, error);
+}
+
+int api_keys_load(struct pg_conn *conn, int64_t since, int64_t upto, struct api_key_row **keys, int *count, struct error *error)
+{
+	struct pg_result *rows;
+	int status = query_changes(conn, "SELECT " KEY " FROM verbatim.api_key WHERE changed > $1::int8 AND changed <= $2::int8 AND"
+				   " ($1::int8 > 0 OR (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > verbatim.log_now())))"
+				   " ORDER BY changed", since, upto, &rows, error);
+
 	if (status)
 		return status;
 	status = read_keys(rows, keys, count, error);
@@ -104,15 +123,10 @@ int api_keys_load(struct pg_conn *conn, int64_t since, int64_t upto, struct api_
 int api_keys_load_limits(struct pg_conn *conn, int64_t since, int64_t upto, struct tenant_limit_row **limits, int *count,
 			 struct error *error)
 {
-	char from[NUMBER], to[NUMBER];
-	const char *const values[] = { from, to };
 	struct pg_result *rows;
-	int status;
+	int status = query_changes(conn, "SELECT tenant_id, " LIMITS " FROM verbatim.tenant_limit WHERE changed > $1::int8"
+				   " AND changed <= $2::int8 ORDER BY changed", since, upto, &rows, error);
 
-	snprintf(from, NUMBER, "%lld", (long long)since);
-	snprintf(to, NUMBER, "%lld", (long long)upto);
-	status = db_query(conn, "SELECT tenant_id, " LIMITS " FROM verbatim.tenant_limit WHERE changed > $1::int8 AND changed <= $2::int8"
-			  " ORDER BY changed", 2, values, &rows, error);
 	if (status)
 		return status;
 	if (db_rows(rows) > API_KEYS_MOST)
@@ -243,9 +257,15 @@ int api_keys_holds(struct pg_conn *conn, const struct uuid *id, const uint8_t ha
 int api_keys_find(struct pg_conn *conn, const char *word, struct api_key_row **keys, int *count, struct error *error)
 {
 	struct pg_result *rows;
-	int status = db_query(conn, "SELECT " KEY_NO_HASH " FROM verbatim.api_key WHERE (key_id::text = lower($1) OR name = $1)"
-			      " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > verbatim.log_now())"
-			      " ORDER BY created_at DESC, key_id LIMIT 100", 1, &word, &rows, error);
+	struct uuid id;
+	const char *which = uuid_parse(word, strlen(word), &id) ? "key_id = $1::uuid" : "name = $1";
+	struct buffer sql = { 0 };
+	int status;
+
+	buffer_printf(&sql, "SELECT " KEY_NO_HASH " FROM verbatim.api_key WHERE %s AND revoked_at IS NULL"
+		      " AND (expires_at IS NULL OR expires_at > verbatim.log_now()) ORDER BY created_at DESC, key_id LIMIT 100", which);
+	status = db_query(conn, buffer_text(&sql), 1, &word, &rows, error);
+	buffer_release(&sql);
 
 	if (status)
 		return no_access(status, error);
@@ -300,21 +320,33 @@ int api_keys_list(struct pg_conn *conn, bool all, struct pg_result **rows, struc
 	const char *const values[] = { all ? "true" : "false" };
 	int status = db_query(conn,
 		"SELECT key_id, name, array_to_string(scopes, ','), coalesce(tenant_id::text, 'all'), state,"
-		" coalesce(to_char(expires_at, 'YYYY-MM-DD HH24:MI'), 'never'), coalesce(to_char(used_at, 'YYYY-MM-DD HH24:MI'), 'never'),"
-		" concat_ws(',', 'events=' || events_per_second || '/s', 'bytes=' || bytes_per_second || '/s', 'connections=' || connections,"
-		" 'inflight=' || inflight_bytes),"
+		" to_char(created_at, 'YYYY-MM-DD HH24:MI'), coalesce(to_char(expires_at, 'YYYY-MM-DD HH24:MI'), 'never'),"
+		" coalesce(to_char(used_at, 'YYYY-MM-DD HH24:MI'), 'never'), " LIMITS_TEXT ","
 		" json_build_object('key_id', key_id, 'name', name, 'scopes', scopes, 'tenant_id', tenant_id, 'state', state, 'certificate',"
 		" encode(certificate, 'hex'), 'created_at', verbatim.canonical_time(created_at), 'created_by', created_by, 'expires_at',"
 		" verbatim.canonical_time(expires_at), 'revoked_at', verbatim.canonical_time(revoked_at), 'used_at', verbatim.canonical_time(used_at),"
-		" 'limits', json_build_object('events_per_second', events_per_second, 'bytes_per_second', bytes_per_second, 'connections',"
-		" connections, 'inflight_bytes', inflight_bytes))"
+		" 'limits', " LIMITS_JSON ")"
 		" FROM (SELECT key_id, name, scopes, tenant_id, certificate, created_at, created_by, expires_at, revoked_at, used_at,"
 		" events_per_second, bytes_per_second, connections, inflight_bytes, CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"
 		" WHEN expires_at <= verbatim.log_now() THEN 'expired' ELSE 'holds' END AS state"
 		" FROM verbatim.api_key LEFT JOIN verbatim.api_key_use USING (key_id)) k"
 		" WHERE $1::bool OR state = 'holds' ORDER BY name, created_at, key_id", 1, values, rows, error);
 
-	if (status == E_NO_ACCESS)
-		error_prefix(error, "this takes a superuser, or a member of verbatim_admin or verbatim_auditor");
-	return status;
+	return no_sight(status, error);
+}
+
+int api_keys_list_limits(struct pg_conn *conn, const struct uuid *tenant_id, struct pg_result **rows, struct error *error)
+{
+	static const char what[] = "SELECT tenant_id, " LIMITS_TEXT ", json_build_object('tenant_id', tenant_id, 'limits', " LIMITS_JSON ") FROM ";
+	char id[UUID_TEXT];
+	const char *value = tenant_id ? uuid_format(tenant_id, id) : NULL;
+	struct buffer sql = { 0 };
+	int status;
+
+	buffer_printf(&sql, "%s%s", what, tenant_id ? "(SELECT $1::uuid AS tenant_id) t LEFT JOIN verbatim.tenant_limit USING (tenant_id)"
+		      : "verbatim.tenant_limit WHERE num_nonnulls(events_per_second, bytes_per_second, connections, inflight_bytes) > 0"
+			" ORDER BY tenant_id");
+	status = db_query(conn, buffer_text(&sql), tenant_id ? 1 : 0, &value, rows, error);
+	buffer_release(&sql);
+	return no_sight(status, error);
 }

@@ -63,7 +63,7 @@ int api_keys_make(struct pg_conn *conn, const struct api_key_row *key, const cha
 int api_keys_holds(struct pg_conn *conn, const struct uuid *id, const uint8_t hash[API_KEY_HASH_BYTES], bool *holds,
 		   struct error *error) must_check;
 
-/* The keys that are not over with this id or name, the newest first; allocated.  E_NOT_FOUND. */
+/* The keys that are not over with this id, else with this name, the newest first; allocated.  E_NOT_FOUND. */
 int api_keys_find(struct pg_conn *conn, const char *word, struct api_key_row **keys, int *count, struct error *error) must_check;
 
 /* Ends them now (grace_ms 0) or then. */
@@ -72,7 +72,14 @@ int api_keys_end(struct pg_conn *conn, const struct api_key_row *keys, int count
 int api_keys_limit_tenant(struct pg_conn *conn, const struct uuid *tenant_id, const struct quota_limits *limits, struct error *error) must_check;
 
 /* A row a key: */
-enum { API_KEYS_ID, API_KEYS_NAME, API_KEYS_SCOPES, API_KEYS_TENANT, API_KEYS_STATE, API_KEYS_EXPIRES, API_KEYS_USED, API_KEYS_LIMITS, API_KEYS_JSON };
+enum {
+	API_KEYS_ID, API_KEYS_NAME, API_KEYS_SCOPES, API_KEYS_TENANT, API_KEYS_STATE, API_KEYS_CREATED, API_KEYS_EXPIRES, API_KEYS_USED,
+	API_KEYS_LIMITS, API_KEYS_JSON
+};
 int api_keys_list(struct pg_conn *conn, bool all, struct pg_result **rows, struct error *error) must_check;
+
+/* A row a tenant that has limits; with a tenant, the one row of it, limits or not. */
+enum { TENANT_LIMITS_TENANT, TENANT_LIMITS_TEXT, TENANT_LIMITS_JSON };
+int api_keys_list_limits(struct pg_conn *conn, const struct uuid *tenant_id, struct pg_result **rows, struct error *error) must_check;
 
 #endif

@@ -9,22 +9,15 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "base/term.h"
 #include "base/time.h"
-#include "client/client_json.h"
-#include "cmd/target.h"
+#include "cmd/engine_key.h"
 #include "engine/files.h"
 #include "store/api_keys.h"
 #include "store/migrate.h"
 
 enum { CERTIFICATE_BYTES_MAX = 64 << 10 };
 
-struct place {
-	struct target target;
-	struct pg_conn *conn;
-};
-
-static int open_place(const struct api_keys_options *o, struct place *p, struct error *error)
+int api_keys_open(const struct api_keys_options *o, struct api_keys_place *p, struct error *error)
 {
 	int status = target_database(&o->target, false, &p->target, error);
 
@@ -41,7 +34,7 @@ static int open_place(const struct api_keys_options *o, struct place *p, struct 
 	return status;
 }
 
-static void close_place(struct place *p)
+void api_keys_close(struct api_keys_place *p)
 {
 	db_close(p->conn);
 	target_release(&p->target);
@@ -74,7 +67,7 @@ static int parse_expiry(const char *text, int64_t *out, struct error *error)
 	return *out > now ? 0 : error_set(error, E_USAGE, "--expires %s: that is past", text);
 }
 
-static int parse_tenant(const char *text, struct uuid *out, struct error *error)
+int api_keys_parse_tenant(const char *text, struct uuid *out, struct error *error)
 {
 	if (!uuid_parse(text, strlen(text), out) || uuid_is_nil(out))
 		return error_set(error, E_USAGE, "--tenant %s: a tenant is named by its uuid", text);
@@ -166,10 +159,14 @@ static int make(struct pg_conn *conn, struct api_key_row *key, const char *actio
 
 static int read_new(const struct api_keys_options *o, struct api_key_row *key, struct error *error)
 {
+	struct uuid id;
 	int status;
 
 	if (!o->name || !o->scope)
 		return error_set(error, E_USAGE, "say --%s", o->name ? "scope" : "name");
+	if (strcmp(o->name, ENGINE_KEY_NAME) == 0 || uuid_parse(o->name, strlen(o->name), &id))
+		return error_set(error, E_USAGE, "--name %s: %s", o->name, strcmp(o->name, ENGINE_KEY_NAME) == 0
+				 ? "so engines call the keys of their own users" : "a name that looks like a key's id would be taken for one");
 	if (strlen(o->name) >= sizeof(key->name) || strspn(o->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-") !=
 	    strlen(o->name) || strchr("._@-", o->name[0]))
 		return error_set(error, E_USAGE, "--name %.80s: 1 to 63 letters, digits and . _ @ -, the first a letter or digit", o->name);
@@ -183,7 +180,7 @@ static int read_new(const struct api_keys_options *o, struct api_key_row *key, s
 		return error_set(error, E_USAGE, "scope admin is of all tenants; leave --tenant out, or the scope");
 	if (!o->tenant && !o->all_tenants && !(key->scopes & SCOPE_ADMIN))
 		return error_set(error, E_USAGE, "say whose events: --tenant UUID, or --all-tenants");
-	status = o->tenant ? parse_tenant(o->tenant, &key->tenant_id, error) : 0;
+	status = o->tenant ? api_keys_parse_tenant(o->tenant, &key->tenant_id, error) : 0;
 	if (!status)
 		status = parse_expiry(o->expires, &key->expires_at, error);
 	if (!status && o->limit)
@@ -199,22 +196,38 @@ int api_keys_run_create(const struct arguments *args, struct error *error)
 {
 	const struct api_keys_options *o = args->options;
 	struct api_key_row key = { 0 };
-	struct place p;
+	struct api_keys_place p;
 	int status;
 
 	if (args->count)
 		return error_set(error, E_USAGE, "key create takes no words; did you mean --name %s?", args->words[0]);
 	status = read_new(o, &key, error);
 	if (!status)
-		status = open_place(o, &p, error);
+		status = api_keys_open(o, &p, error);
 	if (status)
 		return status;
 	status = make(p.conn, &key, "api_key.created", o->json, error);
-	close_place(&p);
+	api_keys_close(&p);
 	return status;
 }
 
-/* The newest key of the name is what the next one is like. */
+/* A word that means several keys: their ids are what to say instead. */
+static int ambiguous(const char *word, const struct api_key_row *keys, int count, const char *otherwise, struct error *error)
+{
+	enum { NAMED_MOST = 4 };
+	struct buffer ids = { 0 };
+	char id[UUID_TEXT];
+
+	for (int i = 0; i < count && i < NAMED_MOST; i++)
+		buffer_printf(&ids, "%s%s", i ? ", " : "", uuid_format(&keys[i].id, id));
+	if (count > NAMED_MOST)
+		buffer_printf(&ids, " and %d more", count - NAMED_MOST);
+	error_set(error, E_USAGE, "'%s' is the name of %d keys: %s; say one by its id%s", word, count, buffer_text(&ids), otherwise);
+	buffer_release(&ids);
+	return E_USAGE;
+}
+
+/* The next one is like the one before, but for its secret and its end. */
 static int rotate(struct pg_conn *conn, const struct api_keys_options *o, const char *word, struct error *error)
 {
 	struct api_key_row *old, key;
@@ -223,7 +236,12 @@ static int rotate(struct pg_conn *conn, const struct api_keys_options *o, const 
 	if (status)
 		return status;
 	key = old[0];
-	if (key.expires_at != TIME_NONE && !o->expires)
+	if (count > 1)
+		status = ambiguous(word, old, count, " (verbatim key list)", error);
+	else if (strcmp(key.name, ENGINE_KEY_NAME) == 0)
+		status = error_set(error, E_USAGE, "'%s' is a key that an engine keeps in a file; key revoke --force, and the engine makes another "
+				   "when it is started again", word);
+	else if (key.expires_at != TIME_NONE && !o->expires)
 		status = error_set(error, E_USAGE, "'%s' expires; say --expires for the next one, too (or never)", key.name);
 	if (!status && key.has_certificate && !o->certificate)
 		status = error_set(error, E_USAGE, "'%s' is a certificate; say --certificate for the next one", key.name);
@@ -237,10 +255,9 @@ static int rotate(struct pg_conn *conn, const struct api_keys_options *o, const 
 	if (!status)
 		status = make(conn, &key, "api_key.rotated", o->json, error);
 	if (!status && o->grace)
-		status = api_keys_end(conn, old, count, o->grace, error);
+		status = api_keys_end(conn, old, 1, o->grace, error);
 	if (!status)
-		fprintf(stderr, o->grace ? "the older %s for the time of --grace yet\n" : "the older %s until verbatim key revoke\n",
-			count == 1 ? "one holds" : "ones hold");
+		fprintf(stderr, "the older one holds %s\n", o->grace ? "for the time of --grace yet" : "until verbatim key revoke");
 	free(old);
 	return status;
 }
@@ -249,19 +266,19 @@ int api_keys_run_rotate(const struct arguments *args, struct error *error)
 {
 	const struct api_keys_options *o = args->options;
 	const char *word = NULL;
-	struct place p;
+	struct api_keys_place p;
 	int status = one_word(args, &word, error);
 
 	if (!status)
-		status = open_place(o, &p, error);
+		status = api_keys_open(o, &p, error);
 	if (status)
 		return status;
 	status = rotate(p.conn, o, word, error);
-	close_place(&p);
+	api_keys_close(&p);
 	return status;
 }
 
-/* ---- revoke, list, limit ---- */
+/* ---- revoke ---- */
 
 int api_keys_run_revoke(const struct arguments *args, struct error *error)
 {
@@ -269,16 +286,19 @@ int api_keys_run_revoke(const struct arguments *args, struct error *error)
 	struct api_key_row *keys = NULL;
 	char id[UUID_TEXT];
 	const char *word = NULL;
-	struct place p;
+	struct api_keys_place p;
 	int count = 0, status = one_word(args, &word, error);
 
 	if (!status)
-		status = open_place(o, &p, error);
+		status = api_keys_open(o, &p, error);
 	if (status)
 		return status;
 	status = api_keys_find(p.conn, word, &keys, &count, error);
 	if (!status && count > 1 && !o->all)
-		status = error_set(error, E_USAGE, "'%s' is the name of %d keys; say the id of one (verbatim key list), or --all", word, count);
+		status = ambiguous(word, keys, count, " (verbatim key list), or --all", error);
+	else if (!status && strcmp(keys[0].name, ENGINE_KEY_NAME) == 0 && !o->force)
+		status = error_set(error, E_USAGE, "'%s' is a key that an engine keeps for its own user: without it commands beside that engine are "
+				   "refused until it is started again, when it makes another; say --force if that is meant", word);
 	else if (!status)
 		status = api_keys_end(p.conn, keys, count, 0, error);
 	for (int i = 0; !status && i < count; i++)
@@ -286,130 +306,47 @@ int api_keys_run_revoke(const struct arguments *args, struct error *error)
 		       keys[i].name);
 	if (count)
 		free(keys);
-	close_place(&p);
-	return status;
-}
-
-static void print_table(const struct pg_result *rows)
-{
-	static const char *const columns[] = { "name", "scopes", "tenant", "state", "expires", "last used", "limits", "id" };
-	static const int cells[] = { API_KEYS_NAME, API_KEYS_SCOPES, API_KEYS_TENANT, API_KEYS_STATE, API_KEYS_EXPIRES, API_KEYS_USED,
-				     API_KEYS_LIMITS, API_KEYS_ID };
-	struct buffer out = { 0 };
-	struct table t;
-
-	table_init(&t, 8, columns);
-	for (int i = 0; i < db_rows(rows); i++)
-		for (int c = 0; c < 8; c++)
-			table_cell(&t, "%s", db_text(rows, i, cells[c]));
-	table_print(&t, &out, term_width(stdout), term_has_colour(stdout));
-	table_release(&t);
-	fwrite(out.data, 1, out.len, stdout);
-	buffer_release(&out);
-}
-
-int api_keys_run_list(const struct arguments *args, struct error *error)
-{
-	const struct api_keys_options *o = args->options;
-	struct pg_result *rows;
-	struct place p;
-	int status;
-
-	if (args->count)
-		return error_set(error, E_USAGE, "key list takes no words");
-	status = open_place(o, &p, error);
-	if (status)
-		return status;
-	status = api_keys_list(p.conn, o->all, &rows, error);
-	if (!status) {
-		if (o->json || !term_is_terminal(stdout))
-			for (int i = 0; i < db_rows(rows); i++)
-				printf("%s\n", db_text(rows, i, API_KEYS_JSON));
-		else if (db_rows(rows))
-			print_table(rows);
-		else
-			printf("none; verbatim key create makes one\n");
-		db_free(rows);
-	}
-	close_place(&p);
-	return status;
-}
-
-int api_keys_run_limit(const struct arguments *args, struct error *error)
-{
-	const struct api_keys_options *o = args->options;
-	struct quota_limits limits = { 0 };
-	struct uuid tenant;
-	struct place p;
-	int status;
-
-	if (args->count != 1 || !o->tenant)
-		return error_set(error, E_USAGE, "say --tenant UUID and its limits: events=1000/s,bytes=1M/s,connections=50,inflight=4M, or none");
-	status = parse_tenant(o->tenant, &tenant, error);
-	if (!status)
-		status = quota_parse(args->words[0], &limits, error);
-	if (!status)
-		status = open_place(o, &p, error);
-	if (status)
-		return status;
-	status = api_keys_limit_tenant(p.conn, &tenant, &limits, error);
-	close_place(&p);
+	api_keys_close(&p);
 	return status;
 }
 
 /* ---- the tables ---- */
 
-#define AT(member) .offset = offsetof(struct api_keys_options, member)
-#define JSON_OPTION { .name = "json", .kind = OPTION_FLAG, AT(json), .help = "one JSON object a line" }
 #define EXPIRES_OPTION                                                                                                    \
-	{ .name = "expires", .kind = OPTION_TEXT, AT(expires), .argument = "WHEN", .filled = true,                        \
+	{ .name = "expires", .kind = OPTION_TEXT, API_KEYS_AT(expires), .argument = "WHEN", .filled = true,                        \
 	  .help = "when it ends by itself: 90d, 12h, 2w, a date, an instant; never, when it is left out" }
 #define CERTIFICATE_OPTION                                                                                                \
-	{ .name = "certificate", .kind = OPTION_TEXT, AT(certificate), .argument = "FILE|FINGERPRINT", .filled = true,    \
+	{ .name = "certificate", .kind = OPTION_TEXT, API_KEYS_AT(certificate), .argument = "FILE|FINGERPRINT", .filled = true,    \
 	  .help = "a client certificate (PEM, DER, or the SHA-256 of its DER) stands for the key, which then has no secret" }
-#define TENANT_OPTION(words) { .name = "tenant", .kind = OPTION_TEXT, AT(tenant), .argument = "UUID", .filled = true, .help = words }
-
 const struct option api_keys_create_table[] = {
-	{ .name = "name", .kind = OPTION_TEXT, AT(name), .argument = "NAME", .filled = true, .help = "what people call it" },
-	{ .name = "scope", .kind = OPTION_TEXT, AT(scope), .argument = "SCOPE,...", .filled = true,
+	{ .name = "name", .kind = OPTION_TEXT, API_KEYS_AT(name), .argument = "NAME", .filled = true, .help = "what people call it" },
+	{ .name = "scope", .kind = OPTION_TEXT, API_KEYS_AT(scope), .argument = "SCOPE,...", .filled = true,
 	  .help = "what it may do: append, read, audit, admin" },
-	TENANT_OPTION("whose events; the connection sees and sends no others"),
-	{ .name = "all-tenants", .kind = OPTION_FLAG, AT(all_tenants), .help = "instead of --tenant: everybody's" },
+	API_KEYS_TENANT_OPTION("whose events; the connection sees and sends no others"),
+	{ .name = "all-tenants", .kind = OPTION_FLAG, API_KEYS_AT(all_tenants), .help = "instead of --tenant: everybody's" },
 	EXPIRES_OPTION,
 	CERTIFICATE_OPTION,
-	{ .name = "limit", .kind = OPTION_TEXT, AT(limit), .argument = "LIMITS", .filled = true,
+	{ .name = "limit", .kind = OPTION_TEXT, API_KEYS_AT(limit), .argument = "LIMITS", .filled = true,
 	  .help = "how much it may do: events=1000/s,bytes=1M/s,connections=50,inflight=4M" },
-	JSON_OPTION,
-	TARGET_OPTIONS(struct api_keys_options, target),
-	{ .name = NULL },
-};
-
-const struct option api_keys_list_table[] = {
-	{ .name = "all", .kind = OPTION_FLAG, AT(all), .help = "also those that are revoked or expired" },
-	JSON_OPTION,
+	API_KEYS_JSON_OPTION,
 	TARGET_OPTIONS(struct api_keys_options, target),
 	{ .name = NULL },
 };
 
 const struct option api_keys_rotate_table[] = {
-	{ .name = "grace", .kind = OPTION_TIME, AT(grace), .argument = "TIME", .fallback = "0",
-	  .help = "the older ones end after so long, as 168h; 0: they hold until they are revoked" },
+	{ .name = "grace", .kind = OPTION_TIME, API_KEYS_AT(grace), .argument = "TIME", .fallback = "0",
+	  .help = "the older one ends after so long, as 168h; 0: it holds until it is revoked" },
 	EXPIRES_OPTION,
 	CERTIFICATE_OPTION,
-	JSON_OPTION,
+	API_KEYS_JSON_OPTION,
 	TARGET_OPTIONS(struct api_keys_options, target),
 	{ .name = NULL },
 };
 
 const struct option api_keys_revoke_table[] = {
-	{ .name = "all", .kind = OPTION_FLAG, AT(all), .help = "all keys of the name" },
-	JSON_OPTION,
-	TARGET_OPTIONS(struct api_keys_options, target),
-	{ .name = NULL },
-};
-
-const struct option api_keys_limit_table[] = {
-	TENANT_OPTION("whose keys together"),
+	{ .name = "all", .kind = OPTION_FLAG, API_KEYS_AT(all), .help = "all keys of the name" },
+	{ .name = "force", .kind = OPTION_FLAG, API_KEYS_AT(force), .help = "also a key that an engine keeps for its own user" },
+	API_KEYS_JSON_OPTION,
 	TARGET_OPTIONS(struct api_keys_options, target),
 	{ .name = NULL },
 };

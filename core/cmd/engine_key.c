@@ -92,7 +92,7 @@ static bool is_kept(struct pg_conn *conn, const char *path)
 
 int engine_key_keep(struct pg_conn *conn, const char *path, struct error *error)
 {
-	struct api_key_row key = { .name = "local", .scopes = SCOPE_ADMIN, .expires_at = TIME_NONE, .has_secret = true };
+	struct api_key_row key = { .name = ENGINE_KEY_NAME, .scopes = SCOPE_ADMIN, .expires_at = TIME_NONE, .has_secret = true };
 	char text[API_KEY_TEXT + 1];
 	uint8_t random[10];
 	int status;

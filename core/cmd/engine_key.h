@@ -23,10 +23,13 @@ void engine_key_take(void);
  */
 int engine_key_find(const char *file, const char *local, char out[API_KEY_TEXT], struct error *error) must_check;
 
+/* What the keys are called that engines keep for their own users; no other key is. */
+#define ENGINE_KEY_NAME "local"
+
 struct pg_conn;
 
 /*
- * For an engine's start: the key of its own user, of scope admin and named "local", in the file `path` (mode 0600).  It is made
+ * For an engine's start: the key of its own user, of scope admin, in the file `path` (mode 0600).  It is made
  * when there is none that this database knows.  E_NO_ACCESS: the session's login may not make keys.
  */
 int engine_key_keep(struct pg_conn *conn, const char *path, struct error *error) must_check;

@@ -124,18 +124,22 @@ static const struct command subcommands[] = {
 		  "  verbatim key list --all --json | jq 'select(.used_at == null)'",
 	  .options = api_keys_list_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_list },
 	{ .name = "rotate", .usage = "rotate [OPTION]... ID|NAME", .brief = "make another API key of the same name",
-	  .help = "Makes a key like the newest of that name and prints it. Both hold: the holder changes over, then the older is revoked, or "
-		  "ends by --grace.\n"
+	  .help = "Makes a key of the same name, scopes, tenant and limits, and prints it. Both hold: the holder changes over, then the older "
+		  "is revoked, or ends by --grace. While two hold, say which is meant by its id.\n"
 		  "\n"
 		  "  (umask 077; verbatim key rotate shop --grace 168h >shop.key)",
 	  .options = api_keys_rotate_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_rotate },
 	{ .name = "revoke", .usage = "revoke [OPTION]... ID|NAME", .brief = "end an API key",
-	  .help = "From now on nobody gets in with it; connections that it has open end within a second, on every engine.\n"
+	  .help = "From now on nobody gets in with it; connections that it has open end within a second, on every engine. A key called `local` "
+		  "is an engine's, by which commands beside it get in: revoking it takes --force, and the engine makes another when it is "
+		  "started again.\n"
 		  "\n"
 		  "  verbatim key revoke shop",
 	  .options = api_keys_revoke_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_revoke },
-	{ .name = "limit", .usage = "limit --tenant UUID LIMITS", .brief = "say how much all API keys of a tenant may do together",
-	  .help = "Whoever is over a limit is answered `overloaded` and when to come again. A burst of one second is let through; a request "
+	{ .name = "limit", .usage = "limit [--tenant UUID [LIMITS]]", .brief = "say how much all API keys of a tenant may do together",
+	  .help = "Prints what holds now: after a change of that tenant, and without LIMITS of the tenant, or of all that have some.\n"
+		  "\n"
+		  "Whoever is over a limit is answered `overloaded` and when to come again. A burst of one second is let through; a request "
 		  "larger than that waits until nothing is owed. Each engine counts for itself. `none` takes the limits away.\n"
 		  "\n"
 		  "  verbatim key limit --tenant 0199c0de-0000-7000-8000-000000000001 events=1000/s,bytes=1M/s,connections=50,inflight=4M",

@@ -120,6 +120,22 @@ int api_keys_load(struct pg_conn *conn, int64_t since, int64_t upto, struct api_
 	return status;
 }
 
+int api_keys_load_named(struct pg_conn *conn, const char *ids, const char *certificates, struct api_key_row **keys, int *count,
+			struct error *error)
+{
+	const char *const values[] = { ids, certificates };
+	struct pg_result *rows;
+	int status = db_query(conn, "SELECT " KEY " FROM verbatim.api_key WHERE key_id IN (SELECT unnest($1::uuid[]) UNION ALL SELECT key_id"
+			      " FROM verbatim.api_key WHERE certificate IN (SELECT decode(c, 'hex') FROM unnest($2::text[]) c))"
+			      " ORDER BY created_at DESC LIMIT 256", 2, values, &rows, error);
+
+	if (status)
+		return status;
+	status = read_keys(rows, keys, count, error);
+	db_free(rows);
+	return status;
+}
+
 int api_keys_load_limits(struct pg_conn *conn, int64_t since, int64_t upto, struct tenant_limit_row **limits, int *count,
 			 struct error *error)
 {

@@ -49,6 +49,14 @@ int api_keys_load(struct pg_conn *conn, int64_t since, int64_t upto, struct api_
 int api_keys_load_limits(struct pg_conn *conn, int64_t since, int64_t upto, struct tenant_limit_row **limits, int *count,
 			 struct error *error) must_check;
 
+/*
+ * Keys by their ids ("{uuid,uuid}") or certificates ("{hex,hex}"), those that are over included, the newest first; at most
+ * API_KEYS_NAMED.  Allocated, as above.
+ */
+enum { API_KEYS_NAMED = 256 };
+int api_keys_load_named(struct pg_conn *conn, const char *ids, const char *certificates, struct api_key_row **keys, int *count,
+			struct error *error) must_check;
+
 /* At most OUTBOX_MOST, the oldest first; whoever frees a row releases its scope. */
 int api_keys_outbox(struct pg_conn *conn, struct outbox_row **rows, int *count, struct error *error) must_check;
 

@@ -97,12 +97,14 @@ static void peer_of(struct session *s, char *out, size_t size)
 	snprintf(out, size, "%s", text);
 }
 
-static void tally_login(struct session *s, const char *reason)
+/* With the id of the key that was brought, if it once held. */
+static void tally_login(struct session *s, const char *reason, const struct uuid *key_id)
 {
-	struct tally_kind kind = { .action = "login.refused", .resource_type = "address", .reason = reason };
+	struct tally_kind kind = { .action = "login.refused", .resource_type = key_id ? "api_key" : "address", .reason = reason };
+	char id[UUID_TEXT];
 
 	peer_of(s, kind.actor, sizeof(kind.actor));
-	snprintf(kind.resource_id, sizeof(kind.resource_id), "%.63s", kind.actor);
+	snprintf(kind.resource_id, sizeof(kind.resource_id), "%.63s", key_id ? uuid_format(key_id, id) : kind.actor);
 	s->engine->access.refused_logins++;
 	tally(s->engine, &kind);
 }
@@ -196,9 +198,9 @@ static void on_journal(void *data, struct outbox_row *rows, int count)
 
 /* ---- hello ---- */
 
-static int unauthorized(struct session *s, const char *reason, struct error *error)
+static int unauthorized(struct session *s, const char *reason, const struct uuid *key_id, struct error *error)
 {
-	tally_login(s, reason);
+	tally_login(s, reason, key_id);
 	if (++s->hellos >= HELLOS_MOST)
 		s->give_up = true;
 	return error->code;
@@ -212,7 +214,7 @@ static int read_token(struct session *s, struct bytes token, struct api_key **ke
 	*key = NULL;
 	if (token.len) {
 		proof->kind = PROOF_SECRET;
-		return api_key_parse(token, &proof->id, proof->hash, error) ? unauthorized(s, "no key", error) : 0;
+		return api_key_parse(token, &proof->id, proof->hash, error) ? unauthorized(s, "no key", NULL, error) : 0;
 	}
 	if (s->local) {
 		*key = keyring_local(ring);
@@ -224,7 +226,7 @@ static int read_token(struct session *s, struct bytes token, struct api_key **ke
 	} else {
 		error_field(error, E_UNAUTHORIZED, "token", "this engine wants an API key: verbatim key create makes one; "
 			    "commands that name no engine (--to) find its own by themselves");
-		return unauthorized(s, "empty", error);
+		return unauthorized(s, "empty", NULL, error);
 	}
 	return 0;
 }
@@ -287,10 +289,25 @@ int access_hello(struct session *s, struct bytes token, uint32_t msgid, bool sil
 	s->proof = proof;
 	s->hello_msgid = msgid;
 	s->hello_silent = silent;
-	s->asking = keyring_ask(e->access.ring);
+	s->asking = keyring_ask(e->access.ring, &proof);
 	s->asked_at = e->env.env.monotonic(&e->env.env);
 	e->access.asking++;
 	return 0;
+}
+
+/* To who brought it no more is said than that it does not hold; the journal is told which key it was. */
+static int refuse_key(struct session *s, struct error *error)
+{
+	struct engine *e = s->engine;
+	const char *reason = s->proof.kind == PROOF_CERTIFICATE ? "unknown certificate" : "unknown key";
+	struct uuid id;
+	enum key_end end = keyring_ended(e->access.ring, &s->proof, e->env.env.wall(&e->env.env), &id);
+
+	if (end != KEY_NEVER_HELD)
+		reason = end == KEY_REVOKED ? "revoked key" : "expired key";
+	error_field(error, E_UNAUTHORIZED, "token", "this API key does not hold: it was revoked, has expired, or never was; verbatim key list "
+		    "shows those that do");
+	return unauthorized(s, reason, end != KEY_NEVER_HELD ? &id : NULL, error);
 }
 
 /* The look is over, or has taken too long (`status`). */
@@ -309,9 +326,7 @@ static void answer_asking(struct session *s, int status)
 		status = error_set(&error, E_UNAVAILABLE, "this key is not known here yet, and the database that could tell does not answer");
 		error.retry_after_ms = 1000;
 	} else {
-		status = error_field(&error, E_UNAUTHORIZED, "token", "this API key does not hold: it was revoked, has expired, or never was; "
-				     "verbatim key list shows those that do");
-		unauthorized(s, s->proof.kind == PROOF_CERTIFICATE ? "unknown certificate" : "unknown key", &error);
+		status = refuse_key(s, &error);
 	}
 	memset(&s->proof, 0, sizeof(s->proof));
 	if (status) {

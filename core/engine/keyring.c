@@ -15,6 +15,7 @@ enum {
 	USE_MS = 60000,
 	PATIENCE_S = 3,
 	GRAVES_MOST = 1024,       /* places of ended keys in a map, before it is made anew */
+	PROOFS_MOST = 64,         /* of a look: who else asks is answered as well, without what became of his key */
 };
 
 /* One look's outcome, from the thread to the loop. */
@@ -24,6 +25,8 @@ struct news {
 	struct api_key_row *keys;
 	struct tenant_limit_row *limits;
 	int key_count, limit_count;
+	struct api_key_row *named; /* what there is of the proofs that were brought */
+	int named_count;
 };
 
 struct keyring {
@@ -37,6 +40,7 @@ struct keyring {
 	struct api_key local, anybody;
 	int64_t uses_due;
 	uint64_t told;            /* looks that `looked` was called for */
+	struct news *heard;       /* while `looked` is called: what it is about */
 
 	pthread_t thread;
 	pthread_mutex_t lock;     /* over what follows, down to `failure` */
@@ -44,6 +48,8 @@ struct keyring {
 	bool stop, stopped;
 	struct news *news, **news_end;
 	uint64_t asked, answered; /* numbers of looks */
+	struct key_proof proofs[PROOFS_MOST]; /* for the next look */
+	int proof_count;
 	int status;
 	struct outbox_row *outbox; /* for the loop */
 	int outbox_count;
@@ -89,13 +95,37 @@ static int connect_session(struct keyring *r, struct error *error)
 	return status;
 }
 
+static void free_rows(struct api_key_row *keys, int count)
+{
+	if (keys)
+		explicit_bzero(keys, sizeof(*keys) * (size_t)count);
+	free(keys);
+}
+
 static void free_news(struct news *n)
 {
-	if (n->keys)
-		explicit_bzero(n->keys, sizeof(*n->keys) * (size_t)n->key_count);
-	free(n->keys);
+	free_rows(n->keys, n->key_count);
+	free_rows(n->named, n->named_count);
 	free(n->limits);
 	free(n);
+}
+
+static void free_all_news(struct news *n)
+{
+	while (n) {
+		struct news *next = n->next;
+
+		free_news(n);
+		n = next;
+	}
+}
+
+static void tell_news(struct keyring *r, struct news *n)
+{
+	pthread_mutex_lock(&r->lock);
+	*r->news_end = n;
+	r->news_end = &n->next;
+	pthread_mutex_unlock(&r->lock);
 }
 
 static int load(struct keyring *r, int64_t changed, struct error *error)
@@ -113,11 +143,38 @@ static int load(struct keyring *r, int64_t changed, struct error *error)
 	}
 	r->known = changed;
 	r->learned = true;
-	pthread_mutex_lock(&r->lock);
-	*r->news_end = n;
-	r->news_end = &n->next;
-	pthread_mutex_unlock(&r->lock);
+	tell_news(r, n);
 	return 0;
+}
+
+/* Whoever brings a key that is not known here may bring one that once held. */
+static int load_named(struct keyring *r, const struct key_proof *proofs, int count, struct error *error)
+{
+	struct news *n = mem_zalloc(sizeof(*n));
+	struct buffer lists[2] = { { 0 } }; /* by the proof's kind */
+	char text[2 * API_KEY_HASH_BYTES + 1];
+	int status;
+
+	for (int i = 0; i < count; i++) {
+		struct buffer *list = &lists[proofs[i].kind];
+
+		if (proofs[i].kind == PROOF_SECRET)
+			uuid_format(&proofs[i].id, text);
+		else
+			hex_encode(proofs[i].hash, API_KEY_HASH_BYTES, text);
+		buffer_printf(list, "%c%s", list->len ? ',' : '{', text);
+	}
+	for (int k = PROOF_SECRET; k <= PROOF_CERTIFICATE; k++)
+		buffer_add_text(&lists[k], lists[k].len ? "}" : "{}");
+	status = api_keys_load_named(r->conn, buffer_text(&lists[PROOF_SECRET]), buffer_text(&lists[PROOF_CERTIFICATE]), &n->named,
+				     &n->named_count, error);
+	buffer_release(&lists[PROOF_SECRET]);
+	buffer_release(&lists[PROOF_CERTIFICATE]);
+	if (status)
+		free_news(n);
+	else
+		tell_news(r, n);
+	return status;
 }
 
 /* What the loop wants written.  When that fails it is lost: the outbox tells its rows again, and a key in use is used again. */
@@ -163,7 +220,7 @@ static int fetch_outbox(struct keyring *r, struct error *error)
 	return 0;
 }
 
-static int look(struct keyring *r, struct error *error)
+static int look(struct keyring *r, const struct key_proof *proofs, int count, struct error *error)
 {
 	int64_t changed;
 	bool outbox;
@@ -180,6 +237,8 @@ static int look(struct keyring *r, struct error *error)
 			r->learned = false; /* another database than before: all anew */
 		status = load(r, changed, error);
 	}
+	if (!status && count)
+		status = load_named(r, proofs, count, error);
 	if (!status && outbox)
 		status = fetch_outbox(r, error);
 	return status;
@@ -210,15 +269,20 @@ static void *run(void *data)
 
 	while (!stop) {
 		int64_t at = time_monotonic();
+		struct key_proof proofs[PROOFS_MOST];
 		struct error why;
 		uint64_t asked;
-		int status;
+		int status, count;
 
 		pthread_mutex_lock(&r->lock);
 		asked = r->asked;
+		count = r->proof_count;
+		memcpy(proofs, r->proofs, sizeof(*proofs) * (size_t)count);
+		r->proof_count = 0;
 		pthread_mutex_unlock(&r->lock);
 		error_clear(&why);
-		status = look(r, &why);
+		status = look(r, proofs, count, &why);
+		explicit_bzero(proofs, sizeof(*proofs) * (size_t)count);
 		if (status) {
 			if (r->failures++ == 0)
 				log_warn("keys", "keys that are not known yet must wait: %s", why.message);
@@ -285,10 +349,15 @@ static struct api_key *by_id(const struct keyring *r, const struct uuid *id)
 	return k == &grave ? NULL : k;
 }
 
+static bool is_past(const struct api_key_row *row, int64_t now)
+{
+	return row->expires_at != TIME_NONE && row->expires_at <= now;
+}
+
 static void apply_key(struct keyring *r, const struct api_key_row *row, int64_t now)
 {
 	struct api_key *k = by_id(r, &row->id);
-	bool holds = !row->revoked && (row->expires_at == TIME_NONE || row->expires_at > now);
+	bool holds = !row->revoked && !is_past(row, now);
 
 	if (k && !holds) {
 		bury(r, k);
@@ -320,7 +389,7 @@ void keyring_expire(struct keyring *r, int64_t now)
 
 	for (struct api_key *k = r->keys, *next; k; k = next) {
 		next = k->next;
-		if (k->row.expires_at == TIME_NONE || k->row.expires_at > now)
+		if (!is_past(&k->row, now))
 			continue;
 		bury(r, k);
 		any = true;
@@ -389,6 +458,7 @@ static void on_async(uv_async_t *handle)
 {
 	struct keyring *r = handle->data;
 	struct news *news;
+	bool changed = false;
 	struct outbox_row *outbox;
 	uint64_t answered;
 	int status, outbox_count;
@@ -409,20 +479,21 @@ static void on_async(uv_async_t *handle)
 		free(outbox);
 		outbox = NULL;
 	}
-	if (news) {
-		while (news) {
-			struct news *next = news->next;
-
-			apply(r, news);
-			free_news(news);
-			news = next;
-		}
-		r->options.changed(r->options.data);
+	r->heard = news;
+	for (struct news *n = news; n; n = n->next) {
+		if (n->named)
+			continue; /* that is all there is in it */
+		apply(r, n);
+		changed = true;
 	}
+	if (changed)
+		r->options.changed(r->options.data);
 	if (answered != r->told) {
 		r->told = answered;
 		r->options.looked(r->options.data, answered, status);
 	}
+	r->heard = NULL;
+	free_all_news(news);
 	if (outbox)
 		r->options.journal(r->options.data, outbox, outbox_count);
 	note_uses(r);
@@ -430,22 +501,41 @@ static void on_async(uv_async_t *handle)
 
 /* ---- the loop: asking ---- */
 
+static bool proves(const struct key_proof *proof, const struct api_key_row *row)
+{
+	if (proof->kind == PROOF_CERTIFICATE)
+		return row->has_certificate && api_hash_equal(row->certificate, proof->hash);
+	return uuid_equal(&row->id, &proof->id) && row->has_secret && api_hash_equal(row->hash, proof->hash);
+}
+
 struct api_key *keyring_find(struct keyring *r, const struct key_proof *proof, int64_t now)
 {
 	struct api_key *k = proof->kind == PROOF_SECRET ? map_find(&r->by_id, &proof->id) : map_find(&r->by_certificate, proof->hash);
 
-	if (!k || k == &grave)
-		return NULL;
-	if (proof->kind == PROOF_SECRET && !(k->row.has_secret && api_hash_equal(k->row.hash, proof->hash)))
-		return NULL;
-	return k->row.expires_at == TIME_NONE || k->row.expires_at > now ? k : NULL;
+	return k && k != &grave && proves(proof, &k->row) && !is_past(&k->row, now) ? k : NULL;
 }
 
-uint64_t keyring_ask(struct keyring *r)
+enum key_end keyring_ended(const struct keyring *r, const struct key_proof *proof, int64_t now, struct uuid *id)
+{
+	for (const struct news *n = r->heard; n; n = n->next)
+		for (int i = 0; i < n->named_count; i++) {
+			const struct api_key_row *row = &n->named[i];
+
+			if (!proves(proof, row) || !(row->revoked || is_past(row, now)))
+				continue;
+			*id = row->id;
+			return row->revoked ? KEY_REVOKED : KEY_EXPIRED;
+		}
+	return KEY_NEVER_HELD;
+}
+
+uint64_t keyring_ask(struct keyring *r, const struct key_proof *proof)
 {
 	uint64_t number;
 
 	pthread_mutex_lock(&r->lock);
+	if (r->proof_count < PROOFS_MOST)
+		r->proofs[r->proof_count++] = *proof;
 	number = ++r->asked;
 	pthread_cond_signal(&r->wake);
 	pthread_mutex_unlock(&r->lock);
@@ -566,12 +656,7 @@ void keyring_free(struct keyring *r)
 
 	if (!r)
 		return;
-	while (r->news) {
-		struct news *next = r->news->next;
-
-		free_news(r->news);
-		r->news = next;
-	}
+	free_all_news(r->news);
 	for (int i = 0; r->outbox && i < r->outbox_count; i++)
 		buffer_release(&r->outbox[i].scope);
 	free(r->outbox);

@@ -7,7 +7,8 @@
  *
  * A known key costs no look at the database.  One that is not here costs at most a look at one row, which all who ask
  * meanwhile share: however many guess, the database is asked LOOKS_MOST times a second.  While it is away, known keys go on
- * working, and who asks for another is told `unavailable`.
+ * working, and who asks for another is told `unavailable`.  Of the first PROOFS_MOST who ask for a look, it is also learned
+ * whether theirs is a key that once held: that is to be journaled under the key's id.
  *
  * All but the thread's own is the loop's.  A key that ends is taken out at once; whoever still holds it (sessions, requests
  * under way) finds `over` set, and the last one to let go frees it.
@@ -71,8 +72,12 @@ struct api_key *keyring_find(struct keyring *r, const struct key_proof *proof, i
 /* Takes out what has expired at `now` (wall clock); to be called each second. */
 void keyring_expire(struct keyring *r, int64_t now);
 
-/* The number of a look that begins later than now; `looked` tells when it was. */
-uint64_t keyring_ask(struct keyring *r);
+/* The number of a look that begins later than now, which is for this proof; `looked` tells when it was. */
+uint64_t keyring_ask(struct keyring *r, const struct key_proof *proof);
+
+/* While `looked` is called: what became of the key that is proved, if it once held; then its id, too. */
+enum key_end { KEY_NEVER_HELD, KEY_REVOKED, KEY_EXPIRED };
+enum key_end keyring_ended(const struct keyring *r, const struct key_proof *proof, int64_t now, struct uuid *id);
 
 /* Keeps the key's memory; each hold is ended by one release. */
 void keyring_hold(struct api_key *k);

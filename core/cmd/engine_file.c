@@ -1,9 +1,11 @@
 /* engine_file - see engine_file.h. */
 #include "cmd/engine_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -73,21 +75,28 @@ char *engine_file_path(const char *data)
 	return in_folder(data, "engine.json");
 }
 
-char *engine_file_path_of_log(const char *log_id)
+static bool private_folder(char out[PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char folder[PATH_MAX], name[64];
 	struct stat st;
 
 	if (runtime && *runtime == '/')
-		snprintf(folder, sizeof(folder), "%s/verbatim", runtime);
+		snprintf(out, PATH_MAX, "%s/verbatim", runtime);
 	else
-		snprintf(folder, sizeof(folder), "/tmp/verbatim-%ld", (long)geteuid());
-	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+		snprintf(out, PATH_MAX, "/tmp/verbatim-%ld", (long)geteuid());
+	if (mkdir(out, 0700) != 0 && errno != EEXIST)
+		return false;
+	return lstat(out, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & 022); /* else it is somebody else's: not to be trusted */
+}
+
+char *engine_file_path_of_log(const char *log_id)
+{
+	char folder[PATH_MAX], name[80];
+
+	if (!private_folder(folder))
 		return NULL;
-	if (lstat(folder, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
-		return NULL; /* somebody else's: not to be trusted */
-	snprintf(name, sizeof(name), "engine-%.40s.json", log_id);
+	snprintf(name, sizeof(name), "engine-%.40s.%ld.json", log_id, (long)getpid());
 	return in_folder(folder, name);
 }
 
@@ -107,22 +116,31 @@ static void add_string(struct buffer *out, const char *text)
 	buffer_add_byte(out, '"');
 }
 
+/* The descriptor, which holds the lock; where the file system knows none, engines are known by their pids. */
 static int write_whole(const char *path, const char *temp, const struct buffer *text, struct error *error)
 {
 	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	bool failed = fd < 0 || write(fd, text->data, text->len) != (ssize_t)text->len;
 
-	if (fd >= 0 && close(fd) != 0)
-		failed = true;
-	if (failed || rename(temp, path) != 0)
-		return error_set(error, E_IO, "cannot write '%s': %s", path, strerror(errno));
-	return 0;
+	if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+	    write(fd, text->data, text->len) == (ssize_t)text->len && rename(temp, path) == 0)
+		return fd;
+	error_set(error, E_IO, "cannot write '%s': %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return E_IO;
 }
 
-int engine_file_write(const char *path, const struct engine_file *file, struct error *error)
+static void let_go(struct engine_file *file)
+{
+	if (file->held > 0)
+		close(file->held);
+	file->held = 0;
+}
+
+int engine_file_write(const char *path, struct engine_file *file, struct error *error)
 {
 	struct buffer text = { 0 }, temp = { 0 };
-	int status;
+	int fd;
 
 	buffer_printf(&text, "{\n  \"pid\": %ld,\n  \"version\": ", file->pid);
 	add_string(&text, file->version);
@@ -139,18 +157,23 @@ int engine_file_write(const char *path, const struct engine_file *file, struct e
 	}
 	buffer_add_text(&text, "]\n}\n");
 	buffer_printf(&temp, "%s.new", path);
-	status = write_whole(path, buffer_text(&temp), &text, error);
+	fd = write_whole(path, buffer_text(&temp), &text, error);
 	buffer_release(&temp);
 	buffer_release(&text);
-	return status;
+	if (fd < 0)
+		return fd;
+	let_go(file); /* the one before has no name any more */
+	file->held = fd;
+	return 0;
 }
 
-void engine_file_remove(const char *path)
+void engine_file_remove(const char *path, struct engine_file *file)
 {
-	struct engine_file file;
+	struct engine_file there;
 
-	if (engine_file_read(path, &file) && file.pid == (long)getpid())
+	if (engine_file_read(path, &there) && there.pid == (long)getpid())
 		unlink(path);
+	let_go(file);
 }
 
 void engine_file_set_addresses(struct engine_file *file, const char *lines)
@@ -255,4 +278,73 @@ bool engine_file_address(const struct engine_file *file, char *out, size_t size)
 				return true;
 			}
 	return false;
+}
+
+/* ---- those that live ---- */
+
+static bool is_engine_file(const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(name, "engine-", 7) == 0 && len > 5 && strcmp(name + len - 5, ".json") == 0;
+}
+
+/*
+ * Whether its engine lives.  A file that is held by nobody is taken away, unless its name has another file by now: a certificate
+ * was read again meanwhile.
+ */
+static bool take_or_sweep(const char *path, struct engine_file *file)
+{
+	struct stat looked_at, named;
+
+	for (int tries = 0; tries < 3; tries++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		bool whole = fd >= 0 && fstat(fd, &looked_at) == 0 && engine_file_read(path, file), held;
+
+		if (fd < 0)
+			return false;
+		held = flock(fd, LOCK_SH | LOCK_NB) != 0 &&
+		       (errno == EWOULDBLOCK || (whole && (kill((pid_t)file->pid, 0) == 0 || errno == EPERM)));
+		if (!held && stat(path, &named) == 0 && named.st_ino == looked_at.st_ino) {
+			unlink(path);
+			close(fd);
+			return false;
+		}
+		close(fd);
+		if (held)
+			return whole;
+	}
+	return false;
+}
+
+struct engine_file *engine_file_list(const char *log_id, int *count)
+{
+	struct engine_file *list = mem_zalloc(sizeof(*list) * ENGINES_MAX), file;
+	char folder[PATH_MAX], prefix[64];
+	struct dirent *entry;
+	DIR *d;
+
+	*count = 0;
+	d = private_folder(folder) ? opendir(folder) : NULL;
+	snprintf(prefix, sizeof(prefix), "engine-%.40s.", log_id);
+	while (d && (entry = readdir(d))) {
+		char *path;
+		int at = *count;
+
+		if (!is_engine_file(entry->d_name))
+			continue;
+		path = in_folder(folder, entry->d_name);
+		if (take_or_sweep(path, &file) && strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && *count < ENGINES_MAX) {
+			while (at > 0 && strcmp(list[at - 1].started_at, file.started_at) < 0) {
+				list[at] = list[at - 1];
+				at--;
+			}
+			list[at] = file;
+			++*count;
+		}
+		free(path);
+	}
+	if (d)
+		closedir(d);
+	return list;
 }

@@ -1,7 +1,9 @@
 /* engine_key - see engine_key.h. */
 #include "cmd/engine_key.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -90,7 +92,7 @@ static bool is_kept(struct pg_conn *conn, const char *path)
 	return holds;
 }
 
-int engine_key_keep(struct pg_conn *conn, const char *path, struct error *error)
+static int make_kept(struct pg_conn *conn, const char *path, struct error *error)
 {
 	struct api_key_row key = { .name = ENGINE_KEY_NAME, .scopes = SCOPE_ADMIN, .expires_at = TIME_NONE, .has_secret = true };
 	char text[API_KEY_TEXT + 1];
@@ -109,6 +111,23 @@ int engine_key_keep(struct pg_conn *conn, const char *path, struct error *error)
 	if (!status)
 		log_info("serve", "made an API key for this user, '%s'", path);
 	explicit_bzero(text, sizeof(text));
+	return status;
+}
+
+/* Engines of one database share the file: one at a time looks whether there is a key, and makes it. */
+int engine_key_keep(struct pg_conn *conn, const char *path, struct error *error)
+{
+	char *folder = mem_strdup(path);
+	int fd, status;
+
+	*strrchr(folder, '/') = 0;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(folder);
+	if (fd >= 0 && flock(fd, LOCK_EX))
+		log_debug("serve", "the folder of '%s' cannot be locked", path);
+	status = make_kept(conn, path, error);
+	if (fd >= 0)
+		close(fd);
 	return status;
 }
 

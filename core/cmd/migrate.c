@@ -86,8 +86,10 @@ static int run_down(const struct arguments *args, struct error *error)
 
 	if (status)
 		return status;
+	target_look_for_engine(&o->target, &t);
 	if (t.engine_pid)
-		status = error_set(error, E_BUSY, "an engine (pid %ld) works on this log; stop it first", t.engine_pid);
+		status = error_set(error, E_BUSY, "an engine (pid %ld) works on this log%s%s; stop it first", t.engine_pid,
+				   t.others ? ", and others: " : "", t.others ? t.others : "");
 	else
 		status = migrate_down(conn, (int)o->steps, o->to, o->destroy_log, print_down, &count, error);
 	if (!status && count == 0)

@@ -263,6 +263,10 @@ static void on_alive(void *data)
 
 static void on_stopping(void *data)
 {
+	struct serve *s = data;
+
+	if (s->file && !s->cluster)
+		engine_file_remove(s->file, &s->about); /* it takes nobody in any more: commands find another */
 	notify_say("STOPPING=1\nSTATUS=ending what is under way");
 }
 
@@ -449,7 +453,7 @@ static int prepare_database(struct serve *s, struct error *error)
 {
 	struct migrations m = { 0 };
 	struct pg_conn *conn;
-	int status = db_open(s->conninfo, "verbatim serve", &conn, error);
+	int others, status = db_open(s->conninfo, "verbatim serve", &conn, error);
 
 	if (status)
 		return status;
@@ -463,6 +467,8 @@ static int prepare_database(struct serve *s, struct error *error)
 				   "there is no log in this database and its user may not make one; run: verbatim init --db ...");
 	if (!status)
 		s->file = s->cluster ? engine_file_path(s->options->target.data) : engine_file_path_of_log(m.log_id);
+	if (!status && !s->cluster)
+		free(engine_file_list(m.log_id, &others)); /* sweeps */
 	if (!status && s->file)
 		status = keep_local_key(s, conn, error);
 	db_close(conn);
@@ -566,7 +572,7 @@ static void close_all(struct serve *s)
 
 	notary_stop(s->notary);
 	if (s->file)
-		engine_file_remove(s->file);
+		engine_file_remove(s->file, &s->about);
 	if (cluster_stop(s->cluster, &error))
 		log_error("cluster", "%s", error.message);
 	signal_cluster = NULL;

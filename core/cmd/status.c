@@ -285,6 +285,8 @@ static int run(const struct arguments *args, struct error *error)
 				buffer_add_byte(&out, '\n');
 			} else {
 				(client_member(&result, "pid") ? print_status : print_own)(&result, client_address(client), &out);
+				if (engine.target.others)
+					buffer_printf(&out, "\nmore engines of this database run here: %s\n", engine.target.others);
 			}
 			if (!client_bool(&result, "ready")) {
 				struct bytes why = client_text(&result, "error");

@@ -1,8 +1,6 @@
 /* target - see target.h. */
 #include "cmd/target.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,14 +40,25 @@ static void use_file(struct target *t, const char *path, const struct engine_fil
 	t->engine_pid = file->pid;
 }
 
-/* With --db the file is named by the log, so the database must be asked which log it holds. */
+static void name_others(struct target *t, const struct engine_file *files, int count)
+{
+	struct buffer names = { 0 };
+	char address[300];
+
+	for (int i = 0; i < count; i++)
+		if (engine_file_address(&files[i], address, sizeof(address)))
+			buffer_printf(&names, "%spid %ld at %s", names.len ? ", " : "", files[i].pid, address);
+	t->others = names.len ? (buffer_text(&names), names.data) : NULL;
+}
+
+/* With --db the files are named by the log, so the database must be asked which log it holds. */
 static int find_engine_of_database(const struct target_options *options, struct target *t, struct error *error)
 {
 	struct migrations m;
 	struct pg_conn *conn;
-	struct engine_file file;
+	struct engine_file *files;
 	char *path;
-	int status = db_open(options->db, "verbatim", &conn, error);
+	int count, status = db_open(options->db, "verbatim", &conn, error);
 
 	if (status)
 		return status;
@@ -58,8 +67,14 @@ static int find_engine_of_database(const struct target_options *options, struct 
 	if (status)
 		return status;
 	path = *m.log_id ? engine_file_path_of_log(m.log_id) : NULL;
-	if (path && engine_file_read(path, &file) && (kill((pid_t)file.pid, 0) == 0 || errno == EPERM))
-		use_file(t, path, &file);
+	if (path) {
+		files = engine_file_list(m.log_id, &count);
+		if (count)
+			use_file(t, path, &files[0]); /* the key is one for all: its name has no pid */
+		if (count > 1)
+			name_others(t, files + 1, count - 1);
+		free(files);
+	}
 	free(path);
 	migrations_release(&m);
 	return 0;
@@ -145,5 +160,6 @@ void target_release(struct target *t)
 	free(t->conninfo);
 	free(t->address);
 	free(t->key_file);
+	free(t->others);
 	*t = (struct target){ 0 };
 }

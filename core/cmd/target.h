@@ -7,7 +7,8 @@
  * time and stopped by target_release.
  *
  * The engine writes down where it listens: DIR/engine.json, or with --db a file named by the log's id in a private
- * folder of the user's.  Its lock on DIR/lock, not the file, tells that it is alive.
+ * folder of the user's.  Its lock, on DIR/lock or on that file, tells that it is alive.  Any number of engines may run on
+ * one database: the one that was started last is taken, and the others are named where that matters.
  */
 #ifndef VERBATIM_CMD_TARGET_H
 #define VERBATIM_CMD_TARGET_H
@@ -43,6 +44,7 @@ struct target {
 	bool pinned;     /* `pin` is the SHA-256 of its certificate */
 	uint8_t pin[32];
 	long engine_pid; /* 0 when none runs */
+	char *others;    /* more engines of this database, "pid 4711 at 127.0.0.1:7411, pid ..."; NULL: none */
 	struct cluster *cluster; /* started for the time, or NULL */
 };
 

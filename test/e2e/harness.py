@@ -297,7 +297,7 @@ class Engine:
             folder = os.path.join(self.env["XDG_RUNTIME_DIR"], "verbatim") if self.env.get("XDG_RUNTIME_DIR") else "/tmp/verbatim-%d" % os.geteuid()
             found = sorted((f for f in os.listdir(folder) if f.endswith(".json") and self.address in open(os.path.join(folder, f)).read()),
                            key=lambda f: os.path.getmtime(os.path.join(folder, f))) if os.path.isdir(folder) else []
-            path = os.path.join(folder, found[-1][:-5] + ".key") if found else ""
+            path = os.path.join(folder, found[-1].split(".")[0] + ".key") if found else ""
         return path if os.path.exists(path) else None
 
     def learn_key(self):

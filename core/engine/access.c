@@ -363,6 +363,7 @@ static void on_changed(void *data)
 		error_set(&error, E_UNAUTHORIZED, "the key was revoked or has expired: the connection ends");
 		session_end(s, &error);
 	}
+	engine_look_ready(e);
 }
 
 void access_leave(struct session *s)

@@ -111,6 +111,7 @@ struct engine {
 	struct error control_error; /* of the last question; code 0: it was answered well */
 	int control_failures;       /* in a row */
 	bool control_busy, control_connected;
+	int64_t log_known_at;       /* monotonic; 0: it is not */
 	bool ready, stopping;
 	int64_t started_at;         /* monotonic */
 	struct checker checker;
@@ -136,6 +137,9 @@ enum { SILENT_MS = 3000 }; /* then status says that it does not answer */
 
 /* Rechecks the bounds: stops or resumes reading. */
 void engine_balance(struct engine *e);
+
+/* Takes clients in once the log and the keys are known; to be called when either has become so. */
+void engine_look_ready(struct engine *e);
 
 /* Whether all is well; if not, the first reason in words (which may be empty while it starts). */
 bool engine_is_well(struct engine *e, char *why, size_t size);

@@ -37,6 +37,7 @@ struct keyring {
 	struct map by_id, by_certificate, tenants;
 	struct api_key *keys;
 	int count, graves;
+	bool loaded;
 	struct api_key local, anybody;
 	int64_t uses_due;
 	uint64_t told;            /* looks that `looked` was called for */
@@ -418,6 +419,7 @@ static void apply(struct keyring *r, const struct news *n)
 {
 	int64_t now = time_wall();
 
+	r->loaded = true;
 	if (n->whole)
 		end_missing(r, n);
 	for (int i = 0; i < n->key_count; i++)
@@ -589,6 +591,11 @@ void keyring_trouble(struct keyring *r, struct error *out)
 	pthread_mutex_lock(&r->lock);
 	*out = r->failure;
 	pthread_mutex_unlock(&r->lock);
+}
+
+bool keyring_is_loaded(const struct keyring *r)
+{
+	return r->loaded;
 }
 
 int keyring_count(const struct keyring *r)

@@ -93,6 +93,9 @@ struct tenant_quota *keyring_tenant(const struct keyring *r, const struct uuid *
 /* These rows are events; "{uuid,...}", or "" when none is.  Frees the rows. */
 void keyring_journaled(struct keyring *r, struct outbox_row *rows, int count, struct buffer *ids);
 
+/* Whether the keys were read once: until then nobody's is known. */
+bool keyring_is_loaded(const struct keyring *r);
+
 /* Why the keys cannot be read now; code 0 when they can. */
 void keyring_trouble(struct keyring *r, struct error *out);
 int keyring_count(const struct keyring *r);

@@ -1,10 +1,11 @@
 /*
  * server - starts the engine's parts in order, and ends them in the other.
  *
- *   start:  control session (which log, months) --> appenders, reader, workers, timers --> sockets --> ready
+ *   start:  control session (which log, months) --> appenders, reader, workers, timers --+--> sockets --> ready
+ *           keyring's session (who may come in) ------------------------------------------+
  *   stop:   no new calls, no timers --> appenders end their batches --> reader, waits --> threads --> sockets --> loop ends
  *
- * Until the database answers, nothing listens: a client that can connect finds an engine that knows its log.
+ * Until the database answers, nothing listens: a client that can connect finds an engine that knows its log and its keys.
  */
 #include "engine/server.h"
 
@@ -29,6 +30,7 @@ enum {
 	JOURNAL_RETRY_MS = 5000,
 	CONTROL_RETRY_MS = 300,
 	CONTROL_TRIES = 100,      /* at start: about half a minute, then the command ends with the reason */
+	KEYS_MOST_MS = 30000,     /* likewise, for the keys */
 	FEED_MOST = 2 << 20,      /* of one worker's feed; less when --memory or the number of shards says so */
 	STATE_MOST = 3 << 20,     /* of half a worker's row cache, likewise */
 	BATCH_BYTES = 2 << 20,
@@ -61,6 +63,7 @@ struct engine *engine_get(void)
 }
 
 static void begin_stop(struct engine *e);
+static void look_at_keys(struct engine *e, int64_t now);
 
 /* ---- bounds ---- */
 
@@ -167,6 +170,7 @@ static void on_sweep(uv_timer_t *handle)
 		e->options->alive(e->options->data);
 	session_sweep(e, now);
 	access_sweep(e);
+	look_at_keys(e, now);
 	engine_balance(e);
 	if (e->ready && !e->stopping) {
 		waits_look(&e->waits, now);
@@ -343,16 +347,39 @@ static void log_is_known(struct engine *e)
 	e->log.epoch = e->known.epoch;
 	e->shards = e->known.shards;
 	start_parts(e);
+	journal_log(e);
+	e->log_known_at = e->env.env.monotonic(&e->env.env);
+	engine_look_ready(e);
+}
+
+void engine_look_ready(struct engine *e)
+{
+	if (e->ready || e->stopping || !e->log_known_at || !keyring_is_loaded(e->access.ring))
+		return;
 	if (listen_all(e, &e->fatal)) {
 		begin_stop(e);
 		return;
 	}
 	if (e->http)
 		buffer_printf(&e->addresses, "http %s\n", e->http_address);
-	journal_log(e);
 	e->ready = true;
 	if (e->options->ready)
 		e->options->ready(e->options->data, buffer_text(&e->addresses));
+}
+
+/* Keys that cannot be read, while the log can, are a person's to mend; a database that is only slow is waited for. */
+static void look_at_keys(struct engine *e, int64_t now)
+{
+	struct error why;
+
+	if (e->ready || e->stopping || !e->log_known_at || now - e->log_known_at < KEYS_MOST_MS * 1000)
+		return;
+	keyring_trouble(e->access.ring, &why);
+	if (!why.code)
+		return;
+	e->fatal = why;
+	error_prefix(&e->fatal, "the API keys cannot be read");
+	begin_stop(e);
 }
 
 /*

@@ -89,6 +89,12 @@ bool engine_is_well(struct engine *e, char *why, size_t size)
 		pthread_mutex_unlock(&w->view.lock);
 		return false;
 	}
+	if (e->log_known_at && !e->ready) {
+		struct error trouble;
+
+		keyring_trouble(e->access.ring, &trouble);
+		snprintf(why, size, "%s", trouble.code ? trouble.message : "the API keys are not read yet");
+	}
 	return e->ready && !e->stopping;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "event/pem.h"
 
 enum { OUT_MOST = 128 << 10 };
 
@@ -150,18 +151,6 @@ const char *client_tls_why(const struct client_tls *t)
 
 /* ---- what we go by ---- */
 
-/* A NULL passphrase is none: OpenSSL would ask the terminal for one. */
-static int on_passphrase(char *to, int size, int writing, void *data)
-{
-	const char *passphrase = data;
-	size_t n = passphrase ? strlen(passphrase) : 0;
-
-	if (!n || n > (size_t)size)
-		return -1;
-	memcpy(to, passphrase, n);
-	return (int)n;
-}
-
 static int refuse(struct error *error, const char *option, const char *file, const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
@@ -179,7 +168,7 @@ static int set_identity(struct client_tls *t, SSL_CTX *c, struct error *error)
 		return error_set(error, E_CONFIG, "--tls-cert and --tls-key go together");
 	if (!o->cert)
 		return 0;
-	SSL_CTX_set_default_passwd_cb(c, on_passphrase);
+	SSL_CTX_set_default_passwd_cb(c, pem_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(c, (void *)o->passphrase);
 	if (SSL_CTX_use_certificate_chain_file(c, o->cert) != 1)
 		return refuse(error, "--tls-cert", o->cert, access(o->cert, R_OK) ? strerror(errno) : "is no certificate in PEM form");

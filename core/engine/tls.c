@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "event/pem.h"
 
 enum { KEY_FILE_MOST = 64 << 10, CHAIN_MOST = 64 << 10 };
 
@@ -150,18 +151,6 @@ static int read_key(const char *file, struct buffer *out, struct error *error)
 	return error->code;
 }
 
-/* A NULL passphrase is none: OpenSSL would ask the terminal for one. */
-static int on_passphrase(char *to, int size, int writing, void *data)
-{
-	const char *passphrase = data;
-	size_t n = passphrase ? strlen(passphrase) : 0;
-
-	if (!n || n > (size_t)size)
-		return -1;
-	memcpy(to, passphrase, n);
-	return (int)n;
-}
-
 static int use_key(SSL_CTX *ssl, const struct tls_files *f, struct error *error)
 {
 	struct buffer text = { 0 };
@@ -170,7 +159,7 @@ static int use_key(SSL_CTX *ssl, const struct tls_files *f, struct error *error)
 	BIO *bio = status ? NULL : BIO_new_mem_buf(text.data, (int)text.len);
 
 	if (bio)
-		key = PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, (void *)f->passphrase);
+		key = PEM_read_bio_PrivateKey(bio, NULL, pem_passphrase, (void *)f->passphrase);
 	if (!status && !key && text.len && memmem(text.data, text.len, "ENCRYPTED", 9))
 		status = refuse(error, "--tls-key", f->key, f->passphrase ? "the passphrase does not open it" :
 				"it is encrypted; give its passphrase in VERBATIM_TLS_PASSPHRASE");

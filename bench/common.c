@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/bytes.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "client/client.h"
 
 long bench_number(const char *option, const char *text, long low, long high)
 {
@@ -101,4 +103,89 @@ void bench_pack_uuid(msgpack_packer *p, const char *name, const struct uuid *id)
 {
 	bench_pack_text(p, name);
 	msgpack_pack_bin_with_body(p, id->b, 16);
+}
+
+void bench_print_ms(const char *name, const int64_t *sorted, long n)
+{
+	printf("\"%s\":{\"p50\":%.3f,\"p99\":%.3f}", name, bench_percentile(sorted, n, 0.5), bench_percentile(sorted, n, 0.99));
+}
+
+/* ---- a connection ---- */
+
+static void die(const char *what, const struct error *error)
+{
+	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, error->message);
+	exit(1);
+}
+
+void bench_talk_open(struct bench_talk *t, const char *addresses)
+{
+	const struct client_options to = { .addresses = addresses, .key = getenv("VERBATIM_API_KEY"), .name = program_invocation_short_name };
+	struct error error;
+
+	t->tenant_id = bench_new_uuid();
+	msgpack_sbuffer_init(&t->out);
+	msgpack_packer_init(&t->packer, &t->out, msgpack_sbuffer_write);
+	t->client = client_new(&to);
+	if (client_open(t->client, &error))
+		die("cannot connect", &error);
+}
+
+void bench_talk_close(struct bench_talk *t)
+{
+	client_free(t->client);
+	msgpack_sbuffer_destroy(&t->out);
+}
+
+void bench_begin(struct bench_talk *t, size_t params)
+{
+	msgpack_sbuffer_clear(&t->out);
+	msgpack_pack_array(&t->packer, params);
+}
+
+void bench_call(struct bench_talk *t, const char *method, int timeout_ms, msgpack_object *result)
+{
+	struct error error;
+
+	if (client_call(t->client, method, bytes_of(t->out.data, t->out.size), timeout_ms, result, &error))
+		die(method, &error);
+}
+
+void bench_begin_append(struct bench_talk *t, size_t events)
+{
+	bench_begin(t, 1);
+	msgpack_pack_array(&t->packer, events);
+}
+
+void bench_pack_event(struct bench_talk *t, const char *type, const struct uuid *entity, const char *actor, int64_t at, int more)
+{
+	msgpack_packer *p = &t->packer;
+	char text[TIME_TEXT];
+	struct uuid id = bench_new_uuid();
+
+	msgpack_pack_map(p, 6 + (size_t)more);
+	bench_pack_uuid(p, "event_id", &id);
+	bench_pack_pair(p, "event_type", type);
+	bench_pack_uuid(p, "tenant_id", &t->tenant_id);
+	bench_pack_uuid(p, "entity_id", entity);
+	bench_pack_pair(p, "actor_type", actor);
+	bench_pack_pair(p, "occurred_at", time_format(at, text));
+}
+
+void bench_pack_customer(struct bench_talk *t, const struct uuid *id)
+{
+	bench_pack_event(t, "customer.created", id, "system", time_wall(), 1);
+	bench_pack_text(&t->packer, "payload");
+	msgpack_pack_map(&t->packer, 1);
+	bench_pack_text(&t->packer, "identities");
+	msgpack_pack_array(&t->packer, 0);
+}
+
+void bench_pack_conversation(struct bench_talk *t, const struct uuid *id, const struct uuid *customer, int64_t at)
+{
+	bench_pack_event(t, "conversation.created", id, "system", at, 1);
+	bench_pack_text(&t->packer, "payload");
+	msgpack_pack_map(&t->packer, 2);
+	bench_pack_uuid(&t->packer, "customer_id", customer);
+	bench_pack_pair(&t->packer, "initial_channel", "email");
 }

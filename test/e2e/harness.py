@@ -120,6 +120,21 @@ def refused(call, code, name, **want):
     return None
 
 
+def rest(s):
+    """What still comes on a socket until the engine closes it; None when it does not."""
+    data = b""
+    try:
+        while True:
+            piece = s.recv(1 << 16)
+            if not piece:
+                return data
+            data += piece
+    except ConnectionResetError:
+        return data
+    except socket.timeout:
+        return None
+
+
 def children(pid):
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):

@@ -84,21 +84,6 @@ def connect(hello=True, timeout=20):
     return s
 
 
-def rest(s):
-    """What the engine still says until it closes; None when it does not close."""
-    data = b""
-    try:
-        while True:
-            piece = s.recv(1 << 16)
-            if not piece:
-                return data
-            data += piece
-    except ConnectionResetError:
-        return data
-    except socket.timeout:
-        return None
-
-
 def code_of(data):
     try:
         return msgpack.unpackb(data, raw=False)[2]["code"]

@@ -95,21 +95,6 @@ def raw(timeout=30):
     return s
 
 
-def rest(s):
-    """What still comes until the engine closes; None when it does not."""
-    data = b""
-    try:
-        while True:
-            piece = s.recv(1 << 16)
-            if not piece:
-                return data
-            data += piece
-    except ConnectionResetError:
-        return data
-    except socket.timeout:
-        return None
-
-
 class Records:
     """TLS in memory: the socket is fed by hand."""
 

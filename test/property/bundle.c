@@ -5,6 +5,7 @@
  * Seeded; `SEED=n build/test/property/bundle` repeats a run.
  */
 #include "tap.h"
+#include "tree.h"
 
 #include <stdlib.h>
 
@@ -42,25 +43,9 @@ struct forgery {
 	bool stray;            /* a file more at the end */
 };
 
-static void tree_hash(int64_t low, int64_t high, uint8_t out[LEAF_BYTES])
-{
-	uint8_t left[LEAF_BYTES], right[LEAF_BYTES];
-	int64_t k = 1;
-
-	if (high - low == 1) {
-		memcpy(out, leaves[low], LEAF_BYTES);
-		return;
-	}
-	while (k * 2 < high - low)
-		k *= 2;
-	tree_hash(low, low + k, left);
-	tree_hash(low + k, high, right);
-	merkle_node(left, right, out);
-}
-
 static int node_of(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES], struct error *error)
 {
-	tree_hash(index << level, (index + 1) << level, out);
+	tree_hash(leaves, index << level, (index + 1) << level, out);
 	return 0;
 }
 
@@ -138,7 +123,7 @@ static void make(const struct forgery *f, struct buffer *tar)
 	note_key_fingerprint(&by->key, m.fingerprint);
 	if (f->other_conversation)
 		m.conversation_id.b[0] ^= 1;
-	tree_hash(0, EVENTS, c.root);
+	tree_hash(leaves, 0, EVENTS, c.root);
 	checkpoint_text(&c, &text);
 	note_sign(by, buffer_bytes(&text), &note);
 	buffer_reset(&text);

@@ -6,11 +6,6 @@
 
 #include "fake.h"
 
-struct row_place {
-	const struct projection *projection;
-	struct uuid tenant_id, id;
-};
-
 void rows_checkpoint(struct world *w, struct store_checkpoint *c)
 {
 	const struct world_shard *s = &w->shards[c->shard];
@@ -46,13 +41,9 @@ int rows_project(struct world *w, struct store_project *c)
 	if (w->mutation == MUTATION_EARLY_CHECKPOINT && world_chance(w, 50))
 		return 0;
 	for (const struct row *r = c->changed; r; r = r->next_changed) {
-		struct row_place place;
-		void **slot;
+		struct row_place place = row_place(r->of, &r->tenant_id, &r->id);
 
-		memset(&place, 0, sizeof(place));
-		place = (struct row_place){ r->of, r->tenant_id, r->id };
-		slot = map_put(&w->rows, &place);
-		*slot = row_copy(r, &w->memory);
+		*map_put(&w->rows, &place) = row_copy(r, &w->memory);
 	}
 	if (w->projected)
 		w->projected(w, c);

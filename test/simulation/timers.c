@@ -418,23 +418,9 @@ static void faults_end(void *data)
 
 /* ---- the end ---- */
 
-struct row_place {
-	const struct projection *of;
-	struct uuid tenant_id, id;
-};
-
-static struct row_place place_of(const struct projection *of, const struct uuid *tenant_id, const struct uuid *id)
-{
-	struct row_place place;
-
-	memset(&place, 0, sizeof(place));
-	place = (struct row_place){ of, *tenant_id, *id };
-	return place;
-}
-
 static void check_decision(struct simulation *s, const struct map *rows, const struct event *e)
 {
-	struct row_place place = place_of(&clocks, &e->tenant_id, &e->entity_id);
+	struct row_place place = row_place(&clocks, &e->tenant_id, &e->entity_id);
 	const struct clock *c = map_find(rows, &place);
 	struct due_clock d;
 	struct uuid id;
@@ -471,7 +457,7 @@ static int64_t value_of(const struct row *row, const char *column)
 /* A part of an ask, which has been folded: it counted, and when it names nobody, nobody was left. */
 static void check_part(struct simulation *s, const struct map *rows, const struct event *e)
 {
-	struct row_place place = place_of(&sla_reapplications, &e->tenant_id, &e->causation_id);
+	struct row_place place = row_place(&sla_reapplications, &e->tenant_id, &e->causation_id);
 	const struct row *ask = map_find(rows, &place), *row;
 	size_t at = 0;
 
@@ -511,7 +497,7 @@ static void check_shard(struct simulation *s, const struct world_shard *shard, s
 
 			for (state_wants(&state, &e, 1, arena, &keys); keys.count; state_wants(&state, &e, 1, arena, &keys)) {
 				for (int k = 0; k < keys.count; k++) {
-					struct row_place place = place_of(keys.keys[k].projection, &keys.keys[k].tenant_id, &keys.keys[k].id);
+					struct row_place place = row_place(keys.keys[k].projection, &keys.keys[k].tenant_id, &keys.keys[k].id);
 
 					state_put(&state, &keys.keys[k], map_find(rows, &place));
 				}
@@ -524,7 +510,7 @@ static void check_shard(struct simulation *s, const struct world_shard *shard, s
 		if (status)
 			failed(s, "fold", "%s", error_name(status));
 		for (struct row *r = state.changed; r; r = r->next_changed) {
-			struct row_place place = place_of(r->of, &r->tenant_id, &r->id);
+			struct row_place place = row_place(r->of, &r->tenant_id, &r->id);
 
 			*map_put(rows, &place) = row_copy(r, arena);
 		}

@@ -10,23 +10,9 @@ struct id_place {
 	struct uuid tenant_id, event_id;
 };
 
-struct row_place {
-	const struct projection *of;
-	struct uuid tenant_id, id;
-};
-
-static struct row_place place_of(const struct projection *of, const struct uuid *tenant_id, const struct uuid *id)
-{
-	struct row_place place;
-
-	memset(&place, 0, sizeof(place));
-	place = (struct row_place){ of, *tenant_id, *id };
-	return place;
-}
-
 static struct row *find_row(const struct watch *v, const struct row_key *key)
 {
-	struct row_place place = place_of(key->projection, &key->tenant_id, &key->id);
+	struct row_place place = row_place(key->projection, &key->tenant_id, &key->id);
 
 	return map_find(&v->rows, &place);
 }
@@ -132,7 +118,7 @@ static void fold_one(struct watch *v, struct state *state, const struct event *e
 	}
 	bring_sums(v, state);
 	for (struct row *r = state->changed; r; r = r->next_changed) {
-		struct row_place place = place_of(r->of, &r->tenant_id, &r->id);
+		struct row_place place = row_place(r->of, &r->tenant_id, &r->id);
 
 		*map_put(&v->rows, &place) = row_copy(r, &v->arena);
 	}
@@ -149,7 +135,7 @@ static void fold_to(struct watch *v, int shard, int64_t position)
 
 static void compare(struct watch *v, const struct row *row)
 {
-	struct row_place place = place_of(row->of, &row->tenant_id, &row->id);
+	struct row_place place = row_place(row->of, &row->tenant_id, &row->id);
 	const struct row *truth = map_find(&v->rows, &place);
 	const char *column = truth ? row_difference(truth, row) : NULL;
 

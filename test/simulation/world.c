@@ -3,11 +3,6 @@
 
 #include <stdlib.h>
 
-struct row_place {
-	const struct projection *projection;
-	struct uuid tenant_id, id;
-};
-
 struct grave {
 	char *memory;
 	struct grave *next;
@@ -296,6 +291,15 @@ static size_t value_bytes(enum column_kind kind)
 	}
 }
 
+struct row_place row_place(const struct projection *of, const struct uuid *tenant_id, const struct uuid *id)
+{
+	struct row_place place;
+
+	memset(&place, 0, sizeof(place));
+	place = (struct row_place){ of, *tenant_id, *id };
+	return place;
+}
+
 struct row *row_copy(const struct row *row, struct arena *arena)
 {
 	struct row *copy = arena_alloc(arena, row->of->row_bytes);
@@ -336,9 +340,7 @@ const char *row_difference(const struct row *a, const struct row *b)
 
 const struct row *world_row(struct world *w, const struct projection *p, const struct uuid *tenant, const struct uuid *id)
 {
-	struct row_place place;
+	struct row_place place = row_place(p, tenant, id);
 
-	memset(&place, 0, sizeof(place));
-	place = (struct row_place){ p, *tenant, *id };
 	return map_find(&w->rows, &place);
 }

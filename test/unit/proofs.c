@@ -3,6 +3,7 @@
  * golang.org/x/mod/sumdb/note), what is refused, and proofs against trees built by their definition.
  */
 #include "tap.h"
+#include "tree.h"
 
 #include "base/base64.h"
 #include "base/random.h"
@@ -162,23 +163,6 @@ static void checkpoints(void)
 static uint8_t leaves[3000][LEAF_BYTES];
 static int asked;
 
-/* MTH of RFC 6962 over a range, by its definition. */
-static void tree_hash(int64_t low, int64_t high, uint8_t out[LEAF_BYTES])
-{
-	uint8_t left[LEAF_BYTES], right[LEAF_BYTES];
-	int64_t k = 1;
-
-	if (high - low == 1) {
-		memcpy(out, leaves[low], LEAF_BYTES);
-		return;
-	}
-	while (k * 2 < high - low)
-		k *= 2;
-	tree_hash(low, low + k, left);
-	tree_hash(low + k, high, right);
-	merkle_node(left, right, out);
-}
-
 static int node_of(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES], struct error *error)
 {
 	int64_t size = *(const int64_t *)data;
@@ -186,7 +170,7 @@ static int node_of(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES]
 	asked++;
 	if ((index + 1) << level > size)
 		return error_set(error, E_INTERNAL, "a node that is not perfect was asked for");
-	tree_hash(index << level, (index + 1) << level, out);
+	tree_hash(leaves, index << level, (index + 1) << level, out);
 	return 0;
 }
 
@@ -197,7 +181,7 @@ static void check_size(int64_t size, int64_t step)
 	struct error error;
 	bool good = true;
 
-	tree_hash(0, size, root);
+	tree_hash(leaves, 0, size, root);
 	good = proof_make_root(size, node_of, &size, other, &error) == 0 && memcmp(root, other, LEAF_BYTES) == 0;
 	for (int64_t i = 0; i < size && good; i += step) {
 		asked = 0;
@@ -210,7 +194,7 @@ static void check_size(int64_t size, int64_t step)
 	}
 	for (int64_t old = 0; old <= size && good; old += step) {
 		if (old)
-			tree_hash(0, old, other);
+			tree_hash(leaves, 0, old, other);
 		else
 			sha256("", 0, other);
 		asked = 0;

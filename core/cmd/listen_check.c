@@ -18,6 +18,57 @@
 
 enum { LOOK_MS = 500, NAME_MAX_BYTES = 256 };
 
+/* ---- what the words mean ---- */
+
+static bool is_of_this_machine(const char *address)
+{
+	return strncmp(address, "unix:", 5) == 0 || strncmp(address, "127.", 4) == 0 ||
+	       strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
+}
+
+/* HOST:PORT of a TCP address. */
+static const char *without_scheme(const char *address)
+{
+	static const char *const schemes[] = { "plain:", "tls://", "tls:" };
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncmp(address, schemes[i], strlen(schemes[i])) == 0)
+			return address + strlen(schemes[i]);
+	return address;
+}
+
+int listen_take(const char *address, bool certificate, bool insecure, struct buffer *out, struct error *error)
+{
+	const char *bare = without_scheme(address);
+	bool plain = strncmp(address, "plain:", 6) == 0, tls = bare != address && !plain;
+	char here[PATH_MAX];
+
+	if (strcmp(address, "unix:") == 0)
+		return error_set(error, E_USAGE, "--listen unix: names no socket; say unix:PATH, as unix:/run/verbatim.sock");
+	if (strncmp(address, "unix:", 5) != 0 && !strrchr(address, ':'))
+		return error_set(error, E_USAGE, "--listen %s: say HOST:PORT or unix:PATH, as 127.0.0.1:7411", address);
+	if (strncmp(bare, "unix:", 5) == 0) {
+		if (bare != address)
+			return error_set(error, E_USAGE, "--listen %s: a Unix socket is plain, say unix:PATH", address);
+		if (bare[5] != '/' && getcwd(here, sizeof(here)))
+			buffer_printf(out, "unix:%s/%s", here, bare + 5);
+		else
+			buffer_add_text(out, bare);
+		return 0;
+	}
+	if (tls && !certificate)
+		return error_set(error, E_USAGE, "--listen %s: TLS needs --tls-cert and --tls-key", address);
+	if (!is_of_this_machine(bare) && (plain || !certificate) && !insecure)
+		return error_set(error, E_CONFIG,
+				 "'%s' can be reached from other machines, where keys and events would go in the clear: %s, listen on "
+				 "127.0.0.1, or say --insecure", address,
+				 plain && certificate ? "leave out plain:" : "give --tls-cert and --tls-key");
+	buffer_printf(out, "%s%s", certificate && !plain ? "tls:" : "", bare);
+	return 0;
+}
+
+/* ---- whether it is free ---- */
+
 /* An engine says its number to its own user; one that wants a key is an engine all the same. */
 static int taken(const char *option, const char *address, struct error *error)
 {

@@ -272,53 +272,6 @@ static void on_stopping(void *data)
 
 /* ---- addresses ---- */
 
-static bool is_of_this_machine(const char *address)
-{
-	return strncmp(address, "unix:", 5) == 0 || strncmp(address, "127.", 4) == 0 ||
-	       strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
-}
-
-/* HOST:PORT of a TCP address. */
-static const char *without_scheme(const char *address)
-{
-	static const char *const schemes[] = { "plain:", "tls://", "tls:" };
-
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-		if (strncmp(address, schemes[i], strlen(schemes[i])) == 0)
-			return address + strlen(schemes[i]);
-	return address;
-}
-
-/*
- * What the engine is told for an address.  Relative socket paths are made absolute, for engine.json is read from other folders;
- * once there is a certificate, TCP speaks TLS unless it says otherwise.  Beyond this machine nothing goes in the clear.
- */
-static int take_address(const struct serve_options *o, const char *address, struct buffer *out, struct error *error)
-{
-	const char *bare = without_scheme(address);
-	bool plain = strncmp(address, "plain:", 6) == 0, tls = bare != address && !plain;
-	char here[PATH_MAX];
-
-	if (strncmp(bare, "unix:", 5) == 0) {
-		if (bare != address)
-			return error_set(error, E_USAGE, "--listen %s: a Unix socket is plain, say unix:PATH", address);
-		if (bare[5] != '/' && getcwd(here, sizeof(here)))
-			buffer_printf(out, "unix:%s/%s", here, bare + 5);
-		else
-			buffer_add_text(out, bare);
-		return 0;
-	}
-	if (tls && !o->tls_cert)
-		return error_set(error, E_USAGE, "--listen %s: TLS needs --tls-cert and --tls-key", address);
-	if (!is_of_this_machine(bare) && (plain || !o->tls_cert) && !o->insecure)
-		return error_set(error, E_CONFIG,
-				 "'%s' can be reached from other machines, where keys and events would go in the clear: %s, listen on "
-				 "127.0.0.1, or say --insecure", address,
-				 plain && o->tls_cert ? "leave out plain:" : "give --tls-cert and --tls-key");
-	buffer_printf(out, "%s%s", o->tls_cert && !plain ? "tls:" : "", bare);
-	return 0;
-}
-
 static int check_addresses(struct serve *s, struct error *error)
 {
 	const struct serve_options *o = s->options;
@@ -327,13 +280,7 @@ static int check_addresses(struct serve *s, struct error *error)
 	if (o->listen.count == 0 || o->listen.count > LISTEN_MAX)
 		return error_set(error, E_USAGE, "give 1 to %d addresses with --listen", LISTEN_MAX);
 	for (int i = 0; i < o->listen.count; i++) {
-		const char *address = o->listen.items[i];
-
-		if (strcmp(address, "unix:") == 0)
-			return error_set(error, E_USAGE, "--listen unix: names no socket; say unix:PATH, as unix:/run/verbatim.sock");
-		if (strncmp(address, "unix:", 5) != 0 && !strrchr(address, ':'))
-			return error_set(error, E_USAGE, "--listen %s: say HOST:PORT or unix:PATH, as 127.0.0.1:7411", address);
-		status = take_address(o, address, &s->listen[i], error);
+		status = listen_take(o->listen.items[i], o->tls_cert, o->insecure, &s->listen[i], error);
 		if (status)
 			return status;
 		s->addresses[i] = buffer_text(&s->listen[i]);

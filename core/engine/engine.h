@@ -138,6 +138,10 @@ enum { SILENT_MS = 3000 }; /* then status says that it does not answer */
 /* Rechecks the bounds: stops or resumes reading. */
 void engine_balance(struct engine *e);
 
+/* The log is known: starts the parts.  And: ends the engine, for this reason. */
+void engine_log_known(struct engine *e);
+void engine_fail(struct engine *e, const struct error *why);
+
 /* Takes clients in once the log and the keys are known; to be called when either has become so. */
 void engine_look_ready(struct engine *e);
 

@@ -15,9 +15,8 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
-#include "event/fields.h"
+#include "engine/control.h"
 #include "engine/fault.h"
-#include "engine/journal.h"
 #include "engine/listen.h"
 #include "engine/metrics.h"
 #include "engine/session.h"
@@ -25,12 +24,7 @@
 
 enum {
 	SWEEP_MS = 1000,
-	MAINTAIN_MS = 60000,
-	LOOK_MS = 2000,
-	JOURNAL_RETRY_MS = 5000,
-	CONTROL_RETRY_MS = 300,
-	CONTROL_TRIES = 100,      /* at start: about half a minute, then the command ends with the reason */
-	KEYS_MOST_MS = 30000,     /* likewise, for the keys */
+	KEYS_MOST_MS = 30000,     /* to read them at start; then the command ends with the reason */
 	FEED_MOST = 2 << 20,      /* of one worker's feed; less when --memory or the number of shards says so */
 	STATE_MOST = 3 << 20,     /* of half a worker's row cache, likewise */
 	BATCH_BYTES = 2 << 20,
@@ -134,28 +128,9 @@ static void worker_moved(void *data, struct worker *w)
 	uv_async_send(&running->moved);
 }
 
-static void control_go(struct engine *e);
-
-/* When an appender has lost the database, the control session looks at once. */
-static void look_at_database(struct engine *e, int64_t now)
-{
-	bool lost = false;
-
-	for (int i = 0; i <= e->shards; i++)
-		lost = lost || e->appenders[i].state == APPENDER_CONNECTING;
-	if (lost && e->control_connected && !e->control_busy)
-		control_go(e);
-	if (e->log.epoch > e->journaled_epoch && now >= e->journal_due && e->control_connected &&
-	    !e->control_busy) { /* adopted: learn by whom and why */
-		e->control_connected = false;
-		control_go(e);
-	}
-}
-
 static void sweep_appenders(struct engine *e, int64_t now)
 {
-	bool silent = e->control_owed_at && !(e->control_busy && e->control_asks == CONTROL_MAINTAIN) &&
-		      now - e->control_owed_at >= e->options->database_ms * 1000;
+	bool silent = control_is_silent(e, now);
 
 	for (int i = 0; i <= e->shards; i++)
 		appender_sweep(&e->appenders[i], silent);
@@ -175,7 +150,7 @@ static void on_sweep(uv_timer_t *handle)
 	if (e->ready && !e->stopping) {
 		waits_look(&e->waits, now);
 		reader_kick(&e->reader);
-		look_at_database(e, now);
+		control_look(e, now);
 		sweep_appenders(e, now);
 		metrics_sweep(e);
 	}
@@ -278,76 +253,13 @@ static void start_parts(struct engine *e)
 	start_timers(e, seed);
 }
 
-/* What was not taken comes again, like any producer's. */
-static void on_journaled(struct request *r)
-{
-	struct engine *e = running;
-
-	if (r->status && error_get(r->status)->class == CLASS_RETRY) {
-		e->journaled_epoch = 0;
-		e->journal_due = e->env.env.monotonic(&e->env.env) + JOURNAL_RETRY_MS * 1000;
-	} else if (r->status) {
-		log_warn("server", "an event about the log was not journaled: %s", r->error.message);
-	}
-	request_free(&e->pool, r);
-}
-
-/*
- * What the engine journals of the log itself, in shard 0: log.created, and log.adopted for the epoch we are in.  The
- * event's id follows from what it says, so that whichever engine comes first stores it and all others find it there.
- */
-static void journal(struct engine *e, const char *type, int32_t epoch, int64_t occurred_at, struct bytes payload)
-{
-	struct journal_entry entry = { .type = type, .entity_id = e->log.log_id, .occurred_at = occurred_at, .payload = payload };
-	struct request *r = request_new(&e->pool);
-	struct buffer seed = { 0 };
-	char log_id[UUID_TEXT];
-	struct error error;
-	uint8_t hash[32];
-
-	buffer_printf(&seed, "%s %s %d", type, uuid_format(&e->log.log_id, log_id), epoch);
-	sha256(seed.data, seed.len, hash);
-	uuid_v7(&entry.event_id, occurred_at / 1000, hash); /* tells its age, so that it is found however old it is */
-	r->answer = on_journaled;
-	r->own = true;
-	error_clear(&error);
-	if (journal_request(r, &entry, e->env.env.wall(&e->env.env), &e->request_limits, &error)) {
-		log_warn("server", "%s was not journaled: %s", type, error.message);
-		request_free(&e->pool, r);
-	} else {
-		appender_submit(&e->appenders[0], r);
-	}
-	buffer_release(&seed);
-}
-
-static void journal_log(struct engine *e)
-{
-	char payload[128], log_id[UUID_TEXT];
-	struct bytes entry, key;
-	size_t at = 0;
-
-	snprintf(payload, sizeof(payload), "{\"log_id\":\"%s\",\"shards\":%d}", uuid_format(&e->log.log_id, log_id), e->shards);
-	journal(e, "log.created", 1, e->known.created_at, bytes_text(payload));
-	while (e->known.adoptions.data && json_next(e->known.adoptions, &at, &key, &entry)) {
-		struct bytes when = json_string(json_member(entry, "at"), &e->known_arena), epoch = json_member(entry, "epoch");
-		int64_t occurred_at;
-
-		if (time_parse(when.data, when.len, &occurred_at))
-			journal(e, "log.adopted", (int32_t)strtol(arena_text(&e->known_arena, epoch), NULL, 10), occurred_at,
-				json_member(entry, "payload"));
-	}
-	e->journaled_epoch = e->known.epoch;
-	e->known.adoptions = (struct bytes){ NULL, 0 };
-	arena_release(&e->known_arena);
-}
-
-static void log_is_known(struct engine *e)
+void engine_log_known(struct engine *e)
 {
 	e->log.log_id = e->known.log_id;
 	e->log.epoch = e->known.epoch;
 	e->shards = e->known.shards;
 	start_parts(e);
-	journal_log(e);
+	control_journal(e);
 	e->log_known_at = e->env.env.monotonic(&e->env.env);
 	engine_look_ready(e);
 }
@@ -377,127 +289,11 @@ static void look_at_keys(struct engine *e, int64_t now)
 	keyring_trouble(e->access.ring, &why);
 	if (!why.code)
 		return;
-	e->fatal = why;
-	error_prefix(&e->fatal, "the API keys cannot be read");
-	begin_stop(e);
-}
-
-/*
- * ---- the control session: connect, then make the months' partitions, then again each minute; between, a look at the
- * heads tells that the database answers, and whether somebody has adopted the log ----
- */
-
-static void on_control(struct store_request *request);
-
-static void control_go(struct engine *e)
-{
-	int64_t now = e->env.env.monotonic(&e->env.env);
-
-	e->control_busy = true;
-	e->control_asked_at = now;
-	if (!e->control_owed_at)
-		e->control_owed_at = now;
-	e->control_asks = !e->control_connected ? CONTROL_CONNECT : now >= e->maintain_due ? CONTROL_MAINTAIN : CONTROL_LOOK;
-	memset(&e->control_call, 0, sizeof(e->control_call));
-	e->control_call.request.done = on_control;
-	e->control_call.request.data = e;
-	switch (e->control_asks) {
-	case CONTROL_CONNECT:
-		arena_release(&e->known_arena);
-		e->control_call.connect.arena = &e->known_arena;
-		e->control->ops->connect(e->control, &e->control_call.connect);
-		return;
-	case CONTROL_MAINTAIN:
-		e->control_call.maintain.now = e->env.env.wall(&e->env.env);
-		e->control->ops->maintain(e->control, &e->control_call.maintain);
-		return;
-	case CONTROL_LOOK:
-		e->control->ops->heads(e->control, &e->control_call.heads);
-		return;
-	}
-}
-
-int64_t engine_silence_ms(const struct engine *e)
-{
-	if (!e->control_busy || e->control_asks == CONTROL_MAINTAIN)
-		return 0;
-	return (time_monotonic() - e->control_asked_at) / 1000;
-}
-
-static void on_control_timer(uv_timer_t *handle)
-{
-	struct engine *e = handle->data;
-
-	if (!e->control_busy && !e->stopping)
-		control_go(e);
-}
-
-static void control_failed(struct engine *e, const struct store_request *request)
-{
-	if (request->lost || !e->control_connected || request->status != E_BUSY)
-		e->control_error = request->error;
-	if (request->lost || !e->control_connected) {
-		if (e->control_failures++ == 0)
-			log_warn("server", "%s; connecting again", request->error.message);
-		e->control_connected = false;
-		if (!e->ready && (request->status == E_UNSUITABLE || e->control_failures > CONTROL_TRIES)) {
-			e->fatal = request->error;
-			begin_stop(e);
-			return;
-		}
-		if (e->options->revive)
-			e->options->revive(e->options->data);
-	} else if (request->status != E_BUSY) {
-		log_warn("server", "%s: %s", e->control_asks == CONTROL_MAINTAIN ? "making the months' partitions" : "looking at the log",
-			 request->error.message);
-	}
-	uv_timer_start(&e->control_timer, on_control_timer, CONTROL_RETRY_MS, 0);
-}
-
-static void on_control(struct store_request *request)
-{
-	struct engine *e = request->data;
-
-	e->control_busy = false;
-	if (!request->lost)
-		e->control_owed_at = 0;
-	if (e->stopping)
-		return;
-	if (request->status) {
-		control_failed(e, request);
-		return;
-	}
-	e->control_failures = 0;
-	e->control_error.code = 0;
-	switch (e->control_asks) {
-	case CONTROL_CONNECT:
-		e->control_connected = true;
-		e->known = e->control_call.connect;
-		if (e->ready && e->known.epoch > e->journaled_epoch)
-			journal_log(e);
-		control_go(e);
-		return;
-	case CONTROL_MAINTAIN:
-		e->maintain_due = e->env.env.monotonic(&e->env.env) + MAINTAIN_MS * 1000;
-		if (!e->appenders)
-			log_is_known(e);
-		break;
-	case CONTROL_LOOK:
-		if (e->control_call.heads.epoch > e->log.epoch)
-			e->log.epoch = e->control_call.heads.epoch; /* the next sweep learns by whom and why */
-		break;
-	}
-	uv_timer_start(&e->control_timer, on_control_timer, LOOK_MS, 0);
+	error_prefix(&why, "the API keys cannot be read");
+	engine_fail(e, &why);
 }
 
 /* ---- stop ---- */
-
-static void on_control_closed(void *data)
-{
-	struct engine *e = data;
-
-	e->control = NULL;
-}
 
 static void end_loop(struct engine *e)
 {
@@ -513,8 +309,7 @@ static void end_loop(struct engine *e)
 	uv_close((uv_handle_t *)&e->reload, NULL);
 	uv_close((uv_handle_t *)&e->flush, NULL);
 	uv_close((uv_handle_t *)&e->sweep, NULL);
-	uv_close((uv_handle_t *)&e->control_timer, NULL);
-	e->control->ops->close(e->control, on_control_closed, e);
+	control_close(e);
 }
 
 static void on_reader_closed(void *data)
@@ -559,6 +354,12 @@ static void begin_stop(struct engine *e)
 		timers_close(&e->timers[i]);
 	for (int i = 0; i <= e->shards; i++)
 		appender_close(&e->appenders[i]);
+}
+
+void engine_fail(struct engine *e, const struct error *why)
+{
+	e->fatal = *why;
+	begin_stop(e);
 }
 
 static void on_stop(uv_async_t *handle)
@@ -645,20 +446,18 @@ int server_run(const struct server_options *options, struct error *error)
 	e->partial_limit = (size_t)options->memory_bytes / 8;
 	e->out_limit = (size_t)options->memory_bytes / 8;
 	e->factory = pg_factory_new(&e->loop, options->conninfo, options->role, (int)options->database_ms);
-	e->control = e->factory->open(e->factory, "verbatim control");
 	running = e;
 	uv_async_init(&e->loop, &e->moved, on_moved);
 	uv_async_init(&e->loop, &e->stop, on_stop);
 	uv_async_init(&e->loop, &e->reload, on_reload);
 	uv_prepare_init(&e->loop, &e->flush);
 	uv_timer_init(&e->loop, &e->sweep);
-	uv_timer_init(&e->loop, &e->control_timer);
-	e->moved.data = e->stop.data = e->reload.data = e->flush.data = e->sweep.data = e->control_timer.data = e;
+	e->moved.data = e->stop.data = e->reload.data = e->flush.data = e->sweep.data = e;
 	uv_prepare_start(&e->flush, on_flush);
 	uv_timer_start(&e->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 	access_start(e);
 	checker_start(&e->checker, options->conninfo, options->check_every_ms, options->memory_bytes);
-	control_go(e);
+	control_start(e);
 	if (options->http && *options->http && open_http(e, &e->fatal))
 		begin_stop(e);
 	uv_run(&e->loop, UV_RUN_DEFAULT);

@@ -119,7 +119,8 @@ static const struct command subcommands[] = {
 		  "  verbatim append --api-key-file shop.key --to engine:7411 events.ndjson",
 	  .options = api_keys_create_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_create },
 	{ .name = "list", .usage = "list [OPTION]...", .brief = "show the API keys",
-	  .help = "Lists the API keys that hold: what each may do, when it expires, when it was last used (to the minute). Never a secret.\n"
+	  .help = "Lists the API keys that hold: what each may do, when it expires, was last used (to the minute), was made. Never a secret. A narrow "
+		  "terminal gets fewer columns, and says which are missing; no id is cut.\n"
 		  "\n"
 		  "  verbatim key list --all --json | jq 'select(.used_at == null)'",
 	  .options = api_keys_list_table, .options_bytes = sizeof(struct api_keys_options), .run = api_keys_run_list },

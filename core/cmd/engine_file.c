@@ -282,11 +282,13 @@ bool engine_file_address(const struct engine_file *file, char *out, size_t size)
 
 /* ---- those that live ---- */
 
+/* "engine-LOG_ID.PID.json" */
 static bool is_engine_file(const char *name)
 {
-	size_t len = strlen(name);
+	const char *pid = strncmp(name, "engine-", 7) == 0 ? strchr(name, '.') : NULL;
+	size_t digits = pid ? strspn(pid + 1, "0123456789") : 0;
 
-	return strncmp(name, "engine-", 7) == 0 && len > 5 && strcmp(name + len - 5, ".json") == 0;
+	return digits && strcmp(pid + 1 + digits, ".json") == 0;
 }
 
 /*

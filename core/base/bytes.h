@@ -30,9 +30,26 @@ static inline struct bytes bytes_text(const char *text)
 	return (struct bytes){ text, text ? strlen(text) : 0 };
 }
 
+/* Of 8 to 16 bytes, by two words that may overlap. */
+static inline bool bytes_same_words(const char *a, const char *b, size_t len)
+{
+	uint64_t x[2], y[2];
+
+	memcpy(&x[0], a, 8);
+	memcpy(&y[0], b, 8);
+	memcpy(&x[1], a + len - 8, 8);
+	memcpy(&y[1], b + len - 8, 8);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+/* Names and other short texts are compared in place. */
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
-	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+	if (a.len != b.len)
+		return false;
+	if (a.len >= 8 && a.len <= 16)
+		return bytes_same_words(a.data, b.data, a.len);
+	return a.len == 0 || memcmp(a.data, b.data, a.len) == 0;
 }
 
 static inline bool bytes_is(struct bytes a, const char *text)

@@ -47,7 +47,7 @@ static inline char *probe_size(const struct map *m, const void *key, size_t key_
 	}
 }
 
-/* A key of one uuid, or of two, is hashed and compared in place. */
+/* A key of one uuid, of two, or of two and a number is hashed and compared in place. */
 static char *probe(const struct map *m, const void *key)
 {
 	switch (m->key_bytes) {
@@ -55,6 +55,8 @@ static char *probe(const struct map *m, const void *key)
 		return probe_size(m, key, 16);
 	case 32:
 		return probe_size(m, key, 32);
+	case 40:
+		return probe_size(m, key, 40);
 	default:
 		return probe_size(m, key, m->key_bytes);
 	}

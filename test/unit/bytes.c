@@ -6,9 +6,24 @@
 
 static void runs(void)
 {
+	bool good = true;
+
 	ok(bytes_equal(BYTES("abc"), bytes_of("abcd", 3)), "equal by length and content");
 	ok(!bytes_equal(BYTES("abc"), BYTES("abd")) && !bytes_equal(BYTES("abc"), BYTES("ab")), "else not");
 	ok(bytes_equal(BYTES(""), (struct bytes){ NULL, 0 }), "nothing equals nothing");
+	for (size_t len = 1; len <= 40; len++) {
+		char a[40], b[40];
+
+		memset(a, 'x', sizeof(a));
+		memset(b, 'x', sizeof(b));
+		good = good && bytes_equal(bytes_of(a, len), bytes_of(b, len));
+		for (size_t at = 0; at < len; at++) {
+			b[at] = 'y';
+			good = good && !bytes_equal(bytes_of(a, len), bytes_of(b, len));
+			b[at] = 'x';
+		}
+	}
+	ok(good, "one byte that differs is seen, wherever it is");
 	ok(bytes_is(BYTES("abc"), "abc") && !bytes_is(BYTES("abc"), "ab") && !bytes_is(BYTES("ab"), "abc"), "bytes_is");
 	ok(!bytes_text(NULL).data && bytes_text("").data, "absent is not empty");
 }

@@ -75,17 +75,50 @@ static bool has_form(const struct field *field, char first)
 	return false;
 }
 
+/*
+ * Where the value of a member begins whose name stands as canonical text has it, *cursor being at its field; else NULL, and
+ * the cursor stays.
+ */
+static const char *meet_member(const struct field_index *index, int *cursor, const char *p, const char *end, struct bytes *name)
+{
+	for (int at = *cursor; at < index->count; at++) {
+		int n = index->order[at];
+		struct bytes member = index->members[n];
+
+		if ((size_t)(end - p) <= member.len || p[1] != member.data[1] || memcmp(p, member.data, member.len) != 0)
+			continue;
+		*cursor = at;
+		*name = index->names[n];
+		return (uint8_t)p[member.len] > ' ' ? p + member.len : NULL;
+	}
+	return NULL;
+}
+
+/* The end of the value, NULL when it is none. */
+static const char *scan_value(const char *start, const char *end)
+{
+	bool escaped;
+	const char *p;
+
+	if (start == end || *start != '"')
+		return json_scan_value(start, end, JSON_DEPTH_MAX - 1);
+	p = json_scan_string(start + 1, end, &escaped);
+	return p ? p + 1 : NULL;
+}
+
 /* One member of the payload, at `p`; returns its end. */
 static const char *read_member(struct fields *out, int *cursor, const char *p, const char *end, struct error *error)
 {
 	const struct path parent = { NULL, BYTES("payload"), 0 };
 	const struct field_index *index = out->index;
 	struct path path = { &parent, { NULL, 0 }, 0 };
-	const char *start = json_scan_key(p, end, &path.name);
+	const char *start = meet_member(index, cursor, p, end, &path.name);
 	struct bytes value;
 	int n;
 
-	p = start ? json_scan_value(start, end, JSON_DEPTH_MAX - 1) : NULL;
+	if (!start)
+		start = json_scan_key(p, end, &path.name);
+	p = start ? scan_value(start, end) : NULL;
 	if (!p) {
 		path_error(&parent, error, E_INVALID, "payload is not JSON");
 		return NULL;
@@ -136,6 +169,21 @@ int fields_decode(const struct event *e, struct arena *arena, struct fields *out
 	return p == end - 1 ? 0 : error_field(error, E_INVALID, "payload", "payload is not canonical JSON");
 }
 
+struct bytes *fields_keep(const struct fields *f, struct arena *arena)
+{
+	size_t bytes = sizeof(f->values[0]) * (size_t)f->index->count;
+
+	return memcpy(arena_alloc(arena, bytes), f->values, bytes);
+}
+
+void fields_take(const struct event *e, const struct bytes *values, struct arena *arena, struct fields *out)
+{
+	out->type = e->type;
+	out->arena = arena;
+	out->index = field_index_get(e->type->shape.fields);
+	memcpy(out->values, values, sizeof(out->values[0]) * (size_t)out->index->count);
+}
+
 /* ---- readers --------------------------------------------------------------------------------- */
 
 static int number_of(const struct fields *f, const char *name)
@@ -169,8 +217,8 @@ int field_enum(const struct fields *f, const char *name)
 	const char *const *values = f->type->shape.fields[n].values;
 	struct bytes text = json_string(f->values[n], f->arena);
 
-	for (int i = 0; text.data && values && values[i]; i++)
-		if (bytes_is(text, values[i]))
+	for (int i = 0; text.len && values && values[i]; i++)
+		if (text.data[0] == values[i][0] && bytes_is(text, values[i]))
 			return i;
 	return -1;
 }

@@ -25,6 +25,12 @@ struct fields {
 /* E_INVALID when the payload is not canonical JSON of the shape (a row nobody here wrote). type must be known. */
 int fields_decode(const struct event *e, struct arena *arena, struct fields *out, struct error *error) must_check;
 
+/* The values alone, for whoever reads the same event again: copied into `arena`; they point where the fields' do. */
+struct bytes *fields_keep(const struct fields *f, struct arena *arena);
+
+/* The fields of an event whose values were kept. */
+void fields_take(const struct event *e, const struct bytes *values, struct arena *arena, struct fields *out);
+
 bool field_has(const struct fields *f, const char *name);   /* there and not null */
 struct bytes field_raw(const struct fields *f, const char *name); /* JSON text */
 struct bytes field_text(const struct fields *f, const char *name); /* of STRING, ENUM: unescaped */

@@ -6,6 +6,10 @@
 #include "event/canonical.h"
 #include "event/fields.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define ONES 0x0101010101010101u
 #define HIGHS 0x8080808080808080u
 
@@ -65,12 +69,38 @@ static const char *scan_escape(const char *p, const char *end)
 	return p;
 }
 
+#ifdef __SSE2__
+/* Sixteen bytes at a time, as long as there are so many. */
+static inline const char *skip_sixteen(const char *p, const char *end, uint64_t *all)
+{
+	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), last_control = _mm_set1_epi8(0x1f);
+
+	for (; end - p >= 16; p += 16) {
+		__m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i hits = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(text, quote), _mm_cmpeq_epi8(text, slash)),
+					    _mm_cmpeq_epi8(_mm_min_epu8(text, last_control), text));
+		int hit = _mm_movemask_epi8(hits);
+
+		*all |= _mm_movemask_epi8(text) ? HIGHS : 0;
+		if (hit)
+			return p + __builtin_ctz((unsigned)hit);
+	}
+	return p;
+}
+#else
+static inline const char *skip_sixteen(const char *p, const char *end, uint64_t *all)
+{
+	return p;
+}
+#endif
+
 /*
  * The first byte that is a quote, a backslash or a control character, eight bytes at a time; or the start of the
  * last few, which are not looked at.  `all` gathers the bytes passed over (and perhaps a few more).
  */
-static const char *skip_plain(const char *p, const char *end, uint64_t *all)
+static inline const char *skip_plain(const char *p, const char *end, uint64_t *all)
 {
+	p = skip_sixteen(p, end, all);
 	while (end - p >= 8) {
 		uint64_t word, quotes, slashes, hits;
 
@@ -87,6 +117,11 @@ static const char *skip_plain(const char *p, const char *end, uint64_t *all)
 	return p;
 }
 
+static inline bool is_plain(char c)
+{
+	return c != '"' && c != '\\' && (uint8_t)c >= 0x20;
+}
+
 const char *json_scan_string(const char *p, const char *end, bool *escaped)
 {
 	const char *start = p;
@@ -97,21 +132,19 @@ const char *json_scan_string(const char *p, const char *end, bool *escaped)
 		uint8_t c;
 
 		p = skip_plain(p, end, &all);
+		for (; p < end && is_plain(*p); p++)
+			all |= (uint8_t)*p;
 		if (p == end)
 			return NULL;
 		c = (uint8_t)*p;
 		if (c == '"')
 			break;
-		if (c < 0x20)
+		if (c != '\\')
 			return NULL;
-		all |= c;
-		p++;
-		if (c == '\\') {
-			*escaped = true;
-			p = scan_escape(p, end);
-			if (!p)
-				return NULL;
-		}
+		*escaped = true;
+		p = scan_escape(p + 1, end);
+		if (!p)
+			return NULL;
 	}
 	return !(all & HIGHS) || utf8_check(bytes_of(start, (size_t)(p - start)), NULL) ? p : NULL;
 }

@@ -141,6 +141,29 @@ static void garbage_is_survived(void)
 	is_int(odd, 0, "a damaged payload is read or refused, and never read past its end");
 }
 
+/* Names are met as they stand in canonical text; what blanks are around them does no harm, and what is kept is read again. */
+static void members(void)
+{
+	struct event e = { .type = catalog_get(EV_MESSAGE_FAILED), .version = 1,
+			   .payload = BYTES("{\"code\":\"blocked\",\"error_message\":\"x\"}") };
+	const struct bytes *kept;
+
+	is_int(decode(EV_CONVERSATION_CLASSIFIED, 1, "{\"confidence\": 0.9}"), 0, "a blank before a value");
+	is_int(field_decimal(&fields, "confidence", 0), 90, "is passed over");
+	is_int(decode(EV_CONVERSATION_CLASSIFIED, 1, "{\"confidence\":0.9,\"confidence\":0.8}"), E_INVALID, "a field twice");
+	is_int(decode(EV_CONVERSATION_CLASSIFIED, 1, "{\"confidence\":\"0.9\"}"), E_INVALID, "a text for a number");
+	is_int(decode(EV_CONVERSATION_CLASSIFIED, 1, "{\"confidence\":"), E_INVALID, "a name and no value");
+	is_int(decode(EV_CONVERSATION_CLASSIFIED, 1, "{\"confidence\":}"), E_INVALID, "nothing for a value");
+	is_int(decode(EV_CONVERSATION_CLASSIFIED, 1, "{\"confidencf\":0.9}"), E_INVALID, "a name that nearly fits");
+	is_int(decode(EV_CONVERSATION_CLASSIFIED, 1, "{\"conf\\u0069dence\":0.9}"), E_INVALID, "a name that nobody escapes");
+
+	is_int(decode(EV_MESSAGE_FAILED, 1, e.payload.data), 0, "a payload");
+	kept = fields_keep(&fields, &arena);
+	is_int(decode(EV_MESSAGE_SENT, 1, "{}"), 0, "another one");
+	fields_take(&e, kept, &arena, &fields);
+	ok(bytes_is(field_text(&fields, "code"), "blocked") && bytes_is(field_text(&fields, "error_message"), "x"), "the first, from what was kept");
+}
+
 int main(void)
 {
 	catalog_init();
@@ -149,6 +172,7 @@ int main(void)
 	absent();
 	old_versions();
 	rows_nobody_wrote();
+	members();
 	garbage_is_survived();
 	arena_release(&arena);
 	return tap_done();

@@ -107,6 +107,32 @@ static void well_formed(void)
 
 /* ---- to MessagePack -------------------------------------------------------------------------- */
 
+/* Strings are passed over many bytes at a time: whatever stands in one is seen at any place, and nothing behind its end is. */
+static void strings_of_any_length(void)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} inner[] = { { "a", true }, { "\\n", true }, { "\\x", false }, { "\n", false }, { "\x1f", false }, { "\xc3\xa4", true }, { "\xe4", false } };
+	int wrong = 0;
+
+	for (size_t before = 0; before < 40; before++)
+		for (size_t behind = 0; behind < 40; behind++)
+			for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++) {
+				size_t own = strlen(inner[i].text), len = before + own + behind + 2;
+				char *text = malloc(len); /* for who looks at what is read behind it */
+
+				memset(text, 'x', len);
+				memcpy(text + 1 + before, inner[i].text, own);
+				text[0] = text[len - 1] = '"';
+				wrong += json_check(bytes_of(text, len), 8) != inner[i].good;
+				text[len - 1] = 'x';
+				wrong += json_check(bytes_of(text, len), 8);
+				free(text);
+			}
+	is_int(wrong, 0, "strings of any length, with anything anywhere in them");
+}
+
 static void to_msgpack(void)
 {
 	static const struct {
@@ -344,6 +370,7 @@ int main(void)
 {
 	catalog_init();
 	well_formed();
+	strings_of_any_length();
 	to_msgpack();
 	refused();
 	deep_and_wide();

@@ -119,14 +119,13 @@ static void foresee_message(struct wish *w, const struct event *e)
 /* The team that the event gives the conversation to. */
 static void wish_team(struct wish *w, const struct event *e, const char *field, int16_t tier)
 {
-	struct fields fields;
-	struct error ignored;
+	const struct fields *fields;
 	struct uuid team;
 
-	error_clear(&ignored);
-	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
+	fields = wish_fields(w);
+	if (!fields)
 		return;
-	team = field_uuid(&fields, field);
+	team = field_uuid(fields, field);
 	if (!uuid_is_nil(&team))
 		wish_promises(w, &e->tenant_id, &team, tier);
 }
@@ -134,15 +133,14 @@ static void wish_team(struct wish *w, const struct event *e, const char *field, 
 static void foresee_reapply(struct wish *w, const struct event *e)
 {
 	struct bytes ids, key, value;
-	struct fields fields;
-	struct error ignored;
+	const struct fields *fields;
 	struct uuid id;
 	size_t at = 0;
 
-	error_clear(&ignored);
-	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
+	fields = wish_fields(w);
+	if (!fields)
 		return;
-	ids = field_raw(&fields, "conversation_ids");
+	ids = field_raw(fields, "conversation_ids");
 	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value)) {
 		struct conversation *c = uuid_parse(value.data + 1, value.len - 2, &id) ? wish_row(w, &conversations, &id) : NULL;
 

@@ -117,15 +117,14 @@ static int on_event(struct fold *f, const struct event *e)
 static void foresee_named(struct wish *w, const struct event *e)
 {
 	struct bytes ids, key, value;
-	struct fields fields;
-	struct error ignored;
+	const struct fields *fields;
 	struct uuid id;
 	size_t at = 0;
 
-	error_clear(&ignored);
-	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
+	fields = wish_fields(w);
+	if (!fields)
 		return;
-	ids = field_raw(&fields, "conversation_ids");
+	ids = field_raw(fields, "conversation_ids");
 	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value))
 		if (uuid_parse(value.data + 1, value.len - 2, &id))
 			wish_row(w, &conversation_facts, &id);

@@ -180,8 +180,7 @@ void sla_foresee_work(struct wish *w, const struct event *e)
 {
 	struct bytes ids, key, value;
 	const struct resolution *r;
-	struct fields fields;
-	struct error ignored;
+	const struct fields *fields;
 	struct uuid id;
 	size_t at = 0;
 
@@ -193,10 +192,10 @@ void sla_foresee_work(struct wish *w, const struct event *e)
 			wish_served(w, wish_conversation(w, &e->conversation_id), &e->tenant_id);
 		return;
 	}
-	error_clear(&ignored);
-	if (fields_decode(e, wish_arena(w), &fields, &ignored) < 0)
+	fields = wish_fields(w);
+	if (!fields)
 		return;
-	ids = field_raw(&fields, "resolution_ids");
+	ids = field_raw(fields, "resolution_ids");
 	while (ids.data && !json_is_null(ids) && json_next(ids, &at, &key, &value)) {
 		r = uuid_parse(value.data + 1, value.len - 2, &id) ? wish_row(w, &resolutions, &id) : NULL;
 		if (r)

@@ -149,7 +149,7 @@ static bool set_enum(const struct column *c, struct bytes raw, char *at)
 	if (raw.len < 2 || raw.data[0] != '"')
 		return false;
 	for (int16_t i = 0; c->values[i]; i++) {
-		if (!bytes_is(bytes_of(raw.data + 1, raw.len - 2), c->values[i]))
+		if (raw.data[1] != c->values[i][0] || !bytes_is(bytes_of(raw.data + 1, raw.len - 2), c->values[i]))
 			continue;
 		memcpy(at, &i, sizeof(i));
 		return true;

@@ -24,6 +24,8 @@ static int64_t *time_at(struct row *row, size_t offset)
 
 void memory_changed(struct state *s, struct row *row)
 {
+	struct changed_rows *few = s->changed_rows;
+
 	if (row->changed)
 		return;
 	row->changed = true;
@@ -31,6 +33,13 @@ void memory_changed(struct state *s, struct row *row)
 	*s->changed_end = row;
 	s->changed_end = &row->next_changed;
 	s->changed_count++;
+	if (!few || few->count == CHANGED_ROWS) {
+		few = arena_alloc(&s->passing, sizeof(*few));
+		few->next = s->changed_rows;
+		few->count = 0;
+		s->changed_rows = few;
+	}
+	few->rows[few->count++] = row;
 }
 
 void fold_change(struct fold *f, void *p)
@@ -314,11 +323,15 @@ static int run_metered(struct fold *f, const struct plan_fold *step, struct fold
 	return err;
 }
 
-static int decode(struct fold *f, const struct event *e, struct fold_meter *meter, struct error *error)
+static int decode(struct fold *f, const struct event *e, const struct event_note *note, struct fold_meter *meter, struct error *error)
 {
 	int64_t began = meter ? meter->clock() : 0;
-	int err = fields_decode(e, f->arena, &f->fields, error);
+	int err = 0;
 
+	if (note && note->values)
+		fields_take(e, note->values, f->arena, &f->fields);
+	else
+		err = fields_decode(e, f->arena, &f->fields, error);
 	if (meter) {
 		meter->decoding += meter->clock() - began;
 		meter->decoded++;
@@ -343,6 +356,7 @@ static void begin(struct fold *f, struct state *s, const struct event *e)
 int state_fold(struct state *s, const struct event *e, struct error *error)
 {
 	struct fold f;
+	const struct event_note *note = memory_note(s, e);
 	const struct plan_kind *kind;
 	struct error why;
 	int missed = s->missed_count, err;
@@ -355,7 +369,7 @@ int state_fold(struct state *s, const struct event *e, struct error *error)
 	kind = &s->plan->kinds[e->type->kind];
 	if (kind->fold_count == 0)
 		return 0;
-	err = decode(&f, e, s->meter, &why);
+	err = decode(&f, e, note, s->meter, &why);
 	if (err == E_INVALID)
 		return fold_anomaly(&f, "bad_payload", "%s", why.message);
 	if (err < 0)

@@ -41,6 +41,7 @@ void state_init(struct state *s, const struct group *group, size_t half_bytes)
 	arena_init(&s->memo_arena, BLOCK_MIN);
 	map_init(&s->memos, sizeof(struct map_key));
 	map_init(&s->wanted, sizeof(struct wanted_key));
+	s->memo_places = mem_zalloc(sizeof(*s->memo_places) * MEMO_PLACES);
 	s->changed_end = &s->changed;
 	for (int i = 0; i < group->count && !s->sum_places; i++)
 		if (s->plan->rows[i].sum_count)
@@ -65,8 +66,10 @@ void state_release(struct state *s)
 	map_release(&s->wanted);
 	free(s->missed);
 	free(s->sum_places);
+	free(s->memo_places);
 	free(s->wanting.open);
 	free(s->wanting.fates);
+	free(s->wanting.notes);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -121,15 +124,12 @@ static struct row *bring(struct state *s, int index, const struct uuid *tenant_i
 	return row;
 }
 
-struct row *memory_find(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
+struct row *memory_look_up(struct state *s, int index, const struct uuid *tenant_id, const struct uuid *id)
 {
-	struct row *row = s->recent[index];
-	uint64_t hash;
+	uint64_t hash = row_hash(index, tenant_id, id);
+	struct row *row;
 
 	assert(!s->plan->rows[index].projection->history);
-	if (row && uuid_equal(&row->id, id) && uuid_equal(&row->tenant_id, tenant_id))
-		return row;
-	hash = row_hash(index, tenant_id, id);
 	row = row_map_find(&s->halves[s->young].rows, hash, index, tenant_id, id);
 	if (!row) {
 		row = row_map_find(&s->halves[!s->young].rows, hash, index, tenant_id, id);
@@ -200,11 +200,14 @@ void memory_miss(struct state *s, int index, const struct uuid *tenant_id, const
 
 /* ---- what was made of rows that never change ---- */
 
-void *memo_find(const struct state *s, const struct uuid *tenant_id, const struct uuid *id)
+void *memo_look_up(const struct state *s, const struct uuid *tenant_id, const struct uuid *id)
 {
 	struct map_key key = key_of(tenant_id, id);
+	void *thing = map_find(&s->memos, &key);
 
-	return map_find(&s->memos, &key);
+	if (thing)
+		s->memo_places[id->b[15] % MEMO_PLACES] = (struct memo_place){ *tenant_id, *id, thing };
+	return thing;
 }
 
 void memo_keep(struct state *s, const struct uuid *tenant_id, const struct uuid *id, void *thing)
@@ -217,6 +220,7 @@ void memo_keep(struct state *s, const struct uuid *tenant_id, const struct uuid 
 static void memos_clear(struct state *s)
 {
 	map_clear(&s->memos);
+	memset(s->memo_places, 0, sizeof(*s->memo_places) * MEMO_PLACES);
 	arena_reset(&s->memo_arena);
 }
 
@@ -228,6 +232,9 @@ struct wish {
 	struct row_keys *keys;
 	struct open_event *open; /* the event at hand, which notes what it misses; or NULL */
 	const struct event *event; /* whose projections are asked */
+	struct event_note *note;   /* of it */
+	enum { FIELDS_UNREAD, FIELDS_READ, FIELDS_BAD } read;
+	struct fields fields;      /* of it, when they are read */
 	uint64_t folded; /* bit by projection: which the event at hand is folded into */
 };
 
@@ -265,16 +272,33 @@ static void keys_add(struct wish *w, int index, const struct uuid *tenant_id, co
 		w->open->missing[w->open->count - 1] = number_of(*slot);
 }
 
+/* For the event's fold.  Only what exists: in place of a row that does not there may be another by then. */
+static void note_row(struct wish *w, struct row *row)
+{
+	struct event_note *note = w->note;
+
+	if (!note || !row->exists || note->row_count == NOTED_MOST)
+		return;
+	for (int i = 0; i < note->row_count; i++)
+		if (note->rows[i] == row)
+			return;
+	note->rows[note->row_count++] = row;
+}
+
 /* The rows beside one, which may not be in memory yet; those that it has to say something about wait for it. */
 static void want_beside(struct wish *w, uint64_t beside, const struct row *row, const struct uuid *tenant_id, const struct uuid *id)
 {
 	for (; beside; beside &= beside - 1) {
 		int other = __builtin_ctzll(beside);
 		size_t says = w->state->plan->rows[other].beside_if;
+		struct row *found;
 
 		if (says && (!row || !row->exists || *((const int8_t *)row + says) != 1))
 			continue;
-		if (!memory_find(w->state, other, tenant_id, id))
+		found = memory_find(w->state, other, tenant_id, id);
+		if (found)
+			note_row(w, found);
+		else
 			keys_add(w, other, tenant_id, id);
 	}
 }
@@ -297,6 +321,7 @@ static struct row *want(struct wish *w, int index, const struct uuid *tenant_id,
 	}
 	if (!row->exists)
 		return NULL;
+	note_row(w, row);
 	if (row->looked == s->round)
 		return row;
 	row->looked = s->round;
@@ -371,42 +396,91 @@ const struct state *wish_state(const struct wish *w)
 	return w->state;
 }
 
-struct arena *wish_arena(const struct wish *w)
+/* What a round before has read is not read again. */
+static void read_fields(struct wish *w)
 {
-	return w->arena;
+	struct state *s = w->state;
+
+	if (w->note->values) {
+		fields_take(w->event, w->note->values, w->arena, &w->fields);
+		w->read = FIELDS_READ;
+		return;
+	}
+	w->read = fields_decode(w->event, &s->passing, &w->fields, NULL) < 0 ? FIELDS_BAD : FIELDS_READ;
+	if (w->read == FIELDS_BAD)
+		return; /* state_fold will say so */
+	w->fields.arena = w->arena;
+	w->note->values = fields_keep(&w->fields, &s->passing);
+}
+
+const struct fields *wish_fields(struct wish *w)
+{
+	if (w->read == FIELDS_UNREAD)
+		read_fields(w);
+	return w->read == FIELDS_READ ? &w->fields : NULL;
+}
+
+static const struct uuid *wanted_id(const struct event *e, enum want_from from)
+{
+	switch (from) {
+	case WANT_ENTITY:
+		return &e->entity_id;
+	case WANT_CONVERSATION:
+		return &e->conversation_id;
+	case WANT_CUSTOMER:
+		return &e->customer_id;
+	case WANT_RESOLUTION:
+		return &e->resolution_id;
+	case WANT_TENANT:
+		break;
+	}
+	return &e->tenant_id;
+}
+
+/* An event's rows are fetched while others are looked at. */
+static void fetch(const struct state *s, const struct event *e, void (*how)(const struct row_map *m, uint64_t hash))
+{
+	const struct row_map *young = &s->halves[s->young].rows;
+	const struct plan_kind *kind = e->type ? &s->plan->kinds[e->type->kind] : NULL;
+
+	for (int i = 0; kind && i < kind->want_count; i++) {
+		const struct uuid *id = wanted_id(e, kind->wants[i].from);
+		int index = kind->wants[i].index;
+
+		how(young, row_hash(index, &e->tenant_id, id));
+		for (uint64_t beside = s->plan->rows[index].beside & kind->folded; beside; beside &= beside - 1)
+			how(young, row_hash(__builtin_ctzll(beside), &e->tenant_id, id));
+	}
 }
 
 static void want_event(struct wish *w, const struct event *e)
 {
 	const struct plan_kind *kind;
-	struct fields fields;
+	const struct fields *fields;
 
 	if (!e->type)
 		return;
 	kind = &w->state->plan->kinds[e->type->kind];
 	w->folded = kind->folded;
-	for (int i = 0; i < kind->want_count; i++) {
-		const struct uuid *id = kind->wants[i].from == WANT_ENTITY ? &e->entity_id :
-					kind->wants[i].from == WANT_CONVERSATION ? &e->conversation_id :
-					kind->wants[i].from == WANT_CUSTOMER ? &e->customer_id :
-				kind->wants[i].from == WANT_RESOLUTION ? &e->resolution_id : &e->tenant_id;
-
-		want(w, kind->wants[i].index, &e->tenant_id, id);
-	}
 	w->event = e;
+	w->read = FIELDS_UNREAD;
+	for (int i = 0; i < kind->want_count; i++)
+		want(w, kind->wants[i].index, &e->tenant_id, wanted_id(e, kind->wants[i].from));
 	for (int i = 0; i < kind->foresee_count; i++)
 		kind->foresee[i](w, e);
 	if (kind->ref_field_count == 0 && !kind->unique)
 		return;
-	if (fields_decode(e, w->arena, &fields, NULL) < 0)
-		return; /* state_fold will say so */
+	fields = wish_fields(w);
+	if (!fields)
+		return;
 	for (int i = 0; i < kind->ref_field_count; i++)
-		want_refs(w, kind, e, &e->type->shape.fields[kind->ref_fields[i]], fields.values[kind->ref_fields[i]]);
+		want_refs(w, kind, e, &e->type->shape.fields[kind->ref_fields[i]], fields->values[kind->ref_fields[i]]);
 	if (kind->unique)
-		want_unique(w, kind, e, &fields);
+		want_unique(w, kind, e, fields);
 }
 
 enum { FATE_OPEN, FATE_ABSENT, FATE_COME };
+enum { FETCH_AHEAD = 4 };
 
 /* Nothing that the event named has come, and nothing will. */
 static bool is_settled(const struct wanting *g, const struct open_event *o)
@@ -417,6 +491,27 @@ static bool is_settled(const struct wanting *g, const struct open_event *o)
 	return true;
 }
 
+/* Another batch. */
+static void look_anew(struct wanting *g, const struct event *const *events, int count)
+{
+	if (g->open_cap < count) {
+		g->open_cap = count;
+		g->open = mem_realloc(g->open, sizeof(*g->open) * (size_t)count);
+	}
+	if (g->note_cap < count) {
+		g->note_cap = count;
+		g->notes = mem_realloc(g->notes, sizeof(*g->notes) * (size_t)count);
+	}
+	for (int i = 0; i < count; i++) {
+		g->notes[i].event = events[i];
+		g->notes[i].values = NULL;
+		g->notes[i].row_count = 0;
+	}
+	g->events = events;
+	g->count = count;
+	g->folded = 0;
+}
+
 /* Looks at the batch, or in a further round at those of its events that may want more. */
 static void want_events(struct wish *w, const struct event *const *events, int count)
 {
@@ -424,24 +519,52 @@ static void want_events(struct wish *w, const struct event *const *events, int c
 	bool again = g->events == events && g->count == count;
 	int before = again ? g->open_count : count;
 
-	if (g->open_cap < count) {
-		g->open_cap = count;
-		g->open = mem_realloc(g->open, sizeof(*g->open) * (size_t)count);
-	}
-	g->events = events;
-	g->count = count;
+	if (again)
+		g->folded = 0;
+	else
+		look_anew(g, events, count);
 	g->open_count = 0;
 	for (int i = 0; i < before; i++) {
 		struct open_event o = { .at = again ? g->open[i].at : i };
 
 		if (again && is_settled(g, &g->open[i]))
 			continue;
+		if (!again && i + 2 * FETCH_AHEAD < count)
+			fetch(w->state, events[i + 2 * FETCH_AHEAD], row_map_fetch);
+		if (!again && i + FETCH_AHEAD < count)
+			fetch(w->state, events[i + FETCH_AHEAD], row_map_fetch_row);
 		w->open = &o;
+		w->note = &g->notes[o.at];
+		w->note->row_count = 0;
 		want_event(w, events[o.at]);
 		if (o.count)
 			g->open[g->open_count++] = o;
 	}
 	w->open = NULL;
+	w->note = NULL;
+}
+
+/* Whole, since folds look all over it. */
+static void fetch_row(const struct row *row)
+{
+	for (size_t at = 0; at < row->of->row_bytes; at += ROW_LINE)
+		__builtin_prefetch((const char *)row + at);
+}
+
+const struct event_note *memory_note(struct state *s, const struct event *e)
+{
+	struct wanting *g = &s->wanting;
+	const struct event_note *note, *next;
+
+	if (!g->events || g->folded >= g->count || g->notes[g->folded].event != e)
+		return NULL;
+	note = &g->notes[g->folded++];
+	next = g->folded < g->count ? note + 1 : NULL;
+	for (int i = 0; next && i < next->row_count; i++)
+		fetch_row(next->rows[i]);
+	for (int i = 0; i < note->row_count; i++)
+		s->recent[note->rows[i]->place] = note->rows[i];
+	return note;
 }
 
 static void fates_begin(struct wanting *g, int keys)
@@ -664,15 +787,15 @@ static void turn(struct state *s)
 void state_done(struct state *s)
 {
 	assert(s->partial_count == 0 && !s->gathered);
-	for (struct row *row = s->changed, *next; row; row = next) {
-		next = row->next_changed;
-		if (s->source && row->of->history)
+	for (struct row *row = s->source ? s->changed : NULL; row; row = row->next_changed)
+		if (row->of->history)
 			s->source->leave(s->source->data, row->place, row);
-		row->next_changed = NULL;
-		row->changed = row->fresh = false;
-	}
+	for (const struct changed_rows *few = s->changed_rows; few; few = few->next)
+		for (int i = 0; i < few->count; i++)
+			few->rows[i]->changed = few->rows[i]->fresh = false;
 	s->changed = NULL;
 	s->changed_end = &s->changed;
+	s->changed_rows = NULL;
 	s->changed_count = 0;
 	s->missed_count = 0;
 	arena_reset(&s->passing);
@@ -697,5 +820,6 @@ void state_drop(struct state *s)
 	memos_clear(s);
 	s->changed = NULL;
 	s->changed_end = &s->changed;
+	s->changed_rows = NULL;
 	s->changed_count = s->partial_count = 0;
 }

@@ -78,6 +78,14 @@ struct row_key {
 struct plan;
 struct plan_fold;
 
+enum { CHANGED_ROWS = 126 };
+
+struct changed_rows {
+	struct changed_rows *next;
+	int count;
+	struct row *rows[CHANGED_ROWS];
+};
+
 struct half {
 	struct arena arena;
 	struct row_map rows;
@@ -108,8 +116,11 @@ struct fold_meter {
 /*
  * Between two rounds of state_wants: which events named rows that were not in memory, and what became of those rows.
  * An event whose rows the database does not have can want nothing more; the others are looked at again.
+ *
+ * What looking at an event has found is noted for its fold: the payload's values, so that it is read once, and rows that
+ * exist, which stay where they are until the batch is over.
  */
-enum { MISSING_MOST = 3 };
+enum { MISSING_MOST = 3, NOTED_MOST = 6 };
 struct wanting {
 	const struct event *const *events; /* of the last round; NULL once rows may have gone */
 	int count;
@@ -120,6 +131,14 @@ struct wanting {
 	int open_count, open_cap;
 	uint8_t *fates; /* by number of key: not put yet, absent, come */
 	int key_count, fates_cap;
+	struct event_note {
+		const struct event *event;  /* to be compared, not looked at */
+		const struct bytes *values; /* NULL: not read yet */
+		struct row *rows[NOTED_MOST];
+		int row_count;
+	} *notes; /* by event */
+	int note_cap;
+	int folded; /* how many of the events state_fold has seen */
 };
 
 struct state {
@@ -132,6 +151,7 @@ struct state {
 	size_t half_bytes;      /* bound of the young half */
 	struct zone_source zones; /* for folds that reckon in local time; UTC alone until the owner gives another */
 	struct row *changed;    /* list, in order of first change */
+	struct changed_rows *changed_rows; /* the same rows in no order, for whoever may look at many at once */
 	struct row **changed_end;
 	int changed_count;
 	int64_t anomalies;      /* counted since start, for status */
@@ -141,6 +161,7 @@ struct state {
 	struct row *recent[GROUP_PROJECTIONS_MAX]; /* found last, in the young half: an event's folds ask for the same rows */
 	struct arena memo_arena; /* see memo_find */
 	struct map memos;
+	struct memo_place *memo_places; /* those found last */
 	struct map wanted;      /* state_wants' set of keys */
 	uint32_t round;         /* counts its calls */
 	struct wanting wanting;
@@ -173,7 +194,8 @@ void state_release(struct state *s);
  * memory does not have: of the entity, the envelope's context and the payload's refs; then, for rows that are in
  * memory, of their columns' refs; and whatever state_fold missed before.  Call, load, state_put each (with NULL
  * for what the database does not have), call again, until it adds none.  That ends: each round puts rows that
- * were not there, and it is a few rounds, since folds keep chains of merges short.
+ * were not there, and it is a few rounds, since folds keep chains of merges short.  Payloads stay what and where they are
+ * until state_sums, state_done or state_drop: what was read of them is folded.
  */
 struct row_keys {
 	struct row_key *keys;
@@ -227,7 +249,23 @@ void state_refuse(struct state *s, const struct event *e, const char *read_model
  * work and decide nothing: the row gives the same thing every time.
  */
 enum { MEMO_BYTES = 4 << 20 };
-void *memo_find(const struct state *s, const struct uuid *tenant_id, const struct uuid *id);
+enum { MEMO_PLACES = 64 };
+
+struct memo_place {
+	struct uuid tenant_id, id;
+	void *thing; /* NULL: free */
+};
+
+void *memo_look_up(const struct state *s, const struct uuid *tenant_id, const struct uuid *id);
+
+static inline void *memo_find(const struct state *s, const struct uuid *tenant_id, const struct uuid *id)
+{
+	const struct memo_place *place = &s->memo_places[id->b[15] % MEMO_PLACES];
+
+	if (place->thing && uuid_equal(&place->id, id) && uuid_equal(&place->tenant_id, tenant_id))
+		return place->thing;
+	return memo_look_up(s, tenant_id, id);
+}
 void memo_keep(struct state *s, const struct uuid *tenant_id, const struct uuid *id, void *thing);
 
 /* ---- for a projection's `foresee` ---- */
@@ -235,9 +273,11 @@ void memo_keep(struct state *s, const struct uuid *tenant_id, const struct uuid 
 /* The row will be loaded when it is not in memory; the row when it is there, and exists. */
 void *wish_row(struct wish *w, const struct projection *p, const struct uuid *id);
 
-/* The state that wishes, and memory for as long as wishing takes. */
+/* The event's payload, read once for all who wish, and for the folds; NULL when it is not its type's. */
+const struct fields *wish_fields(struct wish *w);
+
+/* The state that wishes. */
 const struct state *wish_state(const struct wish *w);
-struct arena *wish_arena(const struct wish *w);
 
 /* ---- for folds ---- */
 

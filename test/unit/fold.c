@@ -234,6 +234,40 @@ static void wants(void)
 	arena_release(&scratch);
 }
 
+/* What was noted of an event while its rows were looked for is for its own fold, whatever the order. */
+static void folded_in_another_order(void)
+{
+	struct uuid c = test_id(0xc0, 1), k = test_id(0xc1, 1);
+	const struct event *events[] = {
+		make("customer.created", tenant_a, k, "", "{\"identities\":[]}"),
+		make("conversation.created", tenant_a, c, "", CREATED(CUSTOMER_1)),
+		make("conversation.subject_changed", tenant_a, c, "", "{\"to\":\"one\"}"),
+		make("conversation.subject_changed", tenant_a, c, "", "{\"to\":\"two\"}"),
+	};
+	struct row_keys keys = { 0 };
+	struct memory_db db;
+	struct state s;
+	struct arena scratch;
+	int failed = 0;
+
+	arena_init(&scratch, 4096);
+	memory_db_init(&db, fold_group("core"));
+	state_init(&s, db.group, 1 << 20);
+	memory_db_fold(&db, &s, events, 2);
+	state_wants(&s, events + 2, 2, &scratch, &keys);
+	failed += state_fold(&s, events[3], NULL) != 0;
+	failed += state_fold(&s, events[2], NULL) != 0;
+	failed += state_fold(&s, events[3], NULL) != 0;
+	is_int(failed, 0, "events are folded in another order than their rows were looked for");
+	memory_db_prepare(&db, &s, NULL, 0, &scratch);
+	memory_db_commit(&db, s.changed);
+	state_done(&s);
+	is_text(memory_db_text(&db, "conversations", &tenant_a, &c, "subject"), "two", "the last one holds");
+	state_release(&s);
+	memory_db_release(&db);
+	arena_release(&scratch);
+}
+
 static bool names(const struct row_keys *keys, const struct projection *p, struct uuid id)
 {
 	for (int i = 0; i < keys->count; i++)
@@ -446,6 +480,7 @@ int main(void)
 	tenants_are_apart();
 	missed_rows();
 	wants();
+	folded_in_another_order();
 	rows_come_and_go();
 	anomalies_tell();
 	changes();

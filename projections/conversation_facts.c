@@ -493,9 +493,10 @@ static bool same_ground(const struct record *a, const struct record *b)
 static void settle(struct fold *f, const struct record *before, const struct record *after, bool new_exchange)
 {
 	bool same = same_ground(before, after);
-	struct rollup_basket basket = { .count = 0 };
+	struct rollup_basket basket;
 	struct contribution old, new;
 
+	basket.count = 0; /* what it has room for is large */
 	for (int kind = 0; kind < MARKS; kind++) {
 		const struct mark *was = &before->marks[kind], *is = &after->marks[kind];
 		bool same_team = kind != MARK_CREATED || uuid_equal(&before->values.team_id, &after->values.team_id);

@@ -121,37 +121,23 @@ static unsigned known(const struct rollup_values *v)
 	       (v->severity >= 0 ? BIT(SEVERITY) : 0) | (v->intent.data ? BIT(INTENT) : 0);
 }
 
-static bool is_same(enum dimension by, const struct rollup_values *a, const struct rollup_values *b)
-{
-	switch (by) {
-	case BY_CHANNEL:
-		return bytes_equal(a->channel, b->channel);
-	case BY_TEAM:
-		return uuid_equal(&a->team_id, &b->team_id);
-	case BY_AGENT:
-		return uuid_equal(&a->agent_id, &b->agent_id);
-	case BY_TIER:
-		return a->tier == b->tier;
-	case BY_SEVERITY:
-		return a->severity == b->severity;
-	case BY_INTENT:
-		return bytes_equal(a->intent, b->intent);
-	case DIMENSIONS:
-		break;
-	}
-	return true;
-}
-
 /* Those of the dimensions in which the two differ. */
-static unsigned different(unsigned dimensions, const struct rollup_values *a, const struct rollup_values *b)
+static inline unsigned different(unsigned dimensions, const struct rollup_values *a, const struct rollup_values *b)
 {
 	unsigned found = 0;
 
-	for (; dimensions; dimensions &= dimensions - 1) {
-		enum dimension by = (enum dimension)__builtin_ctz(dimensions);
-
-		found |= is_same(by, a, b) ? 0 : 1u << by;
-	}
+	if (dimensions & BIT(CHANNEL) && !bytes_equal(a->channel, b->channel))
+		found |= BIT(CHANNEL);
+	if (dimensions & BIT(TEAM) && !uuid_equal(&a->team_id, &b->team_id))
+		found |= BIT(TEAM);
+	if (dimensions & BIT(AGENT) && !uuid_equal(&a->agent_id, &b->agent_id))
+		found |= BIT(AGENT);
+	if (dimensions & BIT(TIER) && a->tier != b->tier)
+		found |= BIT(TIER);
+	if (dimensions & BIT(SEVERITY) && a->severity != b->severity)
+		found |= BIT(SEVERITY);
+	if (dimensions & BIT(INTENT) && !bytes_equal(a->intent, b->intent))
+		found |= BIT(INTENT);
 	return found;
 }
 
@@ -296,6 +282,7 @@ struct gathered {
 	uint16_t sets; /* bit by set: whose rows it goes to */
 	int8_t sign;
 	int8_t count;
+	bool timed; /* one of the entries at least */
 	int64_t quarter, day;
 	struct bytes time_zone;
 	struct rollup_values values;
@@ -337,8 +324,8 @@ static uint64_t hash_text(struct bytes text)
 		hash = mix(hash, word);
 	}
 	word = 0;
-	if (text.len)
-		memcpy(&word, text.data, text.len);
+	for (size_t i = 0; i < text.len; i++)
+		word |= (uint64_t)(uint8_t)text.data[i] << 8 * i;
 	return mix(hash, word);
 }
 
@@ -383,32 +370,34 @@ static void gather(struct fold *f, const struct contribution *c, unsigned into, 
 	g->hashes[BY_TIER] = (uint64_t)v->tier;
 	g->hashes[BY_SEVERITY] = (uint64_t)v->severity;
 	g->hashes[BY_INTENT] = hash_text(v->intent);
-	for (int i = 0; i < c->count; i++)
+	g->timed = false;
+	for (int i = 0; i < c->count; i++) {
 		g->entries[i] = (struct gathered_entry){
 			c->entries[i].amount, c->entries[i].metric,
 			(int16_t)(c->entries[i].timed ? histogram_class(c->entries[i].amount) : -1),
 		};
+		g->timed |= c->entries[i].timed;
+	}
 	append(f, g, tenant);
 }
+
+/* Bit by set: those that go by one dimension alone stand in the dimensions' order. */
+_Static_assert((int)ROLLUP_CHANNEL + (int)BY_INTENT == (int)ROLLUP_INTENT && ROLLUP_INTENT + 1 == ROLLUP_CHANNEL_TEAM, "as sets_of has it");
 
 /* Bit by set: which hold the contribution, because all that they go by is known. */
 static unsigned sets_of(const struct contribution *c)
 {
-	unsigned unknown = ~known(&c->values), in = 0;
+	unsigned in = known(&c->values);
 
-	for (int set = 0; set < ROLLUP_SETS; set++)
-		in |= sets[set] & unknown ? 0 : 1u << set;
-	return in;
+	return 1u << ROLLUP_ALL | in << ROLLUP_CHANNEL | (~in & sets[ROLLUP_CHANNEL_TEAM] ? 0 : 1u << ROLLUP_CHANNEL_TEAM) |
+	       (~in & sets[ROLLUP_TEAM_AGENT] ? 0 : 1u << ROLLUP_TEAM_AGENT);
 }
 
 /* Bit by set: which go by one of these dimensions. */
 static unsigned sets_by(unsigned dimensions)
 {
-	unsigned by = 0;
-
-	for (int set = 0; set < ROLLUP_SETS; set++)
-		by |= sets[set] & dimensions ? 1u << set : 0;
-	return by;
+	return dimensions << ROLLUP_CHANNEL | (dimensions & sets[ROLLUP_CHANNEL_TEAM] ? 1u << ROLLUP_CHANNEL_TEAM : 0) |
+	       (dimensions & sets[ROLLUP_TEAM_AGENT] ? 1u << ROLLUP_TEAM_AGENT : 0);
 }
 
 void rollups_move(struct fold *f, const struct contribution *before, const struct contribution *after)
@@ -429,27 +418,23 @@ void rollups_move(struct fold *f, const struct contribution *before, const struc
 
 /* ---- into the rows ---- */
 
-static bool is_row(const struct rollup *r, const struct gathered *g, const struct projection *p, int64_t bucket_at,
+static inline bool is_row(const struct rollup *r, const struct gathered *g, const struct projection *p, int64_t bucket_at,
 		   struct bytes time_zone, enum rollup_set set)
 {
 	return r->bucket_at == bucket_at && r->dimensions == (int16_t)set && r->row.of == p &&
 	       uuid_equal(&r->row.tenant_id, &g->tenant_id) && bytes_equal(r->time_zone, time_zone) &&
-	       !different(sets[set], &r->values, &g->values);
+	       (!sets[set] || !different(sets[set], &r->values, &g->values));
 }
 
-/* By the hash of what the row is about (fold/sum.h); only one that is new to this half of memory by its id. */
-static struct rollup *find_row(struct state *s, const struct gathered *g, const struct projection *p, uint64_t hash,
-			       int64_t bucket_at, struct bytes time_zone, enum rollup_set set)
+/* By the row's id, which says all that it is about. */
+static struct rollup *find_by_id(struct state *s, const struct gathered *g, const struct projection *p, uint64_t hash,
+				 int64_t bucket_at, struct bytes time_zone, enum rollup_set set)
 {
-	struct rollup *r = sum_recall(s, hash);
 	struct rollup_values values;
+	struct rollup *r;
 	struct uuid id;
 	bool begun;
 
-	if (r && is_row(r, g, p, bucket_at, time_zone, set)) {
-		sum_touch(s, r, g->position);
-		return r;
-	}
 	values = only(sets[set], &g->values);
 	make_id(&id, &g->tenant_id, bucket_at, time_zone, set, &values);
 	r = sum_row(s, p, &g->tenant_id, &id, g->position, &begun);
@@ -460,6 +445,18 @@ static struct rollup *find_row(struct state *s, const struct gathered *g, const 
 		r->values = values;
 	}
 	sum_remember(s, hash, r);
+	return r;
+}
+
+/* By the hash of that (fold/sum.h); only one that is new to this half of memory by its id. */
+static inline struct rollup *find_row(struct state *s, const struct gathered *g, const struct projection *p, uint64_t hash,
+				      int64_t bucket_at, struct bytes time_zone, enum rollup_set set)
+{
+	struct rollup *r = sum_recall(s, hash);
+
+	if (!r || !is_row(r, g, p, bucket_at, time_zone, set))
+		return find_by_id(s, g, p, hash, bucket_at, time_zone, set);
+	sum_touch(s, r, g->position);
 	return r;
 }
 
@@ -493,11 +490,11 @@ static void fetch_metrics(const struct rollup *r, const struct gathered *g)
 	}
 }
 
-static void fetch_books(const struct rollup *r, const struct gathered *g)
+static inline void fetch_books(const struct rollup *r, const struct gathered *g, void (*how)(const struct counters *c))
 {
-	for (int i = 0; i < g->count; i++)
+	for (int i = 0; i < g->count && g->timed; i++)
 		if (g->entries[i].class >= 0)
-			counters_fetch(&r->times[g->entries[i].metric].histogram);
+			how(&r->times[g->entries[i].metric].histogram);
 }
 
 static uint64_t hash_of(const struct gathered *g, enum rollup_set set)
@@ -529,8 +526,12 @@ static void book(struct state *s, struct gathered *const *few, int count, enum r
 		fetch_metrics(days[i], g);
 	}
 	for (int i = 0; i < count; i++) {
-		fetch_books(quarters[i], few[i]);
-		fetch_books(days[i], few[i]);
+		fetch_books(quarters[i], few[i], counters_fetch);
+		fetch_books(days[i], few[i], counters_fetch);
+	}
+	for (int i = 0; i < count; i++) {
+		fetch_books(quarters[i], few[i], counters_fetch_keys);
+		fetch_books(days[i], few[i], counters_fetch_keys);
 	}
 	for (int i = 0; i < count; i++) {
 		add(s, quarters[i], few[i]);

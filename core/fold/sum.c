@@ -11,11 +11,8 @@ enum {
 	TEXT_FIRST = 52,   /* more than {"2147483647":-2147483648} */
 };
 
-void sum_touch(struct state *s, void *p, int64_t position)
+void sum_changed(struct state *s, struct row *row)
 {
-	struct row *row = p;
-
-	row->last_position = position;
 	memory_changed(s, row);
 }
 
@@ -126,6 +123,8 @@ static void shift_lists(struct counter_book *book, int32_t at, int32_t by)
 	book->count += by;
 }
 
+typedef int32_t four __attribute__((vector_size(4 * sizeof(int32_t))));
+
 /* What stands in the text from `place` on moves by some bytes, and with it the counters from `at` on. */
 static void shift_text(struct counters *c, size_t place, int32_t at, int32_t by)
 {
@@ -133,6 +132,13 @@ static void shift_text(struct counters *c, size_t place, int32_t at, int32_t by)
 	int32_t *places = places_of(c->book), count = c->book->count;
 
 	memmove(text + place + by, text + place, c->text.len - place);
+	for (; count - at >= 4; at += 4) {
+		four few;
+
+		memcpy(&few, places + at, sizeof(few));
+		few += by;
+		memcpy(places + at, &few, sizeof(few));
+	}
 	for (; at < count; at++)
 		places[at] += by;
 	c->text.len = (size_t)((int64_t)c->text.len + by);
@@ -143,19 +149,25 @@ static int number_width(int32_t number)
 	uint32_t left = number < 0 ? -(uint32_t)number : (uint32_t)number;
 	int width = 1 + (number < 0);
 
-	for (; left >= 10; left /= 10)
-		width++;
-	return width;
+	for (; left >= 1000; left /= 1000)
+		width += 3;
+	return width + (left >= 10) + (left >= 100);
 }
 
 /* Right-aligned before `end`. */
 static void put_number(char *end, int32_t number)
 {
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+				    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+				    "8081828384858687888990919293949596979899";
 	uint32_t left = number < 0 ? -(uint32_t)number : (uint32_t)number;
 
-	do
-		*--end = (char)('0' + left % 10);
-	while (left /= 10);
+	for (; left >= 100; left /= 100)
+		memcpy(end -= 2, pairs + 2 * (left % 100), 2);
+	if (left >= 10)
+		memcpy(end -= 2, pairs + 2 * left, 2);
+	else
+		*--end = (char)('0' + left);
 	if (number < 0)
 		end[-1] = '-';
 }

@@ -57,6 +57,9 @@ void *sum_row(struct state *s, const struct projection *p, const struct uuid *te
  */
 enum { SUM_PLACES = 4096 };
 
+/* The row will be written. */
+void sum_changed(struct state *s, struct row *row);
+
 struct sum_place {
 	uint64_t hash;
 	void *row;
@@ -91,19 +94,31 @@ static inline void sum_remember(struct state *s, uint64_t hash, void *row)
 }
 
 /* A row that was remembered is about to be added to. */
-void sum_touch(struct state *s, void *row, int64_t position);
+static inline void sum_touch(struct state *s, void *p, int64_t position)
+{
+	struct row *row = p;
+
+	row->last_position = position;
+	if (!row->changed)
+		sum_changed(s, row);
+}
 
 static inline void sum_add(int64_t *sum, int64_t by)
 {
 	*sum = (int64_t)((uint64_t)*sum + (uint64_t)by);
 }
 
-/* The same for the book that will be added to. */
+/* The same for the book that will be added to: its beginning, */
 static inline void counters_fetch(const struct counters *c)
 {
 	__builtin_prefetch(c->book);
-	__builtin_prefetch((const char *)c->book + 64);
-	__builtin_prefetch((const char *)c->book + 128);
+}
+
+/* and when that has come, its keys. */
+static inline void counters_fetch_keys(const struct counters *c)
+{
+	for (int32_t at = 8; c->book && at < c->book->count; at += 16)
+		__builtin_prefetch(c->book->keys + at);
 }
 
 void counters_add(struct state *s, struct counters *c, int32_t key, int32_t by);

@@ -10,8 +10,9 @@ PYTHON ?= /usr/bin/python3
 # ---- what is compiled -----------------------------------------------------------------------
 
 OUT     := $(if $(filter release,$(MODE)),build,build/$(MODE))
-PKGS    := libpq libuv msgpack libxxhash libssl libcrypto zlib icu-i18n libmicrohttpd
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKGS    := libpq libuv msgpack libxxhash libssl libcrypto zlib
+LOADED  := icu-i18n libmicrohttpd # by whom they are needed, when they are (core/engine/library.h)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(LOADED) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla \

@@ -50,7 +50,9 @@ int evidence_find(const char *conninfo, const struct checkpoint *checkpoint, con
 	status = log_find_open(conninfo, "verbatim evidence", tenant_id, &log, &about, error);
 	if (status)
 		return status;
-	status = scope_gather(&s->scope, log, &s->subject, &limits, zones_source(s->zones), error);
+	status = zones_ready(s->zones, error);
+	if (!status)
+		status = scope_gather(&s->scope, log, &s->subject, &limits, zones_source(s->zones), error);
 	log_find_close(log);
 	return status;
 }

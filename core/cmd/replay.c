@@ -183,6 +183,8 @@ static int run(const struct arguments *args, struct error *error)
 		r->zones = zones_new();
 		status = open_log(r, error);
 		if (!status)
+			status = zones_ready(r->zones, error);
+		if (!status)
 			status = r->has_subject ? replay_subject(r, error) : r->options->into ? replay_whole(r, error) : replay_log(r, error);
 		if (r->track.subject.kind || r->track.history.states)
 			track_release(&r->track);

@@ -3,7 +3,7 @@
  *
  *     epoll descriptor readable, or a time-out of libmicrohttpd's --> MHD_run --> answer() --> the next time-out
  *
- * MHD_run takes what is there and returns, so one turn of the loop serves at most MOST requests.
+ * The library is loaded when a port is asked for (library.h).  MHD_run takes what is there and returns, so one turn of the loop serves at most MOST requests.
  */
 #include "engine/http.h"
 
@@ -11,7 +11,17 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/library.h"
 #include "engine/listen.h"
+
+#define FUNCTIONS(X)                                                                                                  \
+	X(MHD_add_response_header) X(MHD_create_response_from_buffer) X(MHD_destroy_response) X(MHD_get_daemon_info)  \
+	X(MHD_get_timeout) X(MHD_queue_response) X(MHD_run) X(MHD_start_daemon) X(MHD_stop_daemon)
+
+static struct {
+	FUNCTIONS(LIBRARY_POINTER)
+} http;
+static const char *const names[] = { FUNCTIONS(LIBRARY_NAME) NULL };
 
 enum { MOST = 32, MOST_OF_ONE = 16, QUIET_SECONDS = 10, CLIENT_BYTES = 16384, LONGEST_MS = 1000 };
 
@@ -26,15 +36,15 @@ struct http {
 
 static enum MHD_Result reply(struct MHD_Connection *connection, int status, const char *type, const struct buffer *body)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response = http.MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result = MHD_NO;
 
 	if (!response)
 		return MHD_NO;
-	if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) &&
-	    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"))
-		result = MHD_queue_response(connection, (unsigned)status, response);
-	MHD_destroy_response(response);
+	if (http.MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) &&
+	    http.MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"))
+		result = http.MHD_queue_response(connection, (unsigned)status, response);
+	http.MHD_destroy_response(response);
 	return result;
 }
 
@@ -89,8 +99,8 @@ static void serve(struct http *h)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	MHD_run(h->daemon);
-	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+	http.MHD_run(h->daemon);
+	if (http.MHD_get_timeout(h->daemon, &ms) == MHD_YES)
 		uv_timer_start(&h->timer, on_timer, ms < LONGEST_MS ? ms : LONGEST_MS, 0);
 	else
 		uv_timer_stop(&h->timer);
@@ -112,22 +122,24 @@ int http_open(uv_loop_t *loop, const char *address, http_answer_fn *answer, void
 	struct http *h;
 
 	*out = NULL;
+	if (!status)
+		status = library_load("libmicrohttpd.so.12", "libmicrohttpd12", names, &http, error);
 	if (status)
 		return status;
 	h = mem_zalloc(sizeof(*h));
 	h->answer = answer;
 	h->data = data;
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | (at.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0), 0, NULL, NULL, on_request, h,
+	h->daemon = http.MHD_start_daemon(MHD_USE_EPOLL | (at.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0), 0, NULL, NULL, on_request, h,
 				     MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&at,
 				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST,
 				     MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)MOST_OF_ONE,
 				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_SECONDS,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_BYTES, MHD_OPTION_END);
-	port = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_BIND_PORT) : NULL;
-	descriptor = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	port = h->daemon ? http.MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_BIND_PORT) : NULL;
+	descriptor = h->daemon ? http.MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!port || !descriptor) {
 		if (h->daemon)
-			MHD_stop_daemon(h->daemon);
+			http.MHD_stop_daemon(h->daemon);
 		free(h);
 		return error_set(error, E_CONFIG, "cannot listen on --http '%s': the port is taken, or not ours; choose another", address);
 	}
@@ -150,7 +162,7 @@ static void on_closed(uv_handle_t *handle)
 	struct http *h = handle->data;
 
 	if (--h->handles == 0) {
-		MHD_stop_daemon(h->daemon); /* its descriptor is no longer watched */
+		http.MHD_stop_daemon(h->daemon); /* its descriptor is no longer watched */
 		free(h);
 	}
 }

@@ -439,8 +439,10 @@ static int steps(struct rebuild *r, struct error *error)
 int rebuild_open(struct rebuild *r, struct error *error)
 {
 	const char *name = r->options->compare_only ? "verbatim check" : "verbatim rebuild";
-	int status = shadow_open(r->options->conninfo, name, &r->main, error);
+	int status = zones_ready(r->zones, error);
 
+	if (!status)
+		status = shadow_open(r->options->conninfo, name, &r->main, error);
 	return status ? status : shadow_open(r->options->conninfo, name, &r->beat, error);
 }
 

@@ -204,7 +204,6 @@ static void start_parts(struct engine *e)
 	};
 	uint64_t seed;
 
-	e->zones = zones_new();
 	t.zones = zones_source(e->zones);
 	for (int g = 0; g < group_count && !e->clocks.clocks; g++)
 		e->clocks = timers_model_of(groups[g]);
@@ -445,6 +444,7 @@ int server_run(const struct server_options *options, struct error *error)
 	e->inflight_limit = (size_t)options->memory_bytes / 4;
 	e->partial_limit = (size_t)options->memory_bytes / 8;
 	e->out_limit = (size_t)options->memory_bytes / 8;
+	e->zones = zones_new();
 	e->factory = pg_factory_new(&e->loop, options->conninfo, options->role, (int)options->database_ms);
 	running = e;
 	uv_async_init(&e->loop, &e->moved, on_moved);
@@ -458,7 +458,7 @@ int server_run(const struct server_options *options, struct error *error)
 	access_start(e);
 	checker_start(&e->checker, options->conninfo, options->check_every_ms, options->memory_bytes);
 	control_start(e);
-	if (options->http && *options->http && open_http(e, &e->fatal))
+	if (zones_ready(e->zones, &e->fatal) || (options->http && *options->http && open_http(e, &e->fatal)))
 		begin_stop(e);
 	uv_run(&e->loop, UV_RUN_DEFAULT);
 	checker_stop(&e->checker);

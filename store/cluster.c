@@ -123,13 +123,15 @@ static bool is_running(struct cluster *c)
 static int start_locked(struct cluster *c, bool create, struct error *error)
 {
 	char *log = path_join(c->data, "pg.log");
-	int status = place_choose(c, create, error), major;
+	int status = place_choose(c, error), major;
 
 	if (!status && !create && is_running(c)) {
 		free(log);
 		c->conninfo = server_conninfo(c, "verbatim");
 		return join_users(c, error);
 	}
+	if (!status)
+		status = place_open(c, create, error);
 	if (!status) {
 		major = cluster_major(c);
 		if (!major && path_exists(c->pgdata))

@@ -330,10 +330,9 @@ static int home_elsewhere(struct cluster *c, const char *note, const char *close
 	return status;
 }
 
-int place_choose(struct cluster *c, bool create, struct error *error)
+int place_choose(struct cluster *c, struct error *error)
 {
 	char *note = path_join(c->data, "pg.path"), *elsewhere = file_read_line(note);
-	char closed[512];
 	int status = 0;
 
 	set_home(c, elsewhere ? elsewhere : c->data);
@@ -343,7 +342,17 @@ int place_choose(struct cluster *c, bool create, struct error *error)
 				   "note to begin an empty log", note, elsewhere);
 	if (!status)
 		status = account_choose(c, error);
-	if (!status && c->account.other && !elsewhere) {
+	free(elsewhere);
+	free(note);
+	return status;
+}
+
+int place_open(struct cluster *c, bool create, struct error *error)
+{
+	char *note = path_join(c->data, "pg.path"), closed[512];
+	int status = 0;
+
+	if (c->account.other && strcmp(c->home, c->data) == 0) {
 		first_closed(&c->account, c->data, closed, sizeof(closed));
 		if (*closed && path_exists(c->pgdata))
 			status = error_set(error, E_NO_ACCESS, "user '%s', who owns '%s', cannot enter '%s'; chmod a+x it",
@@ -351,7 +360,6 @@ int place_choose(struct cluster *c, bool create, struct error *error)
 		else if (*closed && create)
 			status = home_elsewhere(c, note, closed, error);
 	}
-	free(elsewhere);
 	free(note);
 	return status;
 }

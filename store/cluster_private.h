@@ -56,7 +56,10 @@ off_t file_size(const char *path);
 int lock_take(const char *path, int timeout_ms, struct error *error) must_check;
 
 /* Who runs PostgreSQL for this folder, and where the cluster lies (fills account, home, pgdata). */
-int place_choose(struct cluster *c, bool create, struct error *error) must_check;
+int place_choose(struct cluster *c, struct error *error) must_check;
+
+/* Before anything is started there: whether that account can enter it.  With `create` another place is taken when it cannot. */
+int place_open(struct cluster *c, bool create, struct error *error) must_check;
 
 /* Makes sure of a private folder for the socket (fills socket_dir).  `fixed`: only under the name it has. */
 int socket_dir_prepare(struct cluster *c, bool fixed, struct error *error) must_check;

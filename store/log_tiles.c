@@ -1,10 +1,12 @@
 /* log_tiles - see log_tiles.h. */
 #include "store/log_tiles.h"
 
+#include <pthread.h>
+
 #include "event/merkle.h"
 #include "store/pg_session.h"
 
-enum { TILE_BYTES = MERKLE_TILE * LEAF_BYTES };
+enum { TILE_BYTES = MERKLE_TILE * LEAF_BYTES, SHARED_FROM = 16 };
 
 struct tile_key {
 	int64_t level, index;
@@ -133,17 +135,39 @@ const char log_tiles_below_sql[] =
 	"SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = $4::int2 AND index >= $2::int8"
 	" AND index < $3::int8 ORDER BY index";
 
-static bool take_hash(const PGresult *rows, int row, int level, uint8_t *out)
-{
-	int bytes = PQgetlength(rows, row, 1);
+struct share {
+	const struct pg_result *rows;
+	int from, to;
+	uint8_t (*out)[LEAF_BYTES];
+};
 
-	if (bytes != (level == 0 ? LEAF_BYTES : TILE_BYTES))
-		return false;
-	if (level == 0)
-		memcpy(out, PQgetvalue(rows, row, 1), LEAF_BYTES);
-	else
-		merkle_tile_hash((const uint8_t *)PQgetvalue(rows, row, 1), MERKLE_TILE, out);
-	return true;
+static void *hash_share(void *data)
+{
+	const struct share *s = data;
+
+	for (int row = s->from; row < s->to; row++)
+		merkle_tile_hash((const uint8_t *)PQgetvalue(s->rows, row, 1), MERKLE_TILE, s->out[row]);
+	return NULL;
+}
+
+int log_tiles_hash(const struct pg_result *rows, int count, uint8_t (*out)[LEAF_BYTES])
+{
+	struct share all, other;
+	pthread_t thread;
+	int good = 0;
+
+	while (good < count && PQgetlength(rows, good, 1) == TILE_BYTES)
+		good++;
+	all = other = (struct share){ rows, 0, good, out };
+	other.from = good / 2;
+	if (good >= SHARED_FROM && pthread_create(&thread, NULL, hash_share, &other) == 0) {
+		all.to = other.from;
+		hash_share(&all);
+		pthread_join(thread, NULL);
+	} else {
+		hash_share(&all);
+	}
+	return good;
 }
 
 /* Its hashes are those of its entries, one a row, up to the first that is missing. */
@@ -152,7 +176,7 @@ static int read_open(struct log_tiles *t, int level, int64_t index, struct error
 	int64_t first = index * MERKLE_TILE;
 	struct tile *tile;
 	struct pg_result *rows;
-	int status;
+	int there = 0, status;
 
 	pg_param_int2(&t->params, t->shard);
 	pg_param_int8(&t->params, first);
@@ -163,10 +187,15 @@ static int read_open(struct log_tiles *t, int level, int64_t index, struct error
 	if (status)
 		return status;
 	tile = keep(t, level, index);
-	while (tile->count < MERKLE_TILE && tile->count < db_rows(rows) &&
-	       pg_int(rows, tile->count, 0) == first + tile->count + (level == 0) &&
-	       take_hash(rows, tile->count, level, tile->nodes[tile->count]))
-		tile->count++;
+	while (there < MERKLE_TILE && there < db_rows(rows) && pg_int(rows, there, 0) == first + there + (level == 0))
+		there++;
+	if (level > 0)
+		tile->count = log_tiles_hash(rows, there, tile->nodes);
+	else
+		while (tile->count < there && PQgetlength(rows, tile->count, 1) == LEAF_BYTES) {
+			pg_fixed(rows, tile->count, 1, tile->nodes[tile->count], LEAF_BYTES);
+			tile->count++;
+		}
 	make_nodes(tile);
 	db_free(rows);
 	return 0;

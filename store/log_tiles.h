@@ -37,6 +37,12 @@ int log_tiles_bring(struct log_tiles *t, const int64_t *positions, int count, in
 int log_tiles_node(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES], struct error *error);
 
 /*
+ * The hash of each tile in column 1 of the first `count` rows, up to the first that is no full tile; how many those were.  An
+ * open tile of level 1 is made of up to 255, which is 65,000 nodes: two threads share them.
+ */
+int log_tiles_hash(const struct pg_result *rows, int count, uint8_t (*out)[LEAF_BYTES]);
+
+/*
  * (level, index, hashes) of the full tiles of shard $1 whose levels and indexes the arrays $2 and $3 name.  What an open tile
  * is made of, in order: (position, leaf_hash) of positions $2+1..$3 of shard $1; (index, hashes) of the tiles $2..$3-1 of level $4.
  */

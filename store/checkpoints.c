@@ -3,7 +3,12 @@
 
 #include <stdio.h>
 
+#include "store/pg_session.h"
+#include "store/round.h"
+
 enum { NUMBER = 24 };
+
+static const char keys_sql[] = "SELECT vkey FROM verbatim.log_key ORDER BY registered_at DESC, vkey LIMIT 64";
 
 int checkpoints_open(const char *conninfo, const char *role, const char *name, struct pg_conn **out, struct error *error)
 {
@@ -16,6 +21,49 @@ int checkpoints_open(const char *conninfo, const char *role, const char *name, s
 		db_close(*out);
 		*out = NULL;
 	}
+	return status;
+}
+
+/* Texts are the same in binary. */
+static void take_keys(const struct pg_result *rows, struct note_key *out, int *count)
+{
+	for (int i = 0; i < db_rows(rows) && *count < CHECKPOINT_KEYS_MAX; i++)
+		*count += note_key_parse(bytes_text(db_text(rows, i, 0)), &out[*count], NULL) == 0;
+}
+
+static int take_asker(const struct pg_result *rows, struct checkpoint_asker *out, struct error *error)
+{
+	if (db_rows(rows) != 1)
+		return error_set(error, E_NOT_FOUND, "there is no log in this database; verbatim init makes one");
+	snprintf(out->login, sizeof(out->login), "%s", db_text(rows, 0, 0));
+	out->appends = pg_bool(rows, 0, 1);
+	pg_fixed(rows, 0, 2, out->log_id.b, sizeof(out->log_id.b));
+	out->epoch = (int32_t)pg_int(rows, 0, 3);
+	out->shards = (int)pg_int(rows, 0, 4);
+	return 0;
+}
+
+int checkpoints_ask(const char *conninfo, const char *role, const char *name, struct pg_conn **out, struct checkpoint_asker *asker,
+		    struct note_key *keys, int *key_count, struct error *error)
+{
+	struct round round = { 0 };
+	int status = db_connect(conninfo, name, &round.conn, error);
+
+	*out = round.conn;
+	*key_count = 0;
+	if (status)
+		return status;
+	round_add(&round, db_settings_sql);
+	pg_param_text(&round.params, role);
+	round_add(&round, db_step_down_sql);
+	round_add(&round, "SELECT session_user::text, pg_has_role(session_user, 'verbatim_engine', 'MEMBER'), log_id, epoch, shards FROM verbatim.log_identity");
+	round_add(&round, keys_sql);
+	status = round_go(&round, error);
+	if (!status)
+		status = take_asker(round.results[2], asker, error);
+	if (!status)
+		take_keys(round.results[3], keys, key_count);
+	round_release(&round);
 	return status;
 }
 
@@ -68,13 +116,12 @@ int checkpoints_register(struct pg_conn *conn, const struct note_key *key, struc
 int checkpoints_keys(struct pg_conn *conn, struct note_key *out, int *count, struct error *error)
 {
 	struct pg_result *rows;
-	int status = db_query(conn, "SELECT vkey FROM verbatim.log_key ORDER BY registered_at DESC, vkey LIMIT 64", 0, NULL, &rows, error);
+	int status = db_query(conn, keys_sql, 0, NULL, &rows, error);
 
 	*count = 0;
 	if (status)
 		return status;
-	for (int i = 0; i < db_rows(rows) && *count < CHECKPOINT_KEYS_MAX; i++)
-		*count += note_key_parse(bytes_text(db_text(rows, i, 0)), &out[*count], NULL) == 0;
+	take_keys(rows, out, count);
 	db_free(rows);
 	return 0;
 }

@@ -23,6 +23,22 @@ struct checkpoint_heads {
 	} heads[CHECKPOINT_SHARDS_MAX];
 };
 
+/* Who asks, and of which log. */
+struct checkpoint_asker {
+	char login[64];
+	bool appends; /* the login may append, and so journal by itself */
+	struct uuid log_id;
+	int32_t epoch;
+	int shards;   /* of tenants */
+};
+
+/*
+ * Opens a session for proofs: as checkpoints_open, and who asks, and the keys as of checkpoints_keys, all in one round trip.
+ * E_NOT_FOUND when the database holds no log; then, and after E_DATABASE, the session stays open so that more can be asked.
+ */
+int checkpoints_ask(const char *conninfo, const char *role, const char *name, struct pg_conn **out, struct checkpoint_asker *asker,
+		    struct note_key *keys, int *key_count, struct error *error) must_check;
+
 /* The session steps down to `role` when its login is a member of it. */
 int checkpoints_open(const char *conninfo, const char *role, const char *name, struct pg_conn **out, struct error *error) must_check;
 

@@ -98,7 +98,13 @@ int db_connect_error(struct pg_conn *conn, struct error *error)
 	return error_set(error, code, "cannot connect to the database: %s", *text ? text : "no reason given");
 }
 
-int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct error *error)
+const char db_settings_sql[] =
+	"SELECT set_config('client_min_messages', 'warning', false), set_config('search_path', 'pg_catalog', false),"
+	" set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, YMD', false),"
+	" set_config('IntervalStyle', 'postgres', false), set_config('standard_conforming_strings', 'on', false),"
+	" set_config('default_transaction_isolation', 'read committed', false)";
+
+int db_connect(const char *conninfo, const char *name, struct pg_conn **out, struct error *error)
 {
 	/* Later ones win: our wishes, then what the string says, then what must be. */
 	const char *const keywords[] = { "connect_timeout", "fallback_application_name", "dbname", "client_encoding", NULL };
@@ -113,19 +119,25 @@ int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct
 		return status;
 	}
 	PQsetNoticeReceiver(conn, drop_notice, NULL);
-	status = db_exec(conn,
-			 "SELECT set_config('client_min_messages', 'warning', false), set_config('search_path', 'pg_catalog', false),"
-			 " set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, YMD', false),"
-			 " set_config('IntervalStyle', 'postgres', false), set_config('standard_conforming_strings', 'on', false),"
-			 " set_config('default_transaction_isolation', 'read committed', false)",
-			 error);
-	if (status) {
-		PQfinish(conn);
-		return status;
-	}
 	*out = conn;
 	return 0;
 }
+
+int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct error *error)
+{
+	int status = db_connect(conninfo, name, out, error);
+
+	if (!status)
+		status = db_exec(*out, db_settings_sql, error);
+	if (status) {
+		db_close(*out);
+		*out = NULL;
+	}
+	return status;
+}
+
+const char db_step_down_sql[] =
+	"SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = $1::text AND pg_has_role(session_user, oid, 'MEMBER')";
 
 int db_step_down(struct pg_conn *conn, const char *role, struct error *error)
 {
@@ -134,8 +146,7 @@ int db_step_down(struct pg_conn *conn, const char *role, struct error *error)
 
 	if (!role)
 		return 0;
-	status = db_query(conn, "SELECT set_config('role', rolname, false) FROM pg_roles"
-			  " WHERE rolname = $1::text AND pg_has_role(session_user, oid, 'MEMBER')", 1, &role, &rows, error);
+	status = db_query(conn, db_step_down_sql, 1, &role, &rows, error);
 	if (!status)
 		db_free(rows);
 	return status;

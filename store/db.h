@@ -24,11 +24,16 @@ struct pg_result;
 int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct error *error) must_check;
 void db_close(struct pg_conn *conn);
 
+/* The two halves of that, for who has more to ask in the first round trip: the session as it is made, and what settles it. */
+int db_connect(const char *conninfo, const char *name, struct pg_conn **out, struct error *error) must_check;
+extern const char db_settings_sql[];
+
 /* From another thread than the one that waits in a call above: cuts the connection, so that the call fails at once. */
 void db_break(struct pg_conn *conn);
 
 /* Steps down to `role` for the rest of the session; a login that is no member of it stays itself, as one does for NULL. */
 int db_step_down(struct pg_conn *conn, const char *role, struct error *error) must_check;
+extern const char db_step_down_sql[]; /* by which that is done; the role is its parameter */
 
 /* Runs one or more statements and forgets their rows. */
 int db_exec(struct pg_conn *conn, const char *sql, struct error *error) must_check;

@@ -1,11 +1,10 @@
 /*
  * log_find - see log_find.h.
  *
- * Statements go out in libpq's pipeline mode; their texts are constants, what is asked for are parameters in binary.
+ * Statements go out in rounds (round.h); their texts are constants, what is asked for are parameters in binary.
  */
 #include "store/log_find.h"
 
-#include <assert.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,56 +14,12 @@
 #include "store/log_copy.h"
 #include "store/log_tiles.h"
 #include "store/pg_session.h"
-
-enum { ROUND_MOST = 16 }; /* statements in one round trip */
+#include "store/round.h"
 
 struct log_find {
-	PGconn *conn;
-	struct pg_params params;
-	PGresult *results[ROUND_MOST];
-	int sent;
+	struct round round;
+	bool borrowed; /* the session */
 };
-
-/* ---- a round trip ---- */
-
-static void forget(struct log_find *l)
-{
-	for (int i = 0; i < l->sent; i++)
-		PQclear(l->results[i]);
-	l->sent = 0;
-}
-
-/* One statement more, with the parameters that have been put. */
-static void add(struct log_find *l, const char *sql)
-{
-	struct pg_params *p = &l->params;
-
-	assert(l->sent < ROUND_MOST);
-	l->results[l->sent++] = NULL;
-	if (!PQsendQueryParams(l->conn, sql, p->count, NULL, pg_params_values(p), p->lengths, p->formats, 1))
-		l->results[l->sent - 1] = NULL; /* the answer will be missing, and that is reported */
-	pg_params_reset(p);
-}
-
-/* Sends them and takes all answers; the first error is the round's. */
-static int answers(struct log_find *l, struct error *error)
-{
-	int status = 0;
-	bool synced = PQpipelineSync(l->conn);
-	PGresult *r;
-
-	for (int i = 0; i < l->sent && synced; i++) {
-		l->results[i] = PQgetResult(l->conn);
-		if (!status && PQresultStatus(l->results[i]) != PGRES_TUPLES_OK)
-			status = db_error((struct pg_conn *)l->conn, l->results[i], error);
-		while ((r = PQgetResult(l->conn)))
-			PQclear(r);
-	}
-	if (!synced)
-		status = db_error((struct pg_conn *)l->conn, NULL, error);
-	PQclear(synced ? PQgetResult(l->conn) : NULL); /* the end of the pipeline */
-	return status;
-}
 
 /* ---- the session ---- */
 
@@ -85,11 +40,11 @@ static int settle(struct log_find *l, const struct uuid *tenant, struct log_find
 	const PGresult *r;
 	int status;
 
-	pg_param_text(&l->params, uuid_is_nil(tenant) ? "" : uuid_format(tenant, text));
-	add(l, settings_sql);
-	add(l, log_sql);
-	status = answers(l, error);
-	r = l->results[1];
+	pg_param_text(&l->round.params, uuid_is_nil(tenant) ? "" : uuid_format(tenant, text));
+	round_add(&l->round, settings_sql);
+	round_add(&l->round, log_sql);
+	status = round_go(&l->round, error);
+	r = l->round.results[1];
 	if (!status && PQntuples(r) != 1)
 		status = error_set(error, E_UNSUITABLE, "the database holds no log; 'verbatim init' makes one");
 	if (!status) {
@@ -100,33 +55,20 @@ static int settle(struct log_find *l, const struct uuid *tenant, struct log_find
 		log->appends = pg_bool(r, 0, 4);
 		log->bound = !log->appends && !pg_bool(r, 0, 5);
 	}
-	forget(l);
+	round_forget(&l->round);
 	return status;
-}
-
-static void ignore_notice(void *data, const PGresult *r)
-{
 }
 
 int log_find_open(const char *conninfo, const char *name, const struct uuid *tenant, struct log_find **out,
 		  struct log_find_log *log, struct error *error)
 {
-	const char *const keywords[] = { "connect_timeout", "fallback_application_name", "dbname", "client_encoding", NULL };
-	const char *const values[] = { "10", name, conninfo, "UTF8", NULL };
 	struct log_find *l = mem_zalloc(sizeof(*l));
-	int status = 0;
+	int status = db_connect(conninfo, name, &l->round.conn, error);
 
 	*out = NULL;
 	memset(log, 0, sizeof(*log));
-	l->conn = PQconnectdbParams(keywords, values, 1);
-	if (PQstatus(l->conn) != CONNECTION_OK)
-		status = db_connect_error((struct pg_conn *)l->conn, error);
-	if (!status && !PQenterPipelineMode(l->conn))
-		status = error_set(error, E_INTERNAL, "the session has no pipeline");
-	if (!status) {
-		PQsetNoticeReceiver(l->conn, ignore_notice, NULL);
+	if (!status)
 		status = settle(l, tenant, log, error);
-	}
 	if (status)
 		log_find_close(l);
 	else
@@ -134,13 +76,28 @@ int log_find_open(const char *conninfo, const char *name, const struct uuid *ten
 	return status;
 }
 
+int log_find_on(struct pg_conn *conn, struct log_find **out, struct error *error)
+{
+	struct log_find *l = mem_zalloc(sizeof(*l));
+	int status;
+
+	l->round.conn = conn;
+	l->borrowed = true;
+	pg_param_text(&l->round.params, "");
+	round_add(&l->round, settings_sql);
+	status = round_go(&l->round, error);
+	round_forget(&l->round);
+	*out = l;
+	return status;
+}
+
 void log_find_close(struct log_find *l)
 {
 	if (!l)
 		return;
-	forget(l);
-	PQfinish(l->conn);
-	pg_params_release(&l->params);
+	round_release(&l->round);
+	if (!l->borrowed)
+		db_close(l->round.conn);
 	free(l);
 }
 
@@ -223,27 +180,27 @@ int log_find_events(struct log_find *l, const struct uuid *tenant, const struct 
 
 	*found = 0;
 	for (int i = 0; i < count; i++) {
-		pg_param_uuid(&l->params, tenant);
-		pg_param_int8(&l->params, limits->position);
-		pg_param_time(&l->params, limits->recorded_at);
-		pg_param_int8(&l->params, limits->events + 1);
+		pg_param_uuid(&l->round.params, tenant);
+		pg_param_int8(&l->round.params, limits->position);
+		pg_param_time(&l->round.params, limits->recorded_at);
+		pg_param_int8(&l->round.params, limits->events + 1);
 		if (asks[i].by != FIND_POLICIES && asks[i].by != FIND_TENANT)
-			put_ids(&l->params, asks[i].ids, asks[i].count);
-		add(l, find_sql[asks[i].by]);
+			put_ids(&l->round.params, asks[i].ids, asks[i].count);
+		round_add(&l->round, find_sql[asks[i].by]);
 	}
-	status = answers(l, error);
+	status = round_go(&l->round, error);
 	for (int i = 0; i < count && !status; i++)
-		rows += PQntuples(l->results[i]);
+		rows += PQntuples(l->round.results[i]);
 	if (!status && rows > limits->events)
 		status = error_set(error, E_TOO_LARGE, "more than %lld events belong to it; --limit allows more",
 				   (long long)limits->events);
 	if (!status) {
 		*events = arena_alloc(arena, sizeof(**events) * (size_t)(rows + 1));
 		for (int i = 0; i < count; i++)
-			for (int row = 0; row < PQntuples(l->results[i]); row++)
-				take_event(l->results[i], row, arena, &(*events)[(*found)++]);
+			for (int row = 0; row < PQntuples(l->round.results[i]); row++)
+				take_event(l->round.results[i], row, arena, &(*events)[(*found)++]);
 	}
-	forget(l);
+	round_forget(&l->round);
 	return status;
 }
 
@@ -261,16 +218,16 @@ int log_find_tenants(struct log_find *l, enum find_by by, const struct uuid *id,
 {
 	int status;
 
-	pg_param_uuid(&l->params, id);
-	pg_param_int4(&l->params, most);
-	add(l, by == FIND_CONVERSATION ? TENANTS("conversation_id IS NOT NULL", "e.conversation_id = $1::uuid")
+	pg_param_uuid(&l->round.params, id);
+	pg_param_int4(&l->round.params, most);
+	round_add(&l->round, by == FIND_CONVERSATION ? TENANTS("conversation_id IS NOT NULL", "e.conversation_id = $1::uuid")
 	       : by == FIND_RESOLUTION ? TENANTS("resolution_id IS NOT NULL", "e.resolution_id = $1::uuid")
 				       : TENANTS("conversation_id IS NULL", "e.entity_id = $1::uuid"));
-	status = answers(l, error);
-	*count = status ? 0 : PQntuples(l->results[0]);
+	status = round_go(&l->round, error);
+	*count = status ? 0 : PQntuples(l->round.results[0]);
 	for (int i = 0; i < *count; i++)
-		pg_fixed(l->results[0], i, 0, tenants[i].b, sizeof(tenants[i].b));
-	forget(l);
+		pg_fixed(l->round.results[0], i, 0, tenants[i].b, sizeof(tenants[i].b));
+	round_forget(&l->round);
 	return status;
 }
 
@@ -284,23 +241,23 @@ int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t positi
 
 	memset(place, 0, sizeof(*place));
 	if (position <= 0 && at != TIME_MAX) {
-		pg_param_int2(&l->params, shard);
-		pg_param_int8(&l->params, at);
-		add(l, log_copy_position_sql);
-		status = answers(l, error);
-		r = l->results[0];
+		pg_param_int2(&l->round.params, shard);
+		pg_param_int8(&l->round.params, at);
+		round_add(&l->round, log_copy_position_sql);
+		status = round_go(&l->round, error);
+		r = l->round.results[0];
 		position = !status && PQntuples(r) && !PQgetisnull(r, 0, 0) ? pg_int(r, 0, 0) : 0;
-		forget(l);
+		round_forget(&l->round);
 		if (status || position == 0)
 			return status;
 	}
-	pg_param_int2(&l->params, shard);
-	pg_param_int8(&l->params, position > 0 ? position : INT64_MAX);
-	add(l, "SELECT b.last_position, b.recorded_at, b.epoch, b.root, h.last_position, h.recorded_at FROM verbatim.log_batch b,"
+	pg_param_int2(&l->round.params, shard);
+	pg_param_int8(&l->round.params, position > 0 ? position : INT64_MAX);
+	round_add(&l->round, "SELECT b.last_position, b.recorded_at, b.epoch, b.root, h.last_position, h.recorded_at FROM verbatim.log_batch b,"
 	       " (SELECT last_position, recorded_at FROM verbatim.log_batch WHERE shard = $1::int2 ORDER BY first_position DESC LIMIT 1) h"
 	       " WHERE b.shard = $1::int2 AND b.first_position <= $2::int8 ORDER BY b.first_position DESC LIMIT 1");
-	status = answers(l, error);
-	r = l->results[0];
+	status = round_go(&l->round, error);
+	r = l->round.results[0];
 	if (!status && PQntuples(r)) {
 		place->batch_end = pg_int(r, 0, 0);
 		place->recorded_at = pg_time(r, 0, 1);
@@ -310,7 +267,7 @@ int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t positi
 		place->head_at = pg_time(r, 0, 5);
 		place->position = position > 0 ? position : place->head;
 	}
-	forget(l);
+	round_forget(&l->round);
 	return status;
 }
 
@@ -334,36 +291,32 @@ int log_find_tiles(struct log_find *l, int16_t shard, const int64_t *indexes, in
 	int status;
 
 	memset(tiles, 0, sizeof(*tiles) * (size_t)count);
-	pg_param_int2(&l->params, shard);
-	put_numbers(&l->params, indexes, count);
-	add(l, "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = 0 AND index = ANY "
+	pg_param_int2(&l->round.params, shard);
+	put_numbers(&l->round.params, indexes, count);
+	round_add(&l->round, "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = 0 AND index = ANY "
 	    "($2::int8[])");
-	status = answers(l, error);
-	r = l->results[0];
+	status = round_go(&l->round, error);
+	r = l->round.results[0];
 	for (int row = 0; !status && row < PQntuples(r); row++)
 		for (int i = 0; i < count; i++)
 			if (indexes[i] == pg_int(r, row, 0) && PQgetlength(r, row, 1) == MERKLE_TILE * LEAF_BYTES)
 				tiles[i] = (const uint8_t *)arena_copy(arena, pg_bytes(r, row, 1)).data;
-	forget(l);
+	round_forget(&l->round);
 	return status;
 }
 
 /* The hashes of a level's open tile: leaves, or the hashes of full tiles of the level below. */
 static const uint8_t *open_hashes(const PGresult *r, int level, int count, struct arena *arena)
 {
-	uint8_t *hashes = arena_alloc(arena, (size_t)count * LEAF_BYTES);
+	uint8_t (*hashes)[LEAF_BYTES] = arena_alloc(arena, (size_t)count * LEAF_BYTES);
 
 	if (PQntuples(r) != count)
 		return NULL;
-	for (int i = 0; i < count; i++) {
-		if (level == 0)
-			pg_fixed(r, i, 1, hashes + i * LEAF_BYTES, LEAF_BYTES);
-		else if (PQgetlength(r, i, 1) == MERKLE_TILE * LEAF_BYTES)
-			merkle_tile_hash((const uint8_t *)PQgetvalue(r, i, 1), MERKLE_TILE, hashes + i * LEAF_BYTES);
-		else
-			return NULL;
-	}
-	return hashes;
+	for (int i = 0; i < count && level == 0; i++)
+		pg_fixed(r, i, 1, hashes[i], LEAF_BYTES);
+	if (level > 0 && log_tiles_hash(r, count, hashes) < count)
+		return NULL;
+	return hashes[0];
 }
 
 /* A tile that was open at `size` may have filled since: then its hashes stand ready. */
@@ -381,16 +334,16 @@ static int find_filled(struct log_find *l, int16_t shard, int64_t size, const ui
 		}
 	if (!count)
 		return 0;
-	pg_param_int2(&l->params, shard);
-	put_numbers(&l->params, levels, count);
-	put_numbers(&l->params, indexes, count);
-	add(l, log_tiles_full_sql);
-	status = answers(l, error);
-	r = l->results[0];
+	pg_param_int2(&l->round.params, shard);
+	put_numbers(&l->round.params, levels, count);
+	put_numbers(&l->round.params, indexes, count);
+	round_add(&l->round, log_tiles_full_sql);
+	status = round_go(&l->round, error);
+	r = l->round.results[0];
 	for (int row = 0; !status && row < PQntuples(r); row++)
 		if (PQgetlength(r, row, 2) == MERKLE_TILE * LEAF_BYTES && pg_int(r, row, 0) >= 0 && pg_int(r, row, 0) < MERKLE_LEVELS)
 			open[pg_int(r, row, 0)] = (const uint8_t *)arena_copy(arena, pg_bytes(r, row, 2)).data;
-	forget(l);
+	round_forget(&l->round);
 	return status;
 }
 
@@ -406,25 +359,25 @@ static int find_open(struct log_find *l, int16_t shard, int64_t size, const uint
 
 		if (count == 0 || open[level])
 			continue;
-		pg_param_int2(&l->params, shard);
-		pg_param_int8(&l->params, end - count);
-		pg_param_int8(&l->params, end);
+		pg_param_int2(&l->round.params, shard);
+		pg_param_int8(&l->round.params, end - count);
+		pg_param_int8(&l->round.params, end);
 		if (level > 0)
-			pg_param_int2(&l->params, (int16_t)(level - 1));
-		add(l, level ? log_tiles_below_sql : log_tiles_leaves_sql);
+			pg_param_int2(&l->round.params, (int16_t)(level - 1));
+		round_add(&l->round, level ? log_tiles_below_sql : log_tiles_leaves_sql);
 		asked[query++] = level;
 	}
 	if (!query)
 		return 0;
-	status = answers(l, error);
+	status = round_go(&l->round, error);
 	for (int i = 0; i < query && !status; i++) {
-		open[asked[i]] = open_hashes(l->results[i], asked[i], merkle_open_count(size, asked[i]), arena);
+		open[asked[i]] = open_hashes(l->round.results[i], asked[i], merkle_open_count(size, asked[i]), arena);
 		if (!open[asked[i]])
 			status = error_set(error, E_LOG_GAP, "shard %d: hashes of tree level %d are missing below "
 					   "position %lld", shard, asked[i],
 					   (long long)size);
 	}
-	forget(l);
+	round_forget(&l->round);
 	return status;
 }
 

@@ -32,6 +32,13 @@ int log_find_open(const char *conninfo, const char *name, const struct uuid *ten
 		  struct log_find_log *log, struct error *error) must_check;
 void log_find_close(struct log_find *l);
 
+/*
+ * On a session of db.h that is there and reads more than one tenant; it becomes a read-only one that looks by indexes, and stays
+ * the caller's, also for questions in between.  To be closed in any case.
+ */
+struct pg_conn;
+int log_find_on(struct pg_conn *conn, struct log_find **out, struct error *error) must_check;
+
 /* How events are looked for; each by an index of every leaf, but where it says otherwise. */
 enum find_by {
 	FIND_CONVERSATION, /* conversation_id */

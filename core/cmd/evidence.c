@@ -164,7 +164,7 @@ static int find_tenant(struct evidence *e, struct error *error)
 	if (!status && e->o->tenant)
 		status = proofs_uuid("--tenant", e->o->tenant, &m->tenant_id, error);
 	if (!status)
-		status = record_may(&e->o->engine, e->p.appends, e->p.login, error);
+		status = record_may(&e->o->engine, e->p.asker.appends, e->p.asker.login, error);
 	if (status)
 		return status;
 	if (!e->o->tenant)
@@ -178,7 +178,7 @@ static int find_events(struct evidence *e, struct error *error)
 {
 	struct manifest *m = &e->manifest;
 	char tenant[UUID_TEXT];
-	int status = evidence_find(e->p.target.conninfo, &e->checkpoint, &m->tenant_id, &m->conversation_id, &e->state, error);
+	int status = evidence_find(e->p.conn, &e->checkpoint, &m->tenant_id, &m->conversation_id, &e->state, error);
 
 	if (!status)
 		status = take_events(e, error);
@@ -198,7 +198,7 @@ static int gather(struct evidence *e, struct error *error)
 	int which, status = find_tenant(e, error);
 
 	if (!status)
-		status = proofs_checkpoint(&e->p, e->o->checkpoint, (int16_t)event_shard(&m->tenant_id, e->p.heads.shards), 1, &e->note,
+		status = proofs_checkpoint(&e->p, e->o->checkpoint, (int16_t)event_shard(&m->tenant_id, e->p.asker.shards), 1, &e->note,
 					   &e->checkpoint, &which, error);
 	if (!status)
 		status = find_events(e, error);
@@ -339,11 +339,14 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "evidence takes no words; did you mean --conversation %s?", args->words[0]);
 	if (!o->conversation || !o->out)
 		return error_set(error, E_USAGE, "say whose events, and where they go: --conversation ID --out case.tar");
+	evidence_state_begin(&e.state);
 	status = find_signer(&e, error);
 	if (!status)
 		status = proofs_open(&o->engine.target, &o->keys, "verbatim evidence", &e.p, error);
-	if (status)
+	if (status) {
+		evidence_state_release(&e.state);
 		return status;
+	}
 	arena_init(&e.arena, 1 << 20);
 	status = gather(&e, error);
 	if (!status && e.signs && !note_key_equal(&e.signer.key, &e.key)) {

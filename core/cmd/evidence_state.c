@@ -36,21 +36,24 @@ static int add_rows(struct track *track, const struct scope *scope, FILE *file, 
 	return status;
 }
 
-int evidence_find(const char *conninfo, const struct checkpoint *checkpoint, const struct uuid *tenant_id,
+void evidence_state_begin(struct evidence_state *s)
+{
+	catalog_init();
+	*s = (struct evidence_state){ .zones = zones_new() };
+}
+
+int evidence_find(struct pg_conn *conn, const struct checkpoint *checkpoint, const struct uuid *tenant_id,
 		  const struct uuid *conversation_id, struct evidence_state *s, struct error *error)
 {
 	struct find_limits limits = { .position = checkpoint->size, .recorded_at = TIME_MAX, .events = EVENTS_MOST };
-	struct log_find_log about;
 	struct log_find *log;
 	int status;
 
-	catalog_init();
-	*s = (struct evidence_state){ .subject = { .kind = SUBJECT_CONVERSATION, .tenant_id = *tenant_id, .id = *conversation_id } };
-	s->zones = zones_new();
-	status = log_find_open(conninfo, "verbatim evidence", tenant_id, &log, &about, error);
+	s->subject = (struct subject){ .kind = SUBJECT_CONVERSATION, .tenant_id = *tenant_id, .id = *conversation_id };
+	status = zones_ready(s->zones, error);
 	if (status)
 		return status;
-	status = zones_ready(s->zones, error);
+	status = log_find_on(conn, &log, error);
 	if (!status)
 		status = scope_gather(&s->scope, log, &s->subject, &limits, zones_source(s->zones), error);
 	log_find_close(log);

@@ -11,6 +11,7 @@
 #include "cmd/replay_scope.h"
 #include "engine/zones.h"
 #include "event/checkpoint.h"
+#include "store/db.h"
 
 struct evidence_state {
 	struct subject subject;
@@ -18,9 +19,12 @@ struct evidence_state {
 	struct scope scope; /* the conversation's events, and those that its rows came from besides */
 };
 
-/* Finds the events up to the checkpoint; `scope.count` may be 0.  evidence_state_release in any case. */
-int evidence_find(const char *conninfo, const struct checkpoint *checkpoint, const struct uuid *tenant_id,
-		  const struct uuid *conversation_id, struct evidence_state *out, struct error *error) must_check;
+/* Before the session is opened: what takes its time goes on beside that.  evidence_state_release in any case. */
+void evidence_state_begin(struct evidence_state *out);
+
+/* Finds the events up to the checkpoint; `scope.count` may be 0.  The session then looks by indexes alone (log_find_on). */
+int evidence_find(struct pg_conn *conn, const struct checkpoint *checkpoint, const struct uuid *tenant_id,
+		  const struct uuid *conversation_id, struct evidence_state *s, struct error *error) must_check;
 void evidence_state_release(struct evidence_state *s);
 
 /* Whether an event of the scope is the conversation's own: only those go into the bundle. */

@@ -10,27 +10,11 @@
 
 static int find_keys(struct proofs *p, const struct texts *words, struct error *error)
 {
-	int status;
-
 	if (words->count)
 		return keys_trusted(words, p->keys, &p->key_count, error);
-	status = checkpoints_keys(p->conn, p->keys, &p->key_count, error);
-	if (!status && p->key_count == 0)
-		status = error_set(error, E_NOT_READY, "no key has signed a checkpoint of this log yet; serve signs with --signing-key-file, or "
-				   "with the key that it makes below --data");
-	return status;
-}
-
-static int find_login(struct proofs *p, struct error *error)
-{
-	struct pg_result *rows;
-	int status = db_query(p->conn, "SELECT session_user, pg_has_role(session_user, 'verbatim_engine', 'MEMBER')", 0, NULL, &rows, error);
-
-	if (status)
-		return status;
-	snprintf(p->login, sizeof(p->login), "%s", db_text(rows, 0, 0));
-	p->appends = db_bool(rows, 0, 1);
-	db_free(rows);
+	if (p->key_count == 0)
+		return error_set(error, E_NOT_READY, "no key has signed a checkpoint of this log yet; serve signs with --signing-key-file, or "
+				 "with the key that it makes below --data");
 	return 0;
 }
 
@@ -44,15 +28,11 @@ int proofs_open(const struct target_options *target, const struct texts *words, 
 	status = target_database(target, false, &out->target, error);
 	if (status)
 		return status;
-	status = checkpoints_open(out->target.conninfo, "verbatim_auditor", name, &out->conn, error);
-	if (!status)
-		status = find_login(out, error);
+	status = checkpoints_ask(out->target.conninfo, "verbatim_auditor", name, &out->conn, &out->asker, out->keys, &out->key_count, error);
 	if (!status)
 		status = find_keys(out, words, error);
-	if (!status)
-		status = checkpoints_heads(out->conn, &out->heads, error);
-	if (status == E_DATABASE && migrate_check(out->conn, &schema)) { /* four questions more, asked when there is a reason */
-		*error = schema;
+	if (status == E_DATABASE && db_exec(out->conn, db_settings_sql, &schema) == 0 && migrate_check(out->conn, &schema)) {
+		*error = schema; /* four questions more, asked when there is a reason; the round had undone its settings */
 		status = schema.code;
 	}
 	if (status)
@@ -65,7 +45,7 @@ void proofs_record(struct proofs *p, const struct engine_options *engine, const 
 	struct access a = *access;
 
 	catalog_init();
-	a.actor = p->login;
+	a.actor = p->asker.login;
 	p->record = record_start(&p->target, engine, &a);
 }
 
@@ -92,7 +72,7 @@ int proofs_checkpoint(struct proofs *p, const char *path, int16_t shard, int64_t
 		      struct checkpoint *out, int *which, struct error *error)
 {
 	int status = path ? file_read(path, NOTE_BYTES_MAX, note, error)
-			  : checkpoints_newest(p->conn, shard, p->heads.epoch, position, NULL, note, NULL, error);
+			  : checkpoints_newest(p->conn, shard, p->asker.epoch, position, NULL, note, NULL, error);
 
 	if (status)
 		return status;
@@ -102,7 +82,7 @@ int proofs_checkpoint(struct proofs *p, const char *path, int16_t shard, int64_t
 	status = checkpoint_open(buffer_bytes(note), p->keys, p->key_count, out, which, error);
 	if (status)
 		return error_prefix(error, "%s", path ? path : "the newest checkpoint");
-	if (!uuid_equal(&out->log_id, &p->heads.log_id))
+	if (!uuid_equal(&out->log_id, &p->asker.log_id))
 		return error_set(error, E_UNPROVEN, "the checkpoint is of another log than the database");
 	if (out->shard != shard)
 		return error_set(error, E_USAGE, "the checkpoint is of shard %d; what is to be proved stands in shard %d", out->shard, shard);

@@ -16,9 +16,7 @@ struct proofs {
 	struct pg_conn *conn;
 	struct note_key keys[CHECKPOINT_KEYS_MAX]; /* that are trusted, or that the database names */
 	int key_count;
-	struct checkpoint_heads heads;
-	char login[64];
-	bool appends;          /* the login may append, and so journal by itself */
+	struct checkpoint_asker asker;
 	struct record *record; /* under way, or NULL */
 };
 

@@ -67,7 +67,7 @@ static int prove_event(const struct prove_options *o, struct proofs *p, struct b
 	if (!status && o->tenant)
 		status = proofs_uuid("--tenant", o->tenant, &tenant_id, error);
 	if (!status)
-		status = record_may(&o->engine, p->appends, p->login, error);
+		status = record_may(&o->engine, p->asker.appends, p->asker.login, error);
 	if (status)
 		return status;
 	status = log_event_find(p->conn, &event_id, o->tenant ? &tenant_id : NULL, arena, &e, error);

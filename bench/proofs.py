@@ -97,7 +97,7 @@ def single(engine, table, keep, rounds, events):
     whose = ("--conversation", conversation, "--tenant", tenant)
     asked = (
         ("prove --event", 50, ("prove", "--event", event, "--tenant", tenant)),
-        (f"evidence of {count} events", 50, ("evidence", *whose, "--out", bundle)),
+        (f"evidence of {count} events", 50, ("evidence", *whose, "--out", bundle, "--force")),
         (f"replay --conversation, {count} events", 20, ("replay", *whose)),
         (f"  its rows --at a position, {count} events", None, ("replay", *whose, "--at", engine.sql(
             f"SELECT max(position) FROM verbatim.event_log WHERE tenant_id = '{tenant}' AND conversation_id = '{conversation}'"))),

@@ -21,6 +21,7 @@ struct evidence_options {
 	struct engine_options engine;
 	const char *conversation, *tenant, *checkpoint, *out, *key_file, *reason;
 	struct texts withhold, keys;
+	bool force;
 };
 
 #define AT(member) .offset = offsetof(struct evidence_options, member)
@@ -30,6 +31,7 @@ static const struct option options[] = {
 	{ .name = "tenant", .kind = OPTION_TEXT, AT(tenant), .argument = "ID", .filled = true,
 	  .help = "whose conversation it is; needed when several tenants have one with this id, or no read model knows it" },
 	{ .name = "out", .kind = OPTION_TEXT, AT(out), .argument = "FILE", .filled = true, .help = "where the bundle goes: case.tar" },
+	{ .name = "force", .kind = OPTION_FLAG, AT(force), .help = "write over a file that is there" },
 	{ .name = "withhold", .kind = OPTION_TEXTS, AT(withhold), .argument = "EVENT_ID", .filled = true,
 	  .help = "an event whose text is not given: the bundle then has its position, type and hash, and says so" },
 	{ .name = "checkpoint", .kind = OPTION_TEXT, AT(checkpoint), .argument = "FILE", .filled = true,
@@ -304,7 +306,7 @@ static int write_out(struct evidence *e, struct error *error)
 	status = proofs_recorded(&e->p, error);
 	if (status)
 		return status;
-	status = file_write(e->o->out, buffer_bytes(&e->tar), 0644, true, error);
+	status = file_write(e->o->out, buffer_bytes(&e->tar), 0644, e->o->force, error);
 	if (status)
 		return status;
 	sha256(e->tar.data, e->tar.len, hash);
@@ -339,6 +341,8 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "evidence takes no words; did you mean --conversation %s?", args->words[0]);
 	if (!o->conversation || !o->out)
 		return error_set(error, E_USAGE, "say whose events, and where they go: --conversation ID --out case.tar");
+	if (!o->force && access(o->out, F_OK) == 0) /* before anything is read or journaled; file_write makes sure */
+		return error_set(error, E_EXISTS, "'%s' is there already; name another file, or say --force", o->out);
 	evidence_state_begin(&e.state);
 	status = find_signer(&e, error);
 	if (!status)

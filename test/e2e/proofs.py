@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import re
 import stat
 import subprocess
 import tarfile
@@ -109,6 +110,12 @@ ok(wait_until(lambda: sizes() == [1, 51], 20), "and again for the 50th")
 ok(wait_until(lambda: filed().split("\n")[1:2] == ["51"], 5), "the folder has it, too")
 same(engine.one("select note from verbatim.log_checkpoint where shard = %d and size = 51" % SHARD), filed().rstrip("\n"), "the same text")
 ok(all(f.endswith(".checkpoint") for f in os.listdir(dir)), "and nothing half-written beside it")
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md"), encoding="utf-8") as f:
+    recipe = re.search(r'^    verbatim psql -- (.* = )1( ORDER BY .*") >kept/\S+$', f.read(), re.M)
+with open(path("by-sql.checkpoint"), "wb") as f:
+    subprocess.run("%s psql --data %s -- %s%d%s" % (BINARY, engine.data, recipe[1], SHARD, recipe[2]), shell=True, check=True, stdout=f)
+same(open(path("by-sql.checkpoint")).read(), filed(), "the README's way to have it by SQL gives it byte for byte")
+same(verifier("--key", vkey, "checkpoint", path("by-sql.checkpoint")).returncode, 0, "so that the offline verifier takes it")
 result = verifier("--key", vkey, "checkpoint", os.path.join(dir, "%s.epoch-1.shard-%d.checkpoint" % (log_id, SHARD)))
 same(result.returncode, 0, "the verifier takes it")
 ok(public["fingerprint"] in result.stdout, "and shows whose it is")
@@ -183,6 +190,15 @@ archive = open(path("case.tar"), "rb").read()
 ok(hashlib.sha256(archive).hexdigest() in result.stdout, "with the file's hash")
 evidence("again.tar", *mine)
 same(open(path("again.tar"), "rb").read() == archive, True, "and the same again, byte for byte")
+uses = engine.one("select count(*) from audit.access where action = 'evidence'")
+result = evidence("case.tar", *mine, "--withhold", maker.uuid())
+ok(result.returncode == 73 and "--force" in result.stderr, "a bundle is not written over a file that is there")
+same(engine.one("select count(*) from audit.access where action = 'evidence'"), uses, "which is told before anything is read, and journaled")
+same(open(path("case.tar"), "rb").read() == archive, True, "it is as it was")
+with open(path("again.tar"), "w") as f:
+    f.write("something else")
+same(evidence("again.tar", *mine, "--force").returncode, 0, "--force writes over it")
+same(open(path("again.tar"), "rb").read() == archive, True, "all of it")
 tar = tarfile.open(fileobj=io.BytesIO(archive))
 names = tar.getnames()
 files = {n: tar.extractfile(n).read() for n in names}

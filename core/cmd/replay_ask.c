@@ -81,8 +81,8 @@ static int parse_diff(struct replay *r, const struct arguments *args, struct err
 	snprintf(r->diff_from, sizeof(r->diff_from), "%.*s", split ? (int)(split - text) : (int)strlen(text), text);
 	snprintf(r->diff_to, sizeof(r->diff_to), "%s", second);
 	if (!*r->diff_from || !*r->diff_to)
-		return error_set(error, E_USAGE, "--diff takes two moments: --diff 2026-03-03..2026-03-04, or --diff "
-				 "1040 1052");
+		return error_set(error, E_USAGE, "--diff '%s': one moment, and it takes two with .. between them, times or positions: "
+				 "--diff 2026-03-03..2026-03-04, or --diff 1040..1052", text);
 	status = moment_parse("diff", r->diff_from, &r->since, error);
 	return status ? status : moment_parse("diff", r->diff_to, &r->at, error);
 }

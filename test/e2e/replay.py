@@ -197,7 +197,7 @@ same([len(whole) - 2, sorted(int(s["shard"]) for s in whole[0]["shards"])], [int
 for args, status, words in ((["--conversation", "x"], 64, "not a uuid"), (["--conversation", ids[0], "--customer", ids[0]], 64, "one thing at a time"),
                             (["--conversation", ids[0], "--at", "yesterday"], 64, "neither a position nor a time"),
                             (["--conversation", ids[0], "--at", "99999999"], 65, "behind the end"),
-                            (["--conversation", ids[0], "--diff", "5"], 64, "two moments"), (["--at", "5"], 64, "say of what"),
+                            (["--conversation", ids[0], "--diff", "5"], 64, "--diff 1040..1052"), (["--at", "5"], 64, "say of what"),
                             (["--conversation", maker.uuid()], 65, "no event of any tenant"),
                             (["--conversation", ids[0], "--limit", "2"], 65, "--limit")):
     result = replayer.run(*args)

@@ -11,6 +11,12 @@ for c in 'status' 'version' 'migrate status' 'migrate up' 'migrate down'; do
 done
 [ ! -e "$D" ] && pass 'nothing was made' || fail 'nothing was made'
 
+# ---- help says nothing twice ----
+for c in $("$BIN" help | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p'); do
+	twice=$("$BIN" "$c" --help | tr -s ' \n' ' ' | grep -oE '([a-z]{2,} [a-z ]*[a-z]{2,})[;:] \1|([a-z]+(, [a-z]+)+ or [a-z]+)[^[]*: \2')
+	[ -z "$twice" ] && pass "help of $c says nothing twice" || fail "help of $c says nothing twice" "$twice"
+done
+
 # ---- empty names ----
 exits 64 'an empty --data' "$BIN" status --data ''
 like "$OUT" '--data is empty: say DIR' 'is called empty'

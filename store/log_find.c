@@ -283,25 +283,46 @@ static void put_numbers(struct pg_params *p, const int64_t *numbers, int count)
 	pg_array_end(p, began, 0);
 }
 
-int log_find_tiles(struct log_find *l, int16_t shard, const int64_t *indexes, int count, struct arena *arena,
-		   const uint8_t **tiles,
-		   struct error *error)
+/* The tiles' numbers, each once; positions rise, so a tile's stand together. */
+static int tiles_of(const int64_t *positions, int count, int64_t *indexes)
 {
+	int found = 0;
+
+	for (int i = 0; i < count; i++) {
+		int64_t index = (positions[i] - 1) / MERKLE_TILE;
+
+		if (!found || indexes[found - 1] != index)
+			indexes[found++] = index;
+	}
+	return found;
+}
+
+int log_find_leaves(struct log_find *l, int16_t shard, const int64_t *positions, int count, uint8_t (*leaves)[LEAF_BYTES],
+		    bool *there, struct error *error)
+{
+	int64_t *indexes = mem_alloc(sizeof(*indexes) * (size_t)(count + 1));
 	const PGresult *r;
 	int status;
 
-	memset(tiles, 0, sizeof(*tiles) * (size_t)count);
+	memset(there, 0, sizeof(*there) * (size_t)count);
 	pg_param_int2(&l->round.params, shard);
-	put_numbers(&l->round.params, indexes, count);
-	round_add(&l->round, "SELECT index, hashes FROM verbatim.log_tile WHERE shard = $1::int2 AND level = 0 AND index = ANY "
-	    "($2::int8[])");
+	put_numbers(&l->round.params, positions, count);
+	put_numbers(&l->round.params, indexes, tiles_of(positions, count, indexes));
+	round_add(&l->round, "SELECT w.n, octet_length(t.hashes), substr(t.hashes, ((w.position - 1) % 256)::int4 * 32 + 1, 32)"
+		  " FROM unnest($2::int8[]) WITH ORDINALITY w (position, n), verbatim.log_tile t WHERE t.shard = $1::int2 AND t.level = 0"
+		  " AND t.index = ANY ($3::int8[]) AND t.index = (w.position - 1) / 256");
 	status = round_go(&l->round, error);
 	r = l->round.results[0];
-	for (int row = 0; !status && row < PQntuples(r); row++)
-		for (int i = 0; i < count; i++)
-			if (indexes[i] == pg_int(r, row, 0) && PQgetlength(r, row, 1) == MERKLE_TILE * LEAF_BYTES)
-				tiles[i] = (const uint8_t *)arena_copy(arena, pg_bytes(r, row, 1)).data;
+	for (int row = 0; !status && row < PQntuples(r); row++) {
+		int64_t n = pg_int(r, row, 0) - 1;
+
+		if (n < 0 || n >= count || pg_int(r, row, 1) != MERKLE_TILE * LEAF_BYTES)
+			continue; /* as if the tile were not there */
+		there[n] = true;
+		pg_fixed(r, row, 2, leaves[n], LEAF_BYTES);
+	}
 	round_forget(&l->round);
+	free(indexes);
 	return status;
 }
 

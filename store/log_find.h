@@ -95,10 +95,12 @@ struct log_place {
 int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t position, struct log_place *place,
 		   struct error *error) must_check;
 
-/* Full tiles of level 0 by index, count of them: 8,192 bytes each in `arena`, NULL where there is none. */
-int log_find_tiles(struct log_find *l, int16_t shard, const int64_t *indexes, int count, struct arena *arena,
-		   const uint8_t **tiles,
-		   struct error *error) must_check;
+/*
+ * The leaves at so many rising positions as the tree's full tiles have them; `there` tells of each whether its tile is full.  A
+ * leaf's 32 bytes are cut out of its tile's 8,192 where they lie.
+ */
+int log_find_leaves(struct log_find *l, int16_t shard, const int64_t *positions, int count, uint8_t (*leaves)[LEAF_BYTES],
+		    bool *there, struct error *error) must_check;
 
 /* The root over positions 1..size, from the stored tiles and the leaves of the open one. */
 int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[LEAF_BYTES], struct error *error) must_check;

@@ -35,37 +35,26 @@ bool verify_event(struct verify *v, const struct event *e, const struct uuid *lo
 int verify_tiles(struct verify *v, struct log_find *log, int16_t shard, struct event *const *events, int count,
 		 struct error *error)
 {
-	int64_t indexes[VERIFY_TILES_MOST];
-	const uint8_t *tiles[VERIFY_TILES_MOST];
-	struct arena arena;
-	int wanted = 0, status;
+	int asked = count < VERIFY_LEAVES_MOST ? count : VERIFY_LEAVES_MOST, status;
+	int64_t *positions = mem_alloc(sizeof(*positions) * (size_t)(asked + 1));
+	uint8_t (*leaves)[LEAF_BYTES] = mem_alloc(sizeof(*leaves) * (size_t)(asked + 1));
+	bool *there = mem_alloc(sizeof(*there) * (size_t)(asked + 1));
 
-	for (int i = 0; i < count; i++) { /* positions rise, so a tile's events stand together */
-		int64_t index = (events[i]->position - 1) / MERKLE_TILE;
-
-		if (wanted == VERIFY_TILES_MOST)
-			break;
-		if (!wanted || indexes[wanted - 1] != index)
-			indexes[wanted++] = index;
-	}
-	if (!wanted)
-		return 0;
-	arena_init(&arena, VERIFY_TILES_MOST * MERKLE_TILE * LEAF_BYTES);
-	status = log_find_tiles(log, shard, indexes, wanted, &arena, tiles, error);
-	v->tiles_seen = !status;
-	for (int i = 0, t = 0; i < count && !status; i++) {
-		int64_t at = events[i]->position - 1;
-
-		while (t < wanted && indexes[t] < at / MERKLE_TILE)
-			t++;
-		if (t == wanted || !tiles[t])
+	for (int i = 0; i < asked; i++)
+		positions[i] = events[i]->position;
+	status = asked ? log_find_leaves(log, shard, positions, asked, leaves, there, error) : 0;
+	v->tiles_seen = asked && !status;
+	for (int i = 0; i < count && !status; i++) {
+		if (i >= asked || !there[i])
 			v->not_in_tiles++;
-		else if (memcmp(tiles[t] + at % MERKLE_TILE * LEAF_BYTES, events[i]->leaf_hash, LEAF_BYTES) == 0)
+		else if (memcmp(leaves[i], events[i]->leaf_hash, LEAF_BYTES) == 0)
 			v->in_tiles++;
 		else
 			note_wrong(v, events[i]);
 	}
-	arena_release(&arena);
+	free(positions);
+	free(leaves);
+	free(there);
 	return status;
 }
 
@@ -98,7 +87,7 @@ void verify_say(const struct verify *v, struct buffer *out)
 	buffer_add_text(out, "\nnot verified: ");
 	if (v->not_in_tiles)
 		buffer_printf(out, "whether %lld leaves, of no full tile%s, are in the tree; ", (long long)v->not_in_tiles,
-			      v->in_tiles + v->not_in_tiles > VERIFY_TILES_MOST ? " or beyond the first tiles" : "");
+			      v->in_tiles + v->not_in_tiles > VERIFY_LEAVES_MOST ? " or beyond the first events" : "");
 	if (!v->tiles_seen)
 		buffer_add_text(out, v->gapless ? "the tree's tiles; " : "the tree, which this login may not read; ");
 	if (!v->root_at)

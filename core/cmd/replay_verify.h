@@ -10,12 +10,12 @@
 
 #include "store/log_find.h"
 
-enum { VERIFY_WRONG_MOST = 1000, VERIFY_TILES_MOST = 64 };
+enum { VERIFY_WRONG_MOST = 1000, VERIFY_LEAVES_MOST = 16384 };
 
 struct verify {
 	int64_t events;        /* whose leaves were computed */
 	int64_t in_tiles;      /* of them: stand in a full tile */
-	int64_t not_in_tiles;  /* there is no full tile yet, or more than VERIFY_TILES_MOST are touched */
+	int64_t not_in_tiles;  /* there is no full tile yet, or it is not among the first VERIFY_LEAVES_MOST */
 	bool tiles_seen;       /* the login may read tiles */
 	int64_t root_at;       /* the batch's root was computed again at this position; 0: not */
 	bool root_wrong;

@@ -9,6 +9,9 @@
  *
  * Slices begin small, so that whoever wants ten events does not make the server read twenty thousand.
  *
+ * Half of what a row costs the server is its columns, one by one: those that only some ask for come last, or not at all.
+ * An event of a type that this binary does not know is needed whole, and the slice begins again there.
+ *
  * Source: PostgreSQL's manual, COPY, "Binary Format".
  */
 #include "store/log_copy.h"
@@ -22,7 +25,11 @@
 #include "store/db.h"
 #include "store/pg_codec.h"
 
-enum { SLICE_FIRST = 2000, SLICE = 20000, HEADER_BYTES = 19, COLUMNS = 21 };
+enum { SLICE_FIRST = 2000, SLICE = 20000, HEADER_BYTES = 19, COLUMNS = 21, COLUMNS_FOLDED = 16 };
+
+#define FOLDED "position, recorded_at, occurred_at, event_version, silent, event_id, tenant_id, entity_id, conversation_id," \
+	       " customer_id, resolution_id, actor_id, causation_id, event_type, actor_type, payload"
+#define BESIDES ", correlation_id, entity_type, leaf_hash, actor_ip, actor_user_agent"
 
 /* The leaf that holds positions from `first` up to where the next one begins. */
 struct month {
@@ -36,6 +43,7 @@ struct log_copy {
 	int64_t next, upto;  /* the next position to give; the last one */
 	int64_t slice_end;   /* last position of the slice under way */
 	int64_t slice_span;
+	bool folding;        /* only what folds look at */
 	bool copying;
 	struct month *months;
 	int month_count, month;
@@ -221,7 +229,7 @@ static int find_months(struct log_copy *l, struct error *error)
 	return 0;
 }
 
-int log_copy_begin(struct log_copy *l, int16_t shard, int64_t after, int64_t upto, struct error *error)
+static int begin(struct log_copy *l, int16_t shard, int64_t after, int64_t upto, bool folding, struct error *error)
 {
 	assert(after >= 0);
 	drop_slice(l);
@@ -230,7 +238,18 @@ int log_copy_begin(struct log_copy *l, int16_t shard, int64_t after, int64_t upt
 	l->next = after + 1;
 	l->upto = upto;
 	l->slice_span = SLICE_FIRST;
+	l->folding = folding;
 	return upto > after ? find_months(l, error) : 0;
+}
+
+int log_copy_begin(struct log_copy *l, int16_t shard, int64_t after, int64_t upto, struct error *error)
+{
+	return begin(l, shard, after, upto, false, error);
+}
+
+int log_copy_begin_folding(struct log_copy *l, int16_t shard, int64_t after, int64_t upto, struct error *error)
+{
+	return begin(l, shard, after, upto, true, error);
 }
 
 static int gap(struct log_copy *l, int64_t found, struct error *error)
@@ -257,12 +276,10 @@ static int begin_slice(struct log_copy *l, struct error *error)
 	l->slice_span = SLICE;
 	/* Numbers and the server's own dates: nothing of it comes from outside. */
 	snprintf(sql, sizeof(sql),
-		 "COPY (SELECT position, recorded_at, occurred_at, event_version, silent, event_id, tenant_id, entity_id,"
-		 " conversation_id, customer_id, resolution_id, actor_id, correlation_id, causation_id, event_type,"
-		 " entity_type, actor_type, leaf_hash, actor_ip, actor_user_agent, payload FROM verbatim.event_log"
+		 "COPY (SELECT " FOLDED "%s FROM verbatim.event_log"
 		 " WHERE shard = %d AND position BETWEEN %lld AND %lld AND recorded_at >= '%s' AND recorded_at < '%s'"
 		 " ORDER BY position) TO STDOUT (FORMAT binary)",
-		 l->shard, (long long)l->next, (long long)l->slice_end, m->from, m->to);
+		 l->folding ? "" : BESIDES, l->shard, (long long)l->next, (long long)l->slice_end, m->from, m->to);
 	result = PQexec(l->conn, sql);
 	if (PQresultStatus(result) == PGRES_COPY_OUT)
 		l->copying = true;
@@ -327,10 +344,27 @@ static struct uuid next_uuid(struct columns *c)
 	return u;
 }
 
+/* What no fold looks at. */
+static void take_besides(struct log_copy *l, struct columns *c, struct event *e)
+{
+	struct bytes leaf, ip;
+
+	e->correlation_id = next_uuid(c);
+	e->entity_type = next_column(c);
+	leaf = next_column(c); /* one of another length can be no leaf: zeroes, which no event hashes to */
+	if (leaf.len == LEAF_BYTES && !c->strange)
+		memcpy(e->leaf_hash, leaf.data, LEAF_BYTES);
+	ip = next_column(c);
+	if (ip.data)
+		e->actor_ip = pg_get_inet(ip.data, (int)ip.len, &l->arena);
+	e->actor_user_agent = next_column(c);
+}
+
 static int take_event(struct log_copy *l, char *row, int len, struct event *e, struct error *error)
 {
-	struct columns c = { row + 2, row + len, len < 2 || get_be16(row) != COLUMNS, false };
-	struct bytes actor, leaf, ip;
+	int columns = l->folding ? COLUMNS_FOLDED : COLUMNS;
+	struct columns c = { row + 2, row + len, len < 2 || get_be16(row) != columns, false };
+	struct bytes actor;
 
 	*e = (struct event){ .shard = l->shard };
 	e->position = (int64_t)get_be64(next_fixed(&c, 8));
@@ -345,22 +379,17 @@ static int take_event(struct log_copy *l, char *row, int len, struct event *e, s
 	e->customer_id = next_uuid(&c);
 	e->resolution_id = next_uuid(&c);
 	e->actor_id = next_uuid(&c);
-	e->correlation_id = next_uuid(&c);
 	e->causation_id = next_uuid(&c);
 	e->type_name = next_column(&c);
-	e->entity_type = next_column(&c);
 	actor = next_column(&c);
 	e->actor_type = actor_type_find(actor);
 	c.strange = c.strange || !bytes_is(actor, values_actor_type[e->actor_type]);
-	leaf = next_column(&c); /* one of another length can be no leaf: zeroes, which no event hashes to */
-	if (leaf.len == LEAF_BYTES && !c.strange)
-		memcpy(e->leaf_hash, leaf.data, LEAF_BYTES);
-	ip = next_column(&c);
-	if (ip.data)
-		e->actor_ip = pg_get_inet(ip.data, (int)ip.len, &l->arena);
-	e->actor_user_agent = next_column(&c);
 	e->payload = next_column(&c);
 	e->type = catalog_find(e->type_name);
+	if (!l->folding)
+		take_besides(l, &c, e);
+	else if (e->type)
+		e->entity_type = bytes_text(entity_name(e->type->entity));
 	if (c.bad)
 		return error_set(error, E_DATABASE, "shard %d, position %lld: the server sent a row that is none", l->shard,
 				 (long long)l->next);
@@ -395,7 +424,7 @@ static int end_slice(struct log_copy *l, int ended, struct error *error)
 static int take_message(struct log_copy *l, struct error *error)
 {
 	char *data, *row;
-	int len = PQgetCopyData(l->conn, &data, 0);
+	int len = PQgetCopyData(l->conn, &data, 0), status;
 
 	if (len < 0)
 		return end_slice(l, len, error);
@@ -409,7 +438,14 @@ static int take_message(struct log_copy *l, struct error *error)
 		return 0;
 	}
 	l->rows[l->count] = data;
-	return take_event(l, row, len, &l->events[l->count++], error);
+	status = take_event(l, row, len, &l->events[l->count++], error);
+	if (status || !l->folding || l->events[l->count - 1].type)
+		return status;
+	l->folding = false;
+	l->next--;
+	PQfreemem(l->rows[--l->count]);
+	drop_slice(l);
+	return 0;
 }
 
 int log_copy_next(struct log_copy *l, struct event **events, int *count, struct error *error)

@@ -46,6 +46,12 @@ extern const char log_copy_position_sql[];
 int log_copy_begin(struct log_copy *l, int16_t shard, int64_t after, int64_t upto, struct error *error) must_check;
 
 /*
+ * The same for folds alone, a quarter cheaper: without what none of them looks at (correlation_id, actor_ip,
+ * actor_user_agent, leaf_hash); of an event whose type is known, entity_type is the catalog's.
+ */
+int log_copy_begin_folding(struct log_copy *l, int16_t shard, int64_t after, int64_t upto, struct error *error) must_check;
+
+/*
  * The next block: at most LOG_COPY_BLOCK events; 0 of them when all have been given.  They and their texts are borrowed
  * until the next call.  An event of a type this binary does not know has type NULL and its name.
  */

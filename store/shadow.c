@@ -92,7 +92,8 @@ static int learn_tables(struct pg_conn *c, const struct group *group, const char
 	char rebuild[NUMBER], generation[NUMBER];
 	const char *values[] = { group->name, number(p->generation, generation), number(p->rebuild, rebuild), names };
 	struct pg_result *rows;
-	int result = db_query(c, "SELECT g.projection, g.table_name, coalesce(t.table_name, ''), greatest(c.reltuples, 0)::int8, g.active"
+	int result = db_query(c, "SELECT g.projection, g.table_name, coalesce(t.table_name, ''), greatest(c.reltuples, 0)::int8, g.active,"
+			      " (SELECT count(*) FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid)"
 			      " FROM verbatim.generation g LEFT JOIN verbatim.rebuild_table t ON t.rebuild = $3::int4 AND t.projection = g.projection"
 			      " LEFT JOIN pg_class c ON c.relname = g.table_name AND c.relnamespace = 'generations'::regnamespace"
 			      " WHERE g.group_name = $1 AND g.generation = $2::int4"
@@ -112,6 +113,7 @@ static int learn_tables(struct pg_conn *c, const struct group *group, const char
 			snprintf(t->shadow, sizeof(t->shadow), "%s", db_text(rows, row, 2));
 			t->rows = db_int(rows, row, 3);
 			p->seen = db_bool(rows, row, 4);
+			t->indexes = (int)db_int(rows, row, 5);
 			p->count++;
 		}
 	db_free(rows);
@@ -248,14 +250,28 @@ int shadow_folded(struct pg_conn *c, const struct shadow_plan *p, int16_t shard,
 		    (const char *[]){ number(shard, numbers[0]), number(from, numbers[1]), number(to, numbers[2]), hex }, none, sizeof(none), error);
 }
 
-int shadow_index(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, struct error *error)
+int shadow_index(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, int first, int last,
+		 struct error *error)
+{
+	struct buffer name = { 0 };
+	char from[NUMBER], to[NUMBER], none[NUMBER];
+	int result;
+
+	add_name(&name, projection);
+	result = step(c, p, "SELECT verbatim.rebuild_index($1, $2, $3, $4, $5)", 3,
+		      (const char *[]){ buffer_text(&name), number(first, from), number(last, to) }, none, sizeof(none), error);
+	buffer_release(&name);
+	return result;
+}
+
+int shadow_finish(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, struct error *error)
 {
 	struct buffer name = { 0 };
 	char none[NUMBER];
 	int result;
 
 	add_name(&name, projection);
-	result = step(c, p, "SELECT verbatim.rebuild_index($1, $2, $3)", 1, (const char *[]){ buffer_text(&name) }, none, sizeof(none), error);
+	result = step(c, p, "SELECT verbatim.rebuild_finish($1, $2, $3)", 1, (const char *[]){ buffer_text(&name) }, none, sizeof(none), error);
 	buffer_release(&name);
 	return result;
 }

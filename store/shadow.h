@@ -21,6 +21,7 @@ struct shadow_table {
 	char live[SHADOW_NAME];   /* what it is called, below schema generations */
 	char shadow[SHADOW_NAME]; /* "" while there is none */
 	int64_t rows;             /* of the live one, as the planner thinks */
+	int indexes;              /* of the live one */
 };
 
 /* A rebuild, as the database has it. */
@@ -63,7 +64,12 @@ int shadow_positions(struct pg_conn *c, const struct group *group, int32_t gener
 int shadow_beat(struct pg_conn *c, const struct shadow_plan *p, struct error *error) must_check;
 int shadow_folded(struct pg_conn *c, const struct shadow_plan *p, int16_t shard, int64_t from, int64_t to, const uint8_t leaf[LEAF_BYTES],
 		  struct error *error) must_check; /* from -1: the first time */
-int shadow_index(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, struct error *error) must_check;
+
+/* The indexes of a table, from the first-th (counted from 1) to the last-th; sessions may share a table's among them.  When all
+ * are there, it is finished: key, guard, statistics. */
+int shadow_index(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, int first, int last,
+		 struct error *error) must_check;
+int shadow_finish(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, struct error *error) must_check;
 
 /* Rows of these tenants that changed after each one's position, from the live table into the old one. */
 int shadow_bring(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, const char *tenants,

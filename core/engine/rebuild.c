@@ -25,6 +25,7 @@ enum {
 	TRIES_SHORT = 3,
 	PAUSE_FIRST_MS = 20,
 	PAUSE_MOST_MS = 2000,
+	INDEX_SHARES = 4,      /* of a job's share of the indexes: a table with more than one of them is shared */
 };
 
 static void sleep_ms(int64_t ms)
@@ -49,7 +50,7 @@ static void job_close(struct job *j)
 static int job_open(struct job *j, struct error *error)
 {
 	const struct rebuild_options *o = j->of->options;
-	char name[64], sql[128];
+	char name[64], sql[192];
 	int status = 0;
 
 	snprintf(name, sizeof(name), "verbatim %s %d", o->compare_only ? "check" : "rebuild", j->number);
@@ -61,8 +62,10 @@ static int job_open(struct job *j, struct error *error)
 	if (status)
 		return status;
 	j->copy = row_copy_new(j->conn);
-	/* Building an index may take what the rows of a shard would.  Statistics of a third of the usual grain cost a third. */
-	snprintf(sql, sizeof(sql), "SET maintenance_work_mem = '%lldkB'; SET synchronous_commit = on; SET default_statistics_target = 30",
+	/* Building an index may take what the rows of a shard would, and no more processors than there are jobs.  Statistics of a
+	 * third of the usual grain cost a third. */
+	snprintf(sql, sizeof(sql), "SET maintenance_work_mem = '%lldkB'; SET synchronous_commit = off; SET default_statistics_target = 30;"
+		 " SET max_parallel_maintenance_workers = 0",
 		 (long long)(o->memory / j->of->job_count / 4096 * 4 < 1024 ? 1024 : o->memory / j->of->job_count / 1024 > 1 << 20 ? 1 << 20 :
 			     o->memory / j->of->job_count / 1024));
 	return db_exec(j->conn, sql, error);
@@ -248,29 +251,68 @@ static int fold_and_write(struct job *j, int number, struct error *error)
 	return status ? status : shard_write(j, number, error);
 }
 
-static int by_rows(const void *a, const void *b)
+static int by_cost(const void *a, const void *b)
 {
-	const struct shadow_table *const *x = a, *const *y = b;
+	const struct index_part *x = a, *y = b;
 
-	return ((*x)->rows < (*y)->rows) - ((*x)->rows > (*y)->rows);
+	return x->cost != y->cost ? (x->cost < y->cost ? 1 : -1) : x->table != y->table ? x->table - y->table : x->first - y->first;
 }
 
-/* Which table is indexed when: the largest first, so that no job is left with one at the end. */
-static void order_tables(struct rebuild *r)
+static int64_t rows_of(const struct rebuild *r, int table)
 {
-	for (int i = 0; i < r->plan->count; i++)
-		r->largest[i] = &r->plan->tables[i];
-	qsort(r->largest, (size_t)r->plan->count, sizeof(r->largest[0]), by_rows);
+	return r->result->digests[table].rows + 1;
 }
 
-static int index_table(struct job *j, int number, struct error *error)
+/*
+ * Which indexes are made when: the largest first, so that no job is left with much at the end.  A table whose indexes are a
+ * good part of a job's share is divided among the jobs; the many small ones cost less when they are asked for once.
+ */
+static void divide_indexes(struct rebuild *r)
 {
-	const struct projection *p = j->of->largest[number]->projection;
-	int status = shadow_index(j->conn, j->of->plan, p, error);
+	int64_t all = 0;
+	int count = 0;
+
+	for (int i = 0; i < r->plan->count; i++) {
+		all += rows_of(r, i) * r->plan->tables[i].indexes;
+		count += r->plan->tables[i].indexes + 1;
+	}
+	r->parts = mem_alloc((size_t)count * sizeof(*r->parts));
+	for (int i = 0; i < r->plan->count; i++) {
+		int indexes = r->plan->tables[i].indexes, before = r->part_count;
+		bool divided = indexes > 1 && rows_of(r, i) * indexes > all / (INDEX_SHARES * r->job_count);
+		int step = divided ? 1 : indexes + 1;
+
+		for (int k = 1; k <= indexes || k == 1; k += step)
+			r->parts[r->part_count++] = (struct index_part){ i, k, k + step - 1, rows_of(r, i) * (divided ? 1 : indexes) };
+		atomic_store(&r->parts_left[i], r->part_count - before);
+	}
+	qsort(r->parts, (size_t)r->part_count, sizeof(r->parts[0]), by_cost);
+}
+
+static int index_part(struct job *j, int number, struct error *error)
+{
+	struct rebuild *r = j->of;
+	const struct index_part *part = &r->parts[number];
+	const struct projection *p = r->plan->tables[part->table].projection;
+	int status = shadow_index(j->conn, r->plan, p, part->first, part->last, error);
 
 	fault_point("rebuild.indexed");
-	atomic_fetch_add(&j->of->done, 1);
+	if (status == 0 && atomic_fetch_sub(&r->parts_left[part->table], 1) == 1) {
+		status = shadow_finish(j->conn, r->plan, p, error);
+		atomic_fetch_add(&r->done, 1);
+	}
 	return status ? error_prefix(error, "index of %s", p->name) : 0;
+}
+
+static int index_tables(struct rebuild *r, struct error *error)
+{
+	int64_t began = time_monotonic();
+	int status;
+
+	divide_indexes(r);
+	status = rebuild_tasks(r, "index", r->plan->count, r->part_count, index_part, error);
+	r->result->index_us = time_monotonic() - began;
+	return status;
 }
 
 static void keep_digests(struct rebuild *r)
@@ -419,12 +461,8 @@ static int steps(struct rebuild *r, struct error *error)
 		return status;
 	r->result->fold_us = time_monotonic() - began;
 	keep_digests(r);
-	if (r->plan->rebuild) {
-		began = time_monotonic();
-		order_tables(r);
-		status = rebuild_tasks(r, "index", r->plan->count, r->plan->count, index_table, error);
-		r->result->index_us = time_monotonic() - began;
-	}
+	if (r->plan->rebuild)
+		status = index_tables(r, error);
 	if (status == 0 && r->plan->rebuild)
 		status = come_near(r, error);
 	if (status == 0 && (r->options->compare || r->options->compare_only))
@@ -515,6 +553,7 @@ void rebuild_close(struct rebuild *r, int status)
 		shard_close(&r->shards[i]);
 	}
 	free(r->shards);
+	free(r->parts);
 	db_close(r->main);
 	db_close(r->beat);
 	zones_free(r->zones);

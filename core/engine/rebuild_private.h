@@ -41,6 +41,13 @@ struct job {
 	int64_t blocks, metered_us, metered_parsing_us; /* see fold_timed */
 };
 
+/* Indexes of a table that one job makes; whoever ends the last part of a table finishes it. */
+struct index_part {
+	int table;                 /* of the plan */
+	int first, last;
+	int64_t cost;              /* rows, once for each index */
+};
+
 struct rebuild {
 	const struct rebuild_options *options;
 	struct rebuild_result *result;
@@ -49,7 +56,9 @@ struct rebuild {
 	struct zones *zones;
 	struct shadow_plan *plan;
 	bool whole;                /* the whole group: it may be ahead of the live one */
-	const struct shadow_table *largest[GROUP_PROJECTIONS_MAX]; /* the plan's tables, by rows */
+	struct index_part *parts;  /* the costliest first */
+	int part_count;
+	_Atomic int parts_left[GROUP_PROJECTIONS_MAX]; /* by table of the plan */
 	struct shard_fold *shards;
 	int shard_count;
 	struct job jobs[REBUILD_JOBS_MAX];

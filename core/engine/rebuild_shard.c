@@ -68,9 +68,12 @@ static int fold_block(struct shard_fold *s, struct event *events, int count, str
 	return s->spill.error.code;
 }
 
-static int begin_reading(struct job *j, struct shard_fold *s, int64_t upto, struct error *error)
+/* `folding`: without the leaves, which say of what log the shadows are. */
+static int begin_reading(struct job *j, struct shard_fold *s, int64_t upto, bool folding, struct error *error)
 {
-	return s->position < upto ? log_copy_begin(j->log, s->shard, s->position, upto, error) : 0;
+	if (s->position >= upto)
+		return 0;
+	return (folding ? log_copy_begin_folding : log_copy_begin)(j->log, s->shard, s->position, upto, error);
 }
 
 static int64_t now_ns(void)
@@ -126,9 +129,9 @@ static int next_block(struct job *j, struct shard_fold *s, int64_t upto, bool *m
 	return 0;
 }
 
-static int fold_to(struct job *j, struct shard_fold *s, int64_t upto, struct error *error)
+static int fold_to(struct job *j, struct shard_fold *s, int64_t upto, bool folding, struct error *error)
 {
-	int status = begin_reading(j, s, upto, error);
+	int status = begin_reading(j, s, upto, folding, error);
 	bool more = status == 0;
 
 	while (more) {
@@ -144,8 +147,12 @@ int shard_fold(struct job *j, int number, struct error *error)
 {
 	struct shard_fold *s = &j->of->shards[number];
 	/* What is written already only has to be known. */
-	int status = fold_to(j, s, s->written >= 0 ? s->written : s->target, error);
+	int64_t upto = s->written >= 0 ? s->written : s->target;
+	/* Of all the leaves the last one is needed. */
+	int status = fold_to(j, s, upto - 1, true, error);
 
+	if (status == 0)
+		status = fold_to(j, s, upto, false, error);
 	if (status == 0)
 		fault_point("rebuild.folded");
 	return status;
@@ -211,6 +218,8 @@ int shard_each(struct shard_fold *s, int index, int (*each)(void *data, struct r
 
 struct writing {
 	struct row_copy *copy;   /* NULL: only the digest */
+	const struct shadow_table *table;
+	bool begun;              /* many a shard has no row of a table */
 	struct digest *digest;
 	struct buffer scratch;
 	struct rebuild *of;
@@ -223,6 +232,13 @@ static int write_row(void *data, struct row *row, uint32_t *looked, struct error
 	digest_add_row(w->digest, row, &w->scratch);
 	if (atomic_load(&w->of->stopping))
 		return error_set(error, E_INTERRUPTED, "interrupted");
+	if (w->copy && !w->begun) {
+		int status = row_copy_begin(w->copy, w->table->projection, w->table->shadow, error);
+
+		if (status)
+			return status;
+		w->begun = true;
+	}
 	return w->copy ? row_copy_put(w->copy, row, error) : 0;
 }
 
@@ -233,15 +249,12 @@ static int write_tables(struct job *j, struct shard_fold *s, bool only_digests, 
 	int status = 0;
 
 	for (int i = 0; i < r->plan->count && status == 0; i++) {
-		const struct shadow_table *t = &r->plan->tables[i];
-
 		memset(&s->digests[i], 0, sizeof(s->digests[i]));
 		w.digest = &s->digests[i];
-		if (w.copy)
-			status = row_copy_begin(w.copy, t->projection, t->shadow, error);
-		if (status == 0)
-			status = shard_each(s, r->wanted_at[i], write_row, &w, error);
-		if (status == 0 && w.copy)
+		w.table = &r->plan->tables[i];
+		w.begun = false;
+		status = shard_each(s, r->wanted_at[i], write_row, &w, error);
+		if (status == 0 && w.begun)
 			status = row_copy_end(w.copy, error);
 	}
 	buffer_release(&w.scratch);
@@ -326,8 +339,8 @@ int shard_merge(struct job *j, int number, struct error *error)
 	bool more = true;
 
 	if (j->of->options->compare_only)
-		return fold_to(j, s, s->target, error);
-	status = begin_reading(j, s, s->target, error);
+		return fold_to(j, s, s->target, false, error);
+	status = begin_reading(j, s, s->target, false, error);
 	while (status == 0 && more) {
 		status = next_block(j, s, s->target, &more, error);
 		if (status == 0 && s->position > s->written && (!more || s->position - s->written >= MERGE_EVENTS))

@@ -322,52 +322,85 @@ BEGIN
     END IF;
 END $$;
 
--- Gives a shadow the indexes and the guard that its read model's table has, and the planner its statistics.
-CREATE FUNCTION verbatim.rebuild_index(p_rebuild int4, p_owner uuid, p_projection text) RETURNS int4
+-- The indexes of a read model's table, as a shadow of it is to have them: the key first.
+CREATE FUNCTION verbatim.rebuild_indexes(live regclass) RETURNS TABLE (name name, is_key bool, is_unique bool, what text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT c.relname, x.indisprimary, x.indisunique, substring(pg_get_indexdef(x.indexrelid) FROM ' USING .*$')
+    FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = live AND x.indisvalid ORDER BY x.indisprimary DESC, 1
+$$;
+
+-- A shadow and the table it is to replace.
+CREATE FUNCTION verbatim.rebuild_pair(r verbatim.rebuild, p_projection text, OUT shadow text, OUT tab regclass, OUT live regclass) RETURNS record
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT t.table_name, format('generations.%I', t.table_name)::regclass, format('generations.%I', g.table_name)::regclass
+    FROM verbatim.rebuild_table t, verbatim.generation g
+    WHERE t.rebuild = r.id AND t.projection = p_projection AND g.projection = p_projection AND g.generation = r.generation
+$$;
+
+-- Gives a shadow those indexes that its read model's table has at places p_from to p_to, unless they are there; several
+-- sessions may be at one table.  Answers how many were made.
+CREATE FUNCTION verbatim.rebuild_index(p_rebuild int4, p_owner uuid, p_projection text, p_from int4, p_to int4) RETURNS int4
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
     AS $$
 DECLARE
-    r      verbatim.rebuild := verbatim.rebuild_own(p_rebuild, p_owner);
-    shadow text;
-    live   regclass;
-    tab    regclass;
-    name   text;
-    kept   text;
-    made   int4 := 0;
-    i      record;
+    p    record;
+    i    record;
+    made int4 := 0;
 BEGIN
-    SELECT t.table_name INTO STRICT shadow FROM verbatim.rebuild_table t WHERE t.rebuild = p_rebuild AND t.projection = p_projection;
-    SELECT format('generations.%I', g.table_name)::regclass INTO STRICT live
-        FROM verbatim.generation g WHERE g.projection = p_projection AND g.generation = r.generation;
-    tab := format('generations.%I', shadow)::regclass;
-    FOR i IN SELECT c.relname, x.indisprimary, x.indisunique, substring(pg_get_indexdef(x.indexrelid) FROM ' USING .*$') AS what
-             FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indrelid = live AND x.indisvalid ORDER BY x.indisprimary DESC, 1
+    p := verbatim.rebuild_pair(verbatim.rebuild_own(p_rebuild, p_owner), p_projection);
+    FOR i IN SELECT x.* FROM verbatim.rebuild_indexes(p.live) WITH ORDINALITY x (name, is_key, is_unique, what, place)
+             WHERE x.place BETWEEN p_from AND p_to
+             AND NOT EXISTS (SELECT FROM verbatim.rebuild_indexes(p.tab) n WHERE n.is_unique = x.is_unique AND n.what = x.what)
     LOOP
-        CONTINUE WHEN EXISTS (SELECT FROM pg_index n WHERE n.indrelid = tab AND n.indisunique = i.indisunique
-                              AND substring(pg_get_indexdef(n.indexrelid) FROM ' USING .*$') = i.what);
         -- As the table's own would be called: readmodel.c knows them by their last letters.
-        name := CASE WHEN i.indisprimary THEN left(shadow, 58) || '_pkey'
-                     WHEN i.relname ~ '_[0-9a-f]{8}$' THEN left(shadow, 54) || right(i.relname, 9)
-                     ELSE left(shadow, 50) || '_' || left(md5(i.what), 12) END;
-        EXECUTE format('CREATE %s INDEX %I ON %s %s', CASE WHEN i.indisunique THEN 'UNIQUE' ELSE '' END, name, tab, i.what);
-        IF i.indisprimary THEN
-            EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY USING INDEX %I', tab, name, name);
-        END IF;
+        EXECUTE format('CREATE %s INDEX %I ON %s %s', CASE WHEN i.is_unique THEN 'UNIQUE' ELSE '' END,
+                       CASE WHEN i.is_key THEN left(p.shadow, 58) || '_pkey'
+                            WHEN i.name ~ '_[0-9a-f]{8}$' THEN left(p.shadow, 54) || right(i.name, 9)
+                            ELSE left(p.shadow, 50) || '_' || left(md5(i.what), 12) END, p.tab, i.what);
         made := made + 1;
     END LOOP;
-    PERFORM verbatim.guard_table(tab);
-    PERFORM verbatim.open_columns(tab, ARRAY(
-        SELECT a.attname FROM pg_attribute a WHERE a.attrelid = live AND a.attnum > 0 AND NOT a.attisdropped
-        AND has_column_privilege('verbatim_analyst', live, a.attnum, 'SELECT')));
-    EXECUTE format('ANALYZE %s', tab);
-    EXECUTE format('ALTER TABLE %s RESET (autovacuum_enabled, toast.autovacuum_enabled)', tab);
-    SELECT string_agg(o, ', ') INTO kept FROM pg_class c, unnest(c.reloptions) o WHERE c.oid = live AND o LIKE 'autovacuum_enabled=%';
-    IF kept IS NOT NULL THEN
-        EXECUTE format('ALTER TABLE %s SET (%s)', tab, kept);
-    END IF;
     RETURN made;
+END $$;
+
+-- A shadow has all its indexes: now its key, its guard, and what the planner must know of it: of the columns that indexes
+-- stand upon.  The others' statistics are most of what ANALYZE costs; autovacuum, which takes no such ANALYZE for a whole
+-- one, comes to them once the table is its own again.
+CREATE FUNCTION verbatim.rebuild_finish(p_rebuild int4, p_owner uuid, p_projection text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+    AS $$
+DECLARE
+    p     record;
+    key   name;
+    names text;
+    kept  text;
+BEGIN
+    p := verbatim.rebuild_pair(verbatim.rebuild_own(p_rebuild, p_owner), p_projection);
+    SELECT c.relname INTO key FROM verbatim.rebuild_indexes(p.live) l, pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+        WHERE l.is_key AND x.indrelid = p.tab AND x.indisunique AND NOT x.indisprimary
+          AND substring(pg_get_indexdef(x.indexrelid) FROM ' USING .*$') = l.what;
+    IF FOUND THEN
+        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY USING INDEX %I', p.tab, key, key);
+    END IF;
+    PERFORM verbatim.guard_table(p.tab);
+    PERFORM verbatim.open_columns(p.tab, ARRAY(
+        SELECT a.attname FROM pg_attribute a WHERE a.attrelid = p.live AND a.attnum > 0 AND NOT a.attisdropped
+        AND has_column_privilege('verbatim_analyst', p.live, a.attnum, 'SELECT')));
+    SELECT string_agg(DISTINCT quote_ident(a.attname), ', ') INTO names
+        FROM pg_index x, unnest(x.indkey) k JOIN pg_attribute a ON a.attnum = k WHERE x.indrelid = p.tab AND a.attrelid = p.tab;
+    EXECUTE format('ANALYZE %s (%s)', p.tab, names);
+    SELECT string_agg(o, ', ') INTO kept FROM pg_class c, unnest(c.reloptions) o WHERE c.oid = p.live AND o LIKE 'autovacuum_enabled=%';
+    EXECUTE format('ALTER TABLE %s RESET (autovacuum_enabled, toast.autovacuum_enabled)', p.tab);
+    IF kept IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE %s SET (%s)', p.tab, kept);
+    END IF;
 END $$;
 
 -- Brings an old table up to date from the one that took its place: rows of tenants that were changed after a position.
@@ -584,16 +617,17 @@ END $$;
 
 REVOKE ALL ON FUNCTION verbatim.rebuild_positions(text, int4), verbatim.rebuild_is_alive(verbatim.rebuild), verbatim.rebuild_own(int4, uuid),
     verbatim.rebuild_drop(int4), verbatim.rebuild_shadow(int4, text, text),
+    verbatim.rebuild_indexes(regclass), verbatim.rebuild_pair(verbatim.rebuild, text),
     verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid),
-    verbatim.rebuild_folded(int4, uuid, int2, int8, int8, bytea), verbatim.rebuild_index(int4, uuid, text),
-    verbatim.rebuild_bring(int4, uuid, text, uuid[], int8[]), verbatim.rebuild_level(int4, uuid), verbatim.rebuild_hold(int4, uuid), verbatim.rebuild_mark(int4, uuid),
+    verbatim.rebuild_folded(int4, uuid, int2, int8, int8, bytea), verbatim.rebuild_index(int4, uuid, text, int4, int4),
+    verbatim.rebuild_finish(int4, uuid, text), verbatim.rebuild_bring(int4, uuid, text, uuid[], int8[]), verbatim.rebuild_level(int4, uuid), verbatim.rebuild_hold(int4, uuid), verbatim.rebuild_mark(int4, uuid),
     verbatim.rebuild_switch(int4, uuid, int4, interval, json), verbatim.rebuild_give_up(int4, uuid), verbatim.rebuild_leave(int4, uuid),
     verbatim.rebuild_views(int4, int4), verbatim.rebuild_told(int4), verbatim.drop_old(text, int4)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION verbatim.rebuild_positions(text, int4),
     verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid),
-    verbatim.rebuild_folded(int4, uuid, int2, int8, int8, bytea), verbatim.rebuild_index(int4, uuid, text),
-    verbatim.rebuild_bring(int4, uuid, text, uuid[], int8[]), verbatim.rebuild_level(int4, uuid), verbatim.rebuild_hold(int4, uuid), verbatim.rebuild_mark(int4, uuid),
+    verbatim.rebuild_folded(int4, uuid, int2, int8, int8, bytea), verbatim.rebuild_index(int4, uuid, text, int4, int4),
+    verbatim.rebuild_finish(int4, uuid, text), verbatim.rebuild_bring(int4, uuid, text, uuid[], int8[]), verbatim.rebuild_level(int4, uuid), verbatim.rebuild_hold(int4, uuid), verbatim.rebuild_mark(int4, uuid),
     verbatim.rebuild_switch(int4, uuid, int4, interval, json), verbatim.rebuild_give_up(int4, uuid), verbatim.rebuild_leave(int4, uuid),
     verbatim.rebuild_told(int4), verbatim.drop_old(text, int4)
     TO verbatim_engine;

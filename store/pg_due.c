@@ -116,6 +116,7 @@ void pg_due(struct store *store, struct store_due *r)
 	}
 	if (!table->due.sql)
 		table->due.sql = due_sql(table->name, asks ? asks->name : NULL);
+	s->of_generation = true;
 	r->due = arena_alloc(r->arena, (size_t)r->limit * sizeof(*r->due));
 	pg_param_text(&s->params, r->group->name);
 	pg_param_int4(&s->params, r->generation);

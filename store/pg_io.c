@@ -56,7 +56,7 @@ static void take_error(struct pg_session *s, const PGresult *r)
 	else if (strcmp(state, "42501") == 0)
 		code = E_NO_ACCESS;
 	else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0)
-		code = s->state == PG_SETTING_UP ? E_UNSUITABLE : E_DATABASE;
+		code = s->state == PG_SETTING_UP ? E_UNSUITABLE : s->of_generation ? E_FENCED : E_DATABASE;
 	if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0) {
 		s->data_refused = true;
 		snprintf(s->refused_table, sizeof(s->refused_table), "%s", table ? table : "");
@@ -283,7 +283,7 @@ bool pg_begin(struct pg_session *s, struct store_request *request,
 	s->result = result;
 	s->end = end;
 	s->round = 0;
-	s->data_refused = false;
+	s->data_refused = s->of_generation = false;
 	request->status = 0;
 	request->lost = s->state != PG_IDLE;
 	error_clear(&request->error);

@@ -133,6 +133,7 @@ void pg_load(struct store *store, struct store_load *r)
 		pg_fail(s, E_INTERNAL, r->count ? "rows of a read model were asked for before its checkpoint" : "no keys to load");
 		return;
 	}
+	s->of_generation = true;
 	for (int q = 0; q < queries; q++) {
 		int first = t->asked_first[q], count = t->asked_first[q + 1] - first;
 		size_t began = pg_array_begin(&s->params, OID_UUID, count);

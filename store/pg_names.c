@@ -73,6 +73,7 @@ void pg_names(struct store *store, struct store_names *r)
 	}
 	if (!table->names.sql)
 		table->names.sql = names_sql(table->name);
+	s->of_generation = true;
 	r->names = arena_alloc(r->arena, (size_t)r->limit * sizeof(*r->names));
 	pg_param_uuid(&s->params, &r->ask.tenant_id);
 	pg_param_uuid(&s->params, &r->after_conversation);

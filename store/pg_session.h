@@ -89,6 +89,7 @@ struct pg_session {
 	int query;     /* executions answered in this round */
 	int failed;    /* number of the execution that failed in it, or -1 */
 	bool data_refused; /* the error was about the data (classes 22 and 23) */
+	bool of_generation; /* the request is about tables that go when others take their place */
 	char refused_table[64]; /* the table the server named with it, or "" */
 	int round;     /* for requests of several rounds: theirs to count */
 	int64_t after, upto, mark; /* theirs to use: what the round under way looks at */

@@ -184,7 +184,7 @@ struct store_checkpoint {
 	int64_t shown;            /* where the one that people see stands, be it this or another */
 };
 
-/* Rows by key, all of one projection or of several. */
+/* Rows by key, all of one projection or of several.  E_FENCED as of store_due. */
 struct store_load {
 	struct store_request request;
 	const struct row_key *keys;
@@ -237,7 +237,8 @@ struct due_ask {
 
 /*
  * The clocks of a shard whose next_at has passed, the earliest first, with what the caller must know to decide on
- * them; all of it as it stood at one moment.  `checkpoint` comes before, which tells the generation.
+ * them; all of it as it stood at one moment.  `checkpoint` comes before, which tells the generation.  E_FENCED, as of
+ * store_names: its tables are gone, for others have taken their place; the next checkpoint tells which.
  */
 struct store_due {
 	struct store_request request;

@@ -134,10 +134,14 @@ static void fail(struct timers *t, enum timers_state back_to)
 {
 	char part[32];
 
+	bool fenced = t->call.request.status == E_FENCED;
+
 	part_name(t, part);
-	if (t->failures == 0)
+	t->fenced += fenced;
+	if (fenced ? t->fenced == 2 : t->failures == 0)
 		log_warn(part, "%s; trying again", t->call.request.error.message);
-	t->trouble = t->call.request.error;
+	if (!fenced || t->fenced > 1)
+		t->trouble = t->call.request.error;
 	t->state = t->call.request.lost ? TIMERS_CONNECTING : back_to;
 	back_off(t);
 }
@@ -498,6 +502,7 @@ static void look_take(struct timers *t)
 		fail(t, TIMERS_STANDBY);
 		return;
 	}
+	t->fenced = 0;
 	t->skew = c->now - c->horizon;
 	t->next = c->next == TIME_NONE ? INT64_MAX : c->next;
 	t->position = c->position;

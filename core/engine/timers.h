@@ -94,6 +94,7 @@ struct timers {
 	bool request_out, timer_out, closing;
 	bool waiting;          /* the timer's end may come early: the fold has moved */
 	int failures;          /* in a row, for the back-off */
+	int fenced;            /* looks in a row that found the tables gone; once is nothing: others have taken their place, and are learnt */
 	int32_t generation;
 	int64_t start;         /* the fold must come here first; -1: not known yet */
 	int64_t skew;          /* what the engine's clock is ahead of the database's, or 0 */

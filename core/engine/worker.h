@@ -119,6 +119,7 @@ struct worker {
 	struct pace *pace;       /* of its thread; NULL: it always goes freely */
 	struct gate_pass pass;
 	int failures;
+	int gone;                /* loads in a row that found the tables gone */
 	int empty_reads;         /* in a row, while the feed says that there is more */
 	int32_t epoch;
 	int32_t generation;

@@ -122,10 +122,18 @@ bool worker_load(struct worker *w)
 	return true;
 }
 
+static void fenced(struct worker *w);
+
 void worker_take_rows(struct worker *w)
 {
 	const struct store_load *c = &w->call.load;
+	int gone = c->request.status == E_FENCED && !c->request.lost ? w->gone + 1 : 0;
 
+	w->gone = gone;
+	if (gone == 1) { /* others have taken the tables' place: which, the checkpoint tells */
+		fenced(w);
+		return;
+	}
 	if (c->request.status) {
 		worker_fail(w);
 		return;

@@ -159,6 +159,9 @@ dropped = command(engine, "rebuild", "--drop-old")
 ok(dropped.status == 0 and dropped.summary["dropped"] > 0, "the old ones go")
 same(len(generations(engine)), 1, "one generation is left")
 same(command(engine, "rebuild", "--switch-back").status, 65, "and there is no way back any more")
+wait_until(lambda: False, 4)  # clocks are looked at every second
+with open(engine.log, errors="replace") as diary:
+    same([line for line in diary if "does not exist" in line][:3], [], "and nothing in the diary tells of tables that went")
 
 # What the database refused, as somebody had told it to, is folded when it does so no more.
 table = engine.one("select table_name from verbatim.generation where projection = 'core.messages' and active")

@@ -27,12 +27,31 @@ void pg_param_versions(struct pg_params *params, const struct group *group)
 	pg_array_end(params, began, 0);
 }
 
-/* ---- which there are: one query a group ---- */
+/* ---- which there are: one query a group; and what rebuilds ---- */
+
+static void take_rebuilds(struct store_generations *l, const PGresult *r)
+{
+	for (int row = 0; row < PQntuples(r) && l->rebuild_count < REBUILDS_SEEN; row++) {
+		struct rebuild_seen *seen = &l->rebuilds[l->rebuild_count++];
+		struct bytes group = pg_bytes(r, row, 1), step = pg_bytes(r, row, 4);
+
+		*seen = (struct rebuild_seen){
+			.rebuild = (int32_t)pg_int(r, row, 0), .read_models = (int32_t)pg_int(r, row, 2), .alive = pg_bool(r, row, 3),
+			.done = pg_int(r, row, 5), .total = pg_int(r, row, 6), .spent_us = pg_int(r, row, 7), .begun_at = pg_time(r, row, 8),
+		};
+		snprintf(seen->group, sizeof(seen->group), "%.*s", (int)group.len, group.data);
+		snprintf(seen->step, sizeof(seen->step), "%.*s", (int)step.len, step.data);
+	}
+}
 
 static void on_generations(struct pg_session *s, int query, const PGresult *r)
 {
 	struct store_generations *l = (struct store_generations *)s->request;
 
+	if (query == group_count) {
+		take_rebuilds(l, r);
+		return;
+	}
 	for (int row = 0; row < PQntuples(r) && l->count < GENERATIONS_MAX; row++)
 		l->list[l->count++] = (struct generation){
 			.group = groups[query],
@@ -49,7 +68,7 @@ void pg_generations(struct store *store, struct store_generations *r)
 {
 	struct pg_session *s = pg_of(store);
 
-	r->count = 0;
+	r->count = r->rebuild_count = 0;
 	if (!pg_begin(s, &r->request, on_generations, pg_finish))
 		return;
 	for (int g = 0; g < group_count; g++) {
@@ -57,6 +76,8 @@ void pg_generations(struct store *store, struct store_generations *r)
 		pg_param_int4(&s->params, GENERATIONS_MAX / group_count);
 		pg_run(s, PG_GENERATIONS);
 	}
+	pg_param_int4(&s->params, REBUILDS_SEEN);
+	pg_run(s, PG_REBUILDS);
 	pg_round(s, 0);
 }
 

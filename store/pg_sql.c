@@ -158,6 +158,10 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		" g.created_at FROM (SELECT generation, bool_or(active) AS active, bool_or(shown_at IS NOT NULL) AS shown,"
 		" min(created_at) AS created_at FROM verbatim.generation WHERE group_name = $1::text GROUP BY generation"
 		" ORDER BY generation DESC LIMIT $4::int4) g ORDER BY g.generation",
+	[PG_REBUILDS] =
+		"SELECT id, group_name, cardinality(read_models), beat_at > clock_timestamp() - interval '30 s', coalesce(step, ''),"
+		" coalesce(done, 0), coalesce(total, 0), CASE WHEN isfinite(beat_at) AND step_at IS NOT NULL THEN (extract(epoch FROM beat_at - step_at) * 1000000)::int8 ELSE 0 END, begun_at"
+		" FROM verbatim.rebuild WHERE state = 'building' ORDER BY id LIMIT $1::int4",
 	[PG_SWITCH] = "SELECT verbatim.switch_generation($1::text, $2::int4, true)",
 	[PG_SWEEP] = "SELECT verbatim.sweep_generations($1::text)",
 

@@ -230,14 +230,26 @@ int shadow_positions(struct pg_conn *c, const struct group *group, int32_t gener
 
 /* ---- the steps ---- */
 
+static int still_ours(int result, const char *answer, struct error *error)
+{
+	return result == 0 && *answer != 't' ? error_set(error, E_FENCED, "another one has taken this rebuild over") : result;
+}
+
 int shadow_beat(struct pg_conn *c, const struct shadow_plan *p, struct error *error)
 {
-	char answer[NUMBER];
+	char answer[NUMBER] = "";
 	int result = step(c, p, "SELECT verbatim.rebuild_beat($1, $2)", 0, NULL, answer, sizeof(answer), error);
 
-	if (result == 0 && *answer != 't')
-		result = error_set(error, E_FENCED, "another one has taken this rebuild over");
-	return result;
+	return still_ours(result, answer, error);
+}
+
+int shadow_progress(struct pg_conn *c, const struct shadow_plan *p, const char *name, int64_t done, int64_t total, struct error *error)
+{
+	char numbers[2][NUMBER], answer[NUMBER] = "";
+	int result = step(c, p, "SELECT verbatim.rebuild_beat($1, $2, $3, $4, $5)", 3,
+			  (const char *[]){ name, number(done, numbers[0]), number(total, numbers[1]) }, answer, sizeof(answer), error);
+
+	return still_ours(result, answer, error);
 }
 
 int shadow_folded(struct pg_conn *c, const struct shadow_plan *p, int16_t shard, int64_t from, int64_t to, const uint8_t leaf[LEAF_BYTES],

@@ -62,6 +62,9 @@ int shadow_positions(struct pg_conn *c, const struct group *group, int32_t gener
 		     struct error *error) must_check;
 
 int shadow_beat(struct pg_conn *c, const struct shadow_plan *p, struct error *error) must_check;
+
+/* A beat that says how far the step of that name is; engines show it. */
+int shadow_progress(struct pg_conn *c, const struct shadow_plan *p, const char *name, int64_t done, int64_t total, struct error *error) must_check;
 int shadow_folded(struct pg_conn *c, const struct shadow_plan *p, int16_t shard, int64_t from, int64_t to, const uint8_t leaf[LEAF_BYTES],
 		  struct error *error) must_check; /* from -1: the first time */
 

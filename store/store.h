@@ -311,11 +311,27 @@ struct generation {
 
 enum { GENERATIONS_MAX = 64 };
 
-/* What generations there are of all groups of this binary, by group, the oldest first; at most GENERATIONS_MAX, the newest of each. */
+/* A rebuild that is not done (engine/rebuild.h), as its last heartbeat told of it. */
+struct rebuild_seen {
+	int32_t rebuild;
+	char group[32];
+	int32_t read_models;
+	bool alive;           /* its heart beats; else it waits for whoever resumes it */
+	char step[16];        /* "" before the first */
+	int64_t done, total;  /* of the step: events, rows (compare) or tables (index) */
+	int64_t spent_us;     /* on it so far */
+	int64_t begun_at;
+};
+
+enum { REBUILDS_SEEN = GROUPS_MAX };
+
+/* What generations there are of all groups of this binary, by group, the oldest first; at most GENERATIONS_MAX, the newest of each; and what rebuilds. */
 struct store_generations {
 	struct store_request request;
 	struct generation list[GENERATIONS_MAX];
 	int count;
+	struct rebuild_seen rebuilds[REBUILDS_SEEN];
+	int rebuild_count;
 };
 
 /*

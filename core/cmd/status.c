@@ -128,6 +128,36 @@ static void print_generations(const msgpack_object *map, struct buffer *out, int
 	table_release(&t);
 }
 
+/* What is folded anew, by a process of its own. */
+static void print_rebuilds(const msgpack_object *map, struct buffer *out, int width, bool colour)
+{
+	uint32_t count;
+	const msgpack_object *list = list_of(map, "rebuilds", &count);
+	struct table t;
+	char text[HUMAN_TEXT];
+
+	if (!count)
+		return;
+	buffer_add_byte(out, '\n');
+	table_init(&t, 8, (const char *const[]){ ">rebuild", ">read models", "state", "step", ">done", ">%", ">a second", ">left of it" });
+	for (uint32_t i = 0; i < count; i++) {
+		struct bytes state = client_text(&list[i], "state"), step = client_text(&list[i], "step");
+		int64_t left_ms = client_int(&list[i], "left_ms", -1);
+		bool runs = bytes_is(state, "running");
+
+		table_cell(&t, "%lld", (long long)client_int(&list[i], "rebuild", 0));
+		table_cell(&t, "%lld", (long long)client_int(&list[i], "read_models", 0));
+		table_cell_style(&t, runs ? STYLE_PLAIN : STYLE_YELLOW, "%.*s", (int)state.len, state.data ? state.data : "");
+		table_cell(&t, "%.*s", (int)step.len, step.data ? step.data : "");
+		table_cell(&t, "%s", human_count(client_int(&list[i], "done", 0), text));
+		table_cell(&t, "%lld", (long long)client_int(&list[i], "percent", 0));
+		table_cell(&t, "%s", runs ? human_count(client_int(&list[i], "rate", 0), text) : "");
+		table_cell(&t, "%s", runs && left_ms >= 0 ? human_duration(left_ms * 1000, text) : "");
+	}
+	table_print(&t, out, width, colour);
+	table_release(&t);
+}
+
 static void print_timers(const msgpack_object *map, struct buffer *out, int width, bool colour)
 {
 	uint32_t count;
@@ -256,6 +286,7 @@ static void print_status(const msgpack_object *map, const char *address, struct 
 	print_shards(map, out, width, colour);
 	print_groups(map, out, width, colour);
 	print_generations(map, out, width, colour);
+	print_rebuilds(map, out, width, colour);
 	print_timers(map, out, width, colour);
 	print_checkpoints(map, out, width, colour);
 	print_check(map, out, colour);

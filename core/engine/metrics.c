@@ -116,6 +116,7 @@ enum metric_id {
 	LOG_POSITION, APPENDER_UP, WAITING, APPENDED, COMMITS, DUPLICATES, REFUSED, BATCH_EVENTS, COMMIT_SECONDS,
 	PROJECTION_UP, PROJECTION_POSITION, LAG_EVENTS, LAG_SECONDS, PROJECTED, PROJECTION_COMMITS, ANOMALIES, LEASE_HELD, LEASE_MOVES,
 	GENERATION_LAG,
+	REBUILD_DONE, REBUILD_TOTAL, REBUILD_LEFT,
 	TIMERS_UP, TIMERS_NEXT, TIMERS_LATE, WARNINGS, BREACHES,
 	CHECKPOINT_UP, CHECKPOINT_POSITION, CHECKPOINT_AGE,
 	CHECKS, CHECK_TIME, CHECK_DIFFERENCES,
@@ -159,6 +160,9 @@ static const struct metric_name names[METRICS] = {
 	[LEASE_HELD] = { "verbatim_lease_held", "gauge", "1 while this engine folds the shard" },
 	[LEASE_MOVES] = { "verbatim_lease_moves_total", "counter", "how often this engine took the shard over" },
 	[GENERATION_LAG] = { "verbatim_generation_lag_events", "gauge", "events that a generation of read models has still to fold" },
+	[REBUILD_DONE] = { "verbatim_rebuild_done", "gauge", "events, rows or tables that an unfinished rebuild is through with, of its step" },
+	[REBUILD_TOTAL] = { "verbatim_rebuild_total", "gauge", "how many there are in that step" },
+	[REBUILD_LEFT] = { "verbatim_rebuild_left_seconds", "gauge", "until the step ends, if it goes on as so far; absent: nobody can say yet" },
 	[TIMERS_UP] = { "verbatim_sla_timers_up", "gauge", "1 while this engine watches the SLA clocks of a shard" },
 	[TIMERS_NEXT] = { "verbatim_sla_next_due_time_seconds", "gauge", "the next instant at which a clock is due, in Unix time" },
 	[TIMERS_LATE] = { "verbatim_sla_late_seconds", "gauge", "from the instant of the last warning or breach to its acknowledgement; not of what was past when it became known" },
@@ -276,6 +280,23 @@ static void put_of_generations(const struct engine *e, enum metric_id id, struct
 	}
 }
 
+static void put_of_rebuilds(const struct engine *e, enum metric_id id, struct buffer *out)
+{
+	const char *name = names[id].name;
+	char labels[128];
+
+	for (int i = 0; i < e->switcher.seen.rebuild_count; i++) {
+		const struct rebuild_seen *r = &e->switcher.seen.rebuilds[i];
+		int64_t left = rebuild_seen_left(r);
+
+		snprintf(labels, sizeof(labels), "group=\"%s\",rebuild=\"%d\",step=\"%s\"", r->group, r->rebuild, r->step);
+		if (id != REBUILD_LEFT)
+			line(out, name, labels, id == REBUILD_DONE ? r->done : r->total);
+		else if (left >= 0)
+			seconds(out, name, labels, left);
+	}
+}
+
 static void put_of_timers(enum metric_id id, const struct timers *t, struct buffer *out)
 {
 	const char *name = names[id].name;
@@ -354,6 +375,8 @@ static void put(struct engine *e, enum metric_id id, struct buffer *out)
 			put_of_worker(e, id, &e->threads.workers[i], out);
 	else if (id == GENERATION_LAG)
 		put_of_generations(e, id, out);
+	else if (id < TIMERS_UP)
+		put_of_rebuilds(e, id, out);
 	else if (id < CHECKPOINT_UP)
 		for (int i = 1; e->timers && i <= e->shards; i++)
 			put_of_timers(id, &e->timers[i], out);

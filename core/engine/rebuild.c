@@ -18,7 +18,7 @@
 
 enum {
 	ATTEND_MS = 100,
-	BEAT_MS = 3000,
+	BEAT_MS = 1000,
 	NEAR = 500,            /* events to fold: few enough to hold the workers for */
 	ROUNDS_MOST = 50,      /* of catching up before the workers are held anyway */
 	SWITCHES_MOST = 40,
@@ -107,7 +107,7 @@ int rebuild_attend(struct rebuild *r, struct error *error)
 	if (!r->plan->rebuild || time_monotonic() - r->beaten < BEAT_MS * 1000)
 		return 0;
 	r->beaten = time_monotonic();
-	return shadow_beat(r->beat, r->plan, error);
+	return shadow_progress(r->beat, r->plan, p.step, p.done, p.total, error);
 }
 
 /* The first thing that went wrong; that others were stopped because of it is not it. */

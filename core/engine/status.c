@@ -150,6 +150,29 @@ static void pack_generation(const struct engine *e, const struct generation *g, 
 		msgpack_pack_nil(p);
 }
 
+static void pack_rebuild(const struct rebuild_seen *r, msgpack_packer *p)
+{
+	int64_t left = rebuild_seen_left(r);
+	char begun_at[TIME_TEXT];
+
+	msgpack_pack_map(p, 11);
+	pack_key_int(p, "rebuild", r->rebuild);
+	pack_key_text(p, "group", r->group);
+	pack_key_int(p, "read_models", r->read_models);
+	pack_key_text(p, "state", r->alive ? "running" : "waiting");
+	pack_key_text(p, "begun_at", time_format(r->begun_at, begun_at));
+	pack_key_text(p, "step", r->step);
+	pack_key_int(p, "done", r->done);
+	pack_key_int(p, "total", r->total);
+	pack_key_int(p, "percent", r->total > 0 && r->done <= r->total ? (int64_t)(100.0 * (double)r->done / (double)r->total) : 0);
+	pack_key_int(p, "rate", rebuild_seen_rate(r));
+	pack_text(p, "left_ms");
+	if (left >= 0)
+		msgpack_pack_int64(p, left / 1000);
+	else
+		msgpack_pack_nil(p);
+}
+
 static void pack_timers(const struct timers *t, msgpack_packer *p)
 {
 	bool owner = atomic_load(&t->fold->owner);
@@ -210,7 +233,7 @@ void status_pack(struct engine *e, msgpack_packer *p)
 		if (e->appenders[i].state == APPENDER_CONNECTING && !is_silent(e))
 			database = "connecting";
 	}
-	msgpack_pack_map(p, 27);
+	msgpack_pack_map(p, 28);
 	pack_text(p, "ready");
 	pack_bool(p, well);
 	pack_key_text(p, "version", VERBATIM_VERSION);
@@ -245,6 +268,10 @@ void status_pack(struct engine *e, msgpack_packer *p)
 	msgpack_pack_array(p, (size_t)e->switcher.seen.count);
 	for (int i = 0; i < e->switcher.seen.count; i++)
 		pack_generation(e, &e->switcher.seen.list[i], head, p);
+	pack_text(p, "rebuilds");
+	msgpack_pack_array(p, (size_t)e->switcher.seen.rebuild_count);
+	for (int i = 0; i < e->switcher.seen.rebuild_count; i++)
+		pack_rebuild(&e->switcher.seen.rebuilds[i], p);
 	pack_text(p, "timers");
 	msgpack_pack_array(p, e->timers ? (size_t)e->shards : 0);
 	for (int i = 1; e->timers && i <= e->shards; i++)

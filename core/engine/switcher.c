@@ -6,7 +6,7 @@
 #include "engine/fault.h"
 
 enum {
-	PENDING_MS = 1000,      /* between looks while a generation is to be shown */
+	PENDING_MS = 1000,      /* between looks while a generation is to be shown, or a rebuild tells how far it is */
 	CALM_MS = 10000,        /* and while none is */
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MOST_MS = 5000,
@@ -37,6 +37,18 @@ static int group_index(const struct generation *g)
 int64_t switcher_rate(const struct switcher *s, const struct generation *g)
 {
 	return g->folded ? s->pace[group_index(g)].rate : 0;
+}
+
+int64_t rebuild_seen_rate(const struct rebuild_seen *r)
+{
+	return r->spent_us > 0 ? (int64_t)((double)r->done * 1e6 / (double)r->spent_us) : 0;
+}
+
+int64_t rebuild_seen_left(const struct rebuild_seen *r)
+{
+	if (!r->alive || r->done <= 0 || r->total < r->done)
+		return -1;
+	return (int64_t)((double)r->spent_us * (double)(r->total - r->done) / (double)r->done);
 }
 
 static void on_timer(struct env_timer *t)
@@ -152,6 +164,14 @@ static const struct generation *choose(const struct switcher *s)
 	return first;
 }
 
+static bool is_rebuilding(const struct switcher *s)
+{
+	for (int i = 0; i < s->seen.rebuild_count; i++)
+		if (s->seen.rebuilds[i].alive)
+			return true;
+	return false;
+}
+
 static void look_take(struct switcher *s)
 {
 	s->seen = s->call.generations;
@@ -167,7 +187,7 @@ static void look_take(struct switcher *s)
 	s->next = choose(s);
 	if (!s->next) {
 		s->failures = 0;
-		pause_ms(s, CALM_MS);
+		pause_ms(s, is_rebuilding(s) ? PENDING_MS : CALM_MS);
 		return;
 	}
 	s->asked = group_index(s->next);

@@ -60,4 +60,8 @@ const char *generation_state(const struct generation *g);
 /* Events a second that the generation gains; 0 for those that this binary does not fold. */
 int64_t switcher_rate(const struct switcher *s, const struct generation *g);
 
+/* What a rebuild's step gains a second, and the microseconds that are left of it; -1: nobody can say yet. */
+int64_t rebuild_seen_rate(const struct rebuild_seen *r);
+int64_t rebuild_seen_left(const struct rebuild_seen *r);
+
 #endif

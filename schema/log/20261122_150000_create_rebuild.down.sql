@@ -29,7 +29,7 @@ END $$;
 
 DROP FUNCTION verbatim.rebuild_positions(text, int4), verbatim.rebuild_is_alive(verbatim.rebuild), verbatim.rebuild_own(int4, uuid),
     verbatim.rebuild_drop(int4), verbatim.rebuild_shadow(int4, text, text),
-    verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid),
+    verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid, text, int8, int8),
     verbatim.rebuild_folded(int4, uuid, int2, int8, int8, bytea), verbatim.rebuild_index(int4, uuid, text, int4, int4), verbatim.rebuild_finish(int4, uuid, text),
     verbatim.rebuild_indexes(regclass), verbatim.rebuild_pair(verbatim.rebuild, text), verbatim.rebuild_bring(int4, uuid, text, uuid[], int8[]), verbatim.rebuild_level(int4, uuid), verbatim.rebuild_hold(int4, uuid), verbatim.rebuild_mark(int4, uuid),
     verbatim.rebuild_switch(int4, uuid, int4, interval, json), verbatim.rebuild_give_up(int4, uuid), verbatim.rebuild_leave(int4, uuid),

@@ -44,6 +44,10 @@ CREATE TABLE verbatim.rebuild (
     backend     int4,
     begun_at    timestamptz NOT NULL,
     beat_at     timestamptz NOT NULL,
+    step        text,
+    step_at     timestamptz,
+    done        int8,
+    total       int8,
     ended_at    timestamptz,
     whole       int4[]      NOT NULL DEFAULT '{}',
     became      int4,
@@ -51,7 +55,7 @@ CREATE TABLE verbatim.rebuild (
     told_at     timestamptz
 );
 CREATE UNIQUE INDEX rebuild_one_at_a_time ON verbatim.rebuild (group_name) WHERE state = 'building';
-COMMENT ON TABLE verbatim.rebuild IS 'Who folds which read models anew, and what came of it. whole: generation numbers under which its shadows were ready to be shown. event: what log.rebuilt says; told_at: since when the log says it.';
+COMMENT ON TABLE verbatim.rebuild IS 'Who folds which read models anew, and what came of it. done, total: of the step that began at step_at, events, rows or tables, as the last beat said. whole: generation numbers under which its shadows were ready to be shown. event: what log.rebuilt says; told_at: since when the log says it.';
 
 CREATE TABLE verbatim.rebuild_table (
     rebuild    int4 NOT NULL REFERENCES verbatim.rebuild,
@@ -251,7 +255,8 @@ BEGIN
         IF p_how IN ('auto', 'resume') AND NOT r.back AND r.generation = rebuild_begin.generation AND r.read_models = p_wanted
            AND NOT EXISTS (SELECT FROM verbatim.rebuild_table s WHERE s.rebuild = r.id
                            AND to_regclass(format('generations.%I', s.table_name)) IS NULL) THEN
-            UPDATE verbatim.rebuild b SET owner = p_owner, host = p_host, pid = p_pid, backend = pg_backend_pid(), beat_at = clock_timestamp()
+            UPDATE verbatim.rebuild b SET owner = p_owner, host = p_host, pid = p_pid, backend = pg_backend_pid(), beat_at = clock_timestamp(),
+                step = NULL
                 WHERE b.id = r.id;
             outcome := 'resumed';
             id := r.id;
@@ -293,13 +298,15 @@ BEGIN
     outcome := 'begun';
 END $$;
 
--- The heartbeat.
-CREATE FUNCTION verbatim.rebuild_beat(p_rebuild int4, p_owner uuid) RETURNS bool
+-- The heartbeat; with a step it also says how far that is.
+CREATE FUNCTION verbatim.rebuild_beat(p_rebuild int4, p_owner uuid, p_step text DEFAULT NULL, p_done int8 DEFAULT NULL, p_total int8 DEFAULT NULL) RETURNS bool
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    UPDATE verbatim.rebuild SET beat_at = clock_timestamp(), backend = pg_backend_pid()
+    UPDATE verbatim.rebuild SET beat_at = clock_timestamp(), backend = pg_backend_pid(),
+        step = coalesce(p_step, step), done = coalesce(p_done, done), total = coalesce(p_total, total),
+        step_at = CASE WHEN step IS DISTINCT FROM coalesce(p_step, step) OR p_done < done THEN clock_timestamp() ELSE step_at END
         WHERE id = p_rebuild AND owner = p_owner AND state = 'building';
     RETURN FOUND;
 END $$;
@@ -618,14 +625,14 @@ END $$;
 REVOKE ALL ON FUNCTION verbatim.rebuild_positions(text, int4), verbatim.rebuild_is_alive(verbatim.rebuild), verbatim.rebuild_own(int4, uuid),
     verbatim.rebuild_drop(int4), verbatim.rebuild_shadow(int4, text, text),
     verbatim.rebuild_indexes(regclass), verbatim.rebuild_pair(verbatim.rebuild, text),
-    verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid),
+    verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid, text, int8, int8),
     verbatim.rebuild_folded(int4, uuid, int2, int8, int8, bytea), verbatim.rebuild_index(int4, uuid, text, int4, int4),
     verbatim.rebuild_finish(int4, uuid, text), verbatim.rebuild_bring(int4, uuid, text, uuid[], int8[]), verbatim.rebuild_level(int4, uuid), verbatim.rebuild_hold(int4, uuid), verbatim.rebuild_mark(int4, uuid),
     verbatim.rebuild_switch(int4, uuid, int4, interval, json), verbatim.rebuild_give_up(int4, uuid), verbatim.rebuild_leave(int4, uuid),
     verbatim.rebuild_views(int4, int4), verbatim.rebuild_told(int4), verbatim.drop_old(text, int4)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION verbatim.rebuild_positions(text, int4),
-    verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid),
+    verbatim.rebuild_begin(text, text[], int4[], text[], text, uuid, text, int4), verbatim.rebuild_beat(int4, uuid, text, int8, int8),
     verbatim.rebuild_folded(int4, uuid, int2, int8, int8, bytea), verbatim.rebuild_index(int4, uuid, text, int4, int4),
     verbatim.rebuild_finish(int4, uuid, text), verbatim.rebuild_bring(int4, uuid, text, uuid[], int8[]), verbatim.rebuild_level(int4, uuid), verbatim.rebuild_hold(int4, uuid), verbatim.rebuild_mark(int4, uuid),
     verbatim.rebuild_switch(int4, uuid, int4, interval, json), verbatim.rebuild_give_up(int4, uuid), verbatim.rebuild_leave(int4, uuid),

@@ -9,6 +9,8 @@ import os
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import *
+from lib.history import Session
+from lib.rebuilds import command, finish
 
 LINE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="[^"\\]*",?)*)\})? (-?[0-9]+(?:\.[0-9]+)?)$')
 
@@ -100,6 +102,23 @@ values = scrape()[0]
 same((set(values["verbatim_checkpoint_up"].values()), total(values, "verbatim_checkpoint_age_seconds")), ({1.0}, 0.0), "the log extends what is signed, and nothing waits for it")
 ok(wait_until(lambda: scrape()[0].get("verbatim_checks_total", {}).get("", 0) >= 1, 60, "a comparison"), "the read models are compared with the log")
 same(scrape()[0]["verbatim_check_differences"][""], 0, "and nothing differs")
+
+# A rebuild, which is a process of its own, tells how far it is; here something is in its way.
+same(total(scrape()[0], "verbatim_rebuild_total"), 0, "no rebuild")
+holder = Session(engine.conninfo())
+holder.tell("begin; lock table verbatim.rebuild_shard in share mode")
+process = command(engine, "rebuild", "customers", wait=False)
+ok(wait_until(lambda: total(scrape()[0], "verbatim_rebuild_done") > 0, 60, "a rebuild"), "a rebuild shows")
+values = scrape()[0]
+same(list(values["verbatim_rebuild_done"]), ['group="core",rebuild="1",step="fold"'], "with its step")
+ok(total(values, "verbatim_rebuild_done") <= total(values, "verbatim_rebuild_total"), "and how far it is")
+seen = client.call("status")["rebuilds"][0]
+same((seen["state"], seen["step"], seen["read_models"]), ("running", "fold", 1), "status tells the same")
+same(seen["percent"], 100 * seen["done"] // seen["total"], "with a share")
+holder.tell("commit")
+holder.close()
+same(finish(process).status, 0, "nothing is in its way any more")
+ok(wait_until(lambda: not client.call("status")["rebuilds"], 60, "its end"), "and it shows no more")
 
 same(get("/healthz")[:2], (200, "alive\n"), "/healthz")
 same(get("/readyz")[:2], (200, "ready\n"), "/readyz")

@@ -115,6 +115,7 @@ shown = generations(engine)
 outcome = command(engine, "rebuild", "users", "--no-switch")
 same((outcome.status, generations(engine)), (0, shown), "--no-switch leaves people what they see")
 same(len(shadows(engine)), 1, "and a shadow")
+ok(wait_until(lambda: [r["state"] for r in client.call("status")["rebuilds"]] == ["waiting"], 60), "status tells that it waits")
 same(command(engine, "rebuild", "teams", "--resume").status, 65, "which is not that of another read model")
 outcome = command(engine, "rebuild", "users", "--resume")
 same((outcome.status, outcome.summary.get("resumed")), (0, True), "the next one goes on with it: %r" % outcome)
@@ -158,10 +159,10 @@ same(command(engine, "rebuild", "--all").status, 0, "forward again")
 dropped = command(engine, "rebuild", "--drop-old")
 ok(dropped.status == 0 and dropped.summary["dropped"] > 0, "the old ones go")
 same(len(generations(engine)), 1, "one generation is left")
-same(command(engine, "rebuild", "--switch-back").status, 65, "and there is no way back any more")
 wait_until(lambda: False, 4)  # clocks are looked at every second
 with open(engine.log, errors="replace") as diary:
     same([line for line in diary if "does not exist" in line][:3], [], "and nothing in the diary tells of tables that went")
+same(command(engine, "rebuild", "--switch-back").status, 65, "and there is no way back any more")
 
 # What the database refused, as somebody had told it to, is folded when it does so no more.
 table = engine.one("select table_name from verbatim.generation where projection = 'core.messages' and active")

@@ -30,6 +30,7 @@ static void submit(struct engine *e, struct request *r, const struct journal_ent
 	struct error error;
 
 	error_clear(&error);
+	r->engine = e;
 	r->own = true;
 	if (journal_request(r, entry, e->env.env.wall(&e->env.env), &e->request_limits, &error)) {
 		log_warn("access", "%s was not journaled: %s", entry->type, error.message);
@@ -42,7 +43,7 @@ static void submit(struct engine *e, struct request *r, const struct journal_ent
 
 static void on_told(struct request *r)
 {
-	struct engine *e = engine_get();
+	struct engine *e = r->engine;
 
 	tally_told(r->ticket.owner, r->status == 0 || error_get(r->status)->class == CLASS_CALLER);
 	request_free(&e->pool, r);
@@ -84,14 +85,9 @@ static void tally(struct engine *e, const struct tally_kind *kind)
 /* Where a session comes from, without the port: that changes with each connection. */
 static void peer_of(struct session *s, char *out, size_t size)
 {
-	struct sockaddr_storage at;
-	int len = sizeof(at);
-	char text[LISTEN_TEXT], *colon;
+	char text[WIRE_PEER];
+	char *colon = strrchr(wire_peer(s->wire, text), ':');
 
-	snprintf(out, size, "unix socket");
-	if (s->u.handle.type != UV_TCP || uv_tcp_getpeername(&s->u.tcp, (struct sockaddr *)&at, &len))
-		return;
-	colon = strrchr(listen_format(&at, text), ':');
 	if (colon)
 		*colon = 0;
 	snprintf(out, size, "%s", text);
@@ -139,7 +135,7 @@ static void outbox_ends(struct engine *e)
 
 static void on_outbox(struct request *r)
 {
-	struct engine *e = engine_get();
+	struct engine *e = r->engine;
 	struct access *a = &e->access;
 	const struct outbox_row *row = r->ticket.owner;
 	char id[UUID_TEXT];
@@ -210,17 +206,18 @@ static int unauthorized(struct session *s, const char *reason, const struct uuid
 static int read_token(struct session *s, struct bytes token, struct api_key **key, struct key_proof *proof, struct error *error)
 {
 	struct keyring *ring = s->engine->access.ring;
+	const uint8_t *certificate = wire_certificate(s->wire);
 
 	*key = NULL;
 	if (token.len) {
 		proof->kind = PROOF_SECRET;
 		return api_key_parse(token, &proof->id, proof->hash, error) ? unauthorized(s, "no key", NULL, error) : 0;
 	}
-	if (s->local) {
+	if (wire_is_local(s->wire)) {
 		*key = keyring_local(ring);
-	} else if (s->certified) {
+	} else if (certificate) {
 		proof->kind = PROOF_CERTIFICATE;
-		memcpy(proof->hash, s->certificate, sizeof(proof->hash));
+		memcpy(proof->hash, certificate, sizeof(proof->hash));
 	} else if (s->engine->options->insecure) {
 		*key = keyring_anybody(ring);
 	} else {
@@ -429,19 +426,22 @@ static int over(struct engine *e, const char *whose, const struct quota_limits *
 	return error->code;
 }
 
-static void on_hold(uv_timer_t *timer);
-
-static void wake_in(uv_timer_t *timer, uint64_t ms)
+static void wake_at(struct engine *e, int64_t at, int64_t now)
 {
-	if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > ms)
-		uv_timer_start(timer, on_hold, ms, 0);
+	struct access *a = &e->access;
+
+	if (a->hold_due && a->hold_due <= at)
+		return;
+	a->hold_due = at;
+	e->env.env.timer_start(&e->env.env, &a->hold, (at - now) / 1000 + 1);
 }
 
-static void on_hold(uv_timer_t *timer)
+static void on_hold(struct env_timer *timer)
 {
 	struct engine *e = timer->data;
 	int64_t now = e->env.env.monotonic(&e->env.env), next = INT64_MAX;
 
+	e->access.hold_due = 0;
 	for (struct session *s = e->sessions, *following; s && e->access.held; s = following) {
 		following = s->next;
 		if (s->held_until > now) {
@@ -453,20 +453,21 @@ static void on_hold(uv_timer_t *timer)
 		}
 	}
 	if (next != INT64_MAX)
-		wake_in(timer, (uint64_t)(next - now) / 1000 + 1);
+		wake_at(e, next, now);
 }
 
 /* Not read again before its bucket has room; one timer does for all, so that it may be some milliseconds late. */
 static void hold(struct session *s, int64_t wait_us)
 {
-	struct access *a = &s->engine->access;
+	struct engine *e = s->engine;
+	int64_t now = e->env.env.monotonic(&e->env.env);
 	int64_t us = wait_us < HOLD_MOST_MS * 1000 ? wait_us : HOLD_MOST_MS * 1000;
 
 	if (s->held_until)
 		return;
-	a->held++;
-	s->held_until = s->engine->env.env.monotonic(&s->engine->env.env) + us;
-	wake_in(&a->hold, (uint64_t)us / 1000 + 1);
+	e->access.held++;
+	s->held_until = now + us;
+	wake_at(e, s->held_until, now);
 }
 
 static int charge(struct session *s, struct request *r, int64_t bytes, struct error *error)
@@ -557,7 +558,8 @@ void access_start(struct engine *e)
 				     .insecure = e->options->insecure, .changed = on_changed, .looked = on_looked,
 				     .journal = on_journal, .data = e };
 
-	uv_timer_init(&e->loop, &e->access.hold);
+	e->env.env.timer_open(&e->env.env, &e->access.hold);
+	e->access.hold.fire = on_hold;
 	e->access.hold.data = e;
 	e->access.ring = keyring_start(&e->loop, &o);
 }
@@ -582,7 +584,7 @@ void access_sweep(struct engine *e)
 void access_stop(struct engine *e)
 {
 	keyring_stop(e->access.ring);
-	uv_close((uv_handle_t *)&e->access.hold, NULL);
+	e->env.env.timer_close(&e->env.env, &e->access.hold);
 }
 
 void access_release(struct engine *e)

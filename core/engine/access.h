@@ -19,6 +19,7 @@
 #ifndef VERBATIM_ENGINE_ACCESS_H
 #define VERBATIM_ENGINE_ACCESS_H
 
+#include "engine/env.h"
 #include "engine/keyring.h"
 #include "engine/request.h"
 #include "engine/tally.h"
@@ -31,7 +32,8 @@ struct access {
 	struct keyring *ring;
 	struct tally tally;
 	int asking, held;         /* sessions */
-	uv_timer_t hold;          /* the next of them to be read again */
+	struct env_timer hold;    /* the next of them to be read again */
+	int64_t hold_due;         /* monotonic: when it fires; 0: not at all */
 	int64_t refused_logins, throttled;
 	struct outbox_row *outbox; /* being journaled */
 	int outbox_count, outbox_left;

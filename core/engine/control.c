@@ -22,7 +22,7 @@ enum {
 /* What was not taken comes again, like any producer's. */
 static void on_journaled(struct request *r)
 {
-	struct engine *e = engine_get();
+	struct engine *e = r->engine;
 
 	if (r->status && error_get(r->status)->class == CLASS_RETRY) {
 		e->journaled_epoch = 0;
@@ -49,6 +49,7 @@ static void journal(struct engine *e, const char *type, int32_t epoch, int64_t o
 	buffer_printf(&seed, "%s %s %d", type, uuid_format(&e->log.log_id, log_id), epoch);
 	sha256(seed.data, seed.len, hash);
 	uuid_v7(&entry.event_id, occurred_at / 1000, hash); /* tells its age, so that it is found however old it is */
+	r->engine = e;
 	r->answer = on_journaled;
 	r->own = true;
 	error_clear(&error);

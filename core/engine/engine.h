@@ -122,9 +122,6 @@ struct engine {
 	struct error fatal;
 };
 
-/* The one engine of this process: for answers whose session has gone. */
-struct engine *engine_get(void);
-
 /* The appenders' hook: a batch is in the log. */
 void engine_committed(void *data, struct appender *a);
 

@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "engine/session.h"
+#include "engine/wire_uv.h"
 
 enum { BACKLOG = 1024 };
 
@@ -53,9 +54,11 @@ const char *listen_format(const struct sockaddr_storage *address, char out[LISTE
 static void on_connection(uv_stream_t *listener, int status)
 {
 	struct engine *e = listener->data;
+	bool tls = e->listens_tls[(union listener *)(void *)listener - e->listeners];
+	struct wire *w = status == 0 ? wire_accept(listener, tls ? e->options->tls : NULL) : NULL;
 
-	if (status == 0)
-		session_accept(e, listener, e->listens_tls[(union listener *)(void *)listener - e->listeners]);
+	if (w)
+		session_open(e, w);
 }
 
 static int listen_unix(struct engine *e, union listener *l, const char *path, struct error *error)

@@ -87,6 +87,7 @@ static int append(struct session *s, const struct rpc_call *call, struct error *
 		return status;
 	}
 	r->answer = method_answer_append;
+	r->engine = e;
 	r->bytes = r->arena.used + sizeof(*r);
 	ticket_open(&r->ticket, s, call->msgid, &s->tickets);
 	s->inflight += r->bytes;
@@ -123,10 +124,9 @@ static void pack_ack(msgpack_packer *p, const struct request *r)
 void method_answer_append(struct request *r)
 {
 	struct session *s = r->ticket.owner;
-	struct engine *e;
+	struct engine *e = r->engine;
 
 	if (s) {
-		e = s->engine;
 		ticket_close(&r->ticket);
 		s->inflight -= r->bytes;
 		if (r->status) {
@@ -138,8 +138,6 @@ void method_answer_append(struct request *r)
 			rpc_result(&p, r->ticket.msgid);
 			pack_ack(&p, r);
 		}
-	} else {
-		e = engine_get();
 	}
 	e->inflight_bytes -= r->bytes;
 	access_answered(r);
@@ -254,7 +252,7 @@ bool method_may_read(void *engine, struct read_call *c)
 	const struct engine *e = engine;
 	const struct session *s = c->ticket.owner;
 
-	return s->out.len + s->writing.len < SESSION_OUT_MOST && !session_room_is_short(e);
+	return session_unsent(s) < SESSION_OUT_MOST && !session_room_is_short(e);
 }
 
 static void wait_begin(struct session *s, struct wait_call *c, uint32_t msgid);

@@ -26,6 +26,7 @@ struct request_event {
 };
 
 struct api_key;
+struct engine;
 struct tenant_quota;
 
 struct request {
@@ -38,7 +39,8 @@ struct request {
 	int expect_count;
 	struct uuid tenant_id;
 	int shard;
-	size_t bytes;          /* what it counts for in the bounds */
+	struct engine *engine; /* whoever takes the answer when the session has gone */
+	size_t bytes;          /* what it counts for in the engine's bounds */
 	struct api_key *key;   /* whose limits it counts for until it is answered, held; NULL: the engine's own */
 	struct tenant_quota *tenant_quota;
 	int64_t wire_bytes;    /* as they count for these */

@@ -49,12 +49,7 @@ enum {
 	SMALL_AT_ONCE = 1,        /* of these, with few events in it */
 };
 
-static struct engine *running; /* one engine a process: the signal handler and answers to nobody find it here */
-
-struct engine *engine_get(void)
-{
-	return running;
-}
+static struct engine *running; /* one engine a process: the signal handler finds it here */
 
 static void begin_stop(struct engine *e);
 static void look_at_keys(struct engine *e, int64_t now);

@@ -1,15 +1,13 @@
 /*
  * session - one client's connection.
  *
- *   socket --> scratch of the loop --> whole messages --> methods
- *                   |  (a half message is kept)              |
- *                   v                                        v
- *                  in                                       out --> socket
+ *   wire --> bytes of the moment --> whole messages --> methods
+ *                   |  (a half message is kept)            |
+ *                   v                                      v
+ *                  in                                     out --> wire
  *
- * Bytes are read into one buffer that all connections share; only the half message at its end is copied into the
- * session's own `in`, so ten thousand idle connections cost little.  Answers gather in `out` and are written once
- * a turn of the loop.  Under TLS (tls.h) what is read is decrypted into a second buffer that all share, and answers are
- * encrypted when they are written; all else is the same.
+ * What a wire brings (wire.h) is borrowed; only the half message at its end is copied into the session's own `in`, so ten
+ * thousand idle connections cost little.  Answers gather in `out` and are written once a turn of the loop.
  *
  * A session stops being read while it has too much in flight (the less of it, the more all others have), while its answers pile up, or while the whole
  * engine is at a bound; it goes on where it stopped, with what stands in `in`.
@@ -26,6 +24,7 @@
 
 #include "engine/engine.h"
 #include "engine/rpc.h"
+#include "engine/wire.h"
 #include "event/walk.h"
 
 enum {
@@ -34,28 +33,18 @@ enum {
 };
 
 struct session {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} u;
 	struct engine *engine;
+	struct wire *wire;
 	struct session *next, *previous;
 	struct session *next_dirty;
 	struct buffer in;        /* [in_at, len) is not handled yet */
 	size_t in_at;
 	size_t partial;          /* what it counts for in engine->partial_bytes */
 	struct walk walk;
-	struct tls *tls;         /* NULL: plain */
-	struct buffer out, writing;
+	struct buffer out;
 	size_t out_counted;
 	size_t unsent;           /* of the write under way, when it was last looked at; 0: it is new */
 	int64_t taken_at;        /* since when it has not taken a bufferful; monotonic */
-	uv_write_t write;
-	bool tls_begun;          /* the first byte was one of a handshake */
-	bool certified;          /* the client has proved that this certificate is its own: its SHA-256 */
-	uint8_t certificate[TLS_FINGERPRINT_BYTES];
 	bool greeted, ended, reading, dirty, write_out, closing, closed_after_write, shutdown;
 	size_t inflight;         /* bytes of its requests */
 	int calls;               /* reads and waits */
@@ -66,7 +55,6 @@ struct session {
 	/* Who it is (access.h). */
 	struct api_key *key;     /* held; set once it is greeted */
 	struct tenant_quota *key_tenant; /* where it counts as a connection */
-	bool local;              /* a Unix socket of the engine's own user or of root */
 	struct key_proof proof;  /* while it is asking */
 	uint64_t asking;         /* the look it waits for; 0: none */
 	int64_t asked_at;        /* monotonic */
@@ -76,17 +64,26 @@ struct session {
 	int64_t held_until;      /* monotonic: over its limits, and not read until then; 0: it is not */
 };
 
-/* Accepts from a listener; `tls` tells that it speaks TLS. */
-void session_accept(struct engine *e, uv_stream_t *listener, bool tls);
+/* Takes the wire. */
+void session_open(struct engine *e, struct wire *w);
 
 /* Ends the connection at once; what is under way goes on without it. */
 void session_close(struct session *s);
 
-/* Where answers are appended; marks the session for the flush. */
+/* The flush at the end of this turn is to look at it. */
+void session_mark(struct session *s);
+
+/* Where answers are appended; marks the session. */
 struct buffer *session_out(struct session *s);
+
+/* Bytes of answers that the client has not taken. */
+size_t session_unsent(const struct session *s);
 
 /* Answers the call with the error, and counts it by its code. */
 void session_error(struct session *s, uint32_t msgid, const struct error *error);
+
+/* Writes what there is and then closes; nothing is read any more. */
+void session_finish(struct session *s);
 
 /* Answers and then closes: the stream cannot be trusted any more. */
 void session_fail(struct session *s, uint32_t msgid, const struct error *error);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "engine/fault.h"
 #include "engine/journal.h"
 #include "engine/scopes.h"
 #include "engine/session.h"
@@ -314,6 +315,8 @@ static void answer_asking(struct session *s, int status)
 	struct api_key *key = keyring_find(e->access.ring, &s->proof, e->env.env.wall(&e->env.env));
 	struct error error;
 
+	if (!key && fault_on("hello.any_key"))
+		key = keyring_anybody(e->access.ring);
 	error_clear(&error);
 	s->asking = 0;
 	e->access.asking--;
@@ -373,7 +376,7 @@ void access_leave(struct session *s)
 	s->held_until = 0;
 	if (!s->key)
 		return;
-	s->key->use.connections--;
+	s->key->use.connections -= !fault_on("access.keeps_connections");
 	if (s->key_tenant)
 		s->key_tenant->use.connections--;
 	keyring_release(s->key);
@@ -449,7 +452,8 @@ static void on_hold(struct env_timer *timer)
 		} else if (s->held_until) {
 			s->held_until = 0;
 			e->access.held--;
-			session_resume(s);
+			if (!fault_on("access.holds_on"))
+				session_resume(s);
 		}
 	}
 	if (next != INT64_MAX)
@@ -517,7 +521,8 @@ void access_answered(struct request *r)
 {
 	if (!r->key)
 		return;
-	quota_give(&r->key->use, r->wire_bytes);
+	if (!fault_on("access.keeps_inflight"))
+		quota_give(&r->key->use, r->wire_bytes);
 	if (r->tenant_quota)
 		quota_give(&r->tenant_quota->use, r->wire_bytes);
 	keyring_release(r->key);

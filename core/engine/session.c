@@ -45,12 +45,14 @@ static void evict_partial(struct session *grown)
 	struct session *victim = grown;
 	struct error error;
 
-	if (e->partial_bytes <= e->partial_limit)
+	if (e->partial_bytes <= e->partial_limit || fault_on("session.keeps_halves"))
 		return;
 	if (grown->partial <= e->partial_limit / (size_t)e->session_count)
 		for (struct session *s = e->sessions; s; s = s->next)
 			if (s->partial > victim->partial && !s->closed_after_write)
 				victim = s;
+	if (victim->closed_after_write)
+		return; /* all that hold any are on their way out */
 	error_set(&error, E_OVERLOADED, "too many half messages at a time; connect again, and send smaller ones");
 	buffer_release(&victim->in);
 	count_partial(victim);
@@ -79,7 +81,7 @@ bool session_room_is_short(const struct engine *e)
 /* Answers hold all the memory there is for them: who has gone longest without taking any makes room. */
 static void evict_deaf(struct engine *e)
 {
-	while (e->out_bytes > e->out_limit) {
+	while (e->out_bytes > e->out_limit && !fault_on("session.keeps_the_deaf")) {
 		struct session *victim = NULL;
 
 		for (struct session *s = e->sessions; s; s = s->next)
@@ -150,8 +152,14 @@ static void stop_reading(struct session *s)
 	s->reading = false;
 }
 
+/* Answers that come later would go behind the last one, or to a client who was told that nothing more comes. */
 void session_finish(struct session *s)
 {
+	if (!fault_on("session.answers_on")) {
+		tickets_abandon(&s->tickets);
+		s->inflight = 0;
+		s->calls = 0;
+	}
 	s->closed_after_write = true;
 	stop_reading(s);
 	session_mark(s);
@@ -166,7 +174,6 @@ void session_fail(struct session *s, uint32_t msgid, const struct error *error)
 
 void session_end(struct session *s, const struct error *error)
 {
-	tickets_abandon(&s->tickets);
 	buffer_reset(&s->out);
 	buffer_release(&s->in);
 	count_partial(s);
@@ -188,8 +195,8 @@ static bool may_go_on(struct session *s)
 	const struct engine *e = s->engine;
 
 	return !s->closing && !s->closed_after_write && !s->asking && !s->held_until && !e->paused && !e->stopping &&
-	       session_unsent(s) < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) && s->calls < SESSION_CALLS_MOST &&
-	       (s->inflight == 0 || s->inflight <= inflight_most(e));
+	       (session_unsent(s) < (session_room_is_short(e) ? 1 : SESSION_OUT_MOST) || fault_on("session.reads_on")) &&
+	       s->calls < SESSION_CALLS_MOST && (s->inflight == 0 || s->inflight <= inflight_most(e));
 }
 
 /* Takes one whole message apart.  The zone is the engine's, emptied after each. */
@@ -252,7 +259,7 @@ static void take(struct session *s, const char *data, size_t n)
 	if (s->in.len == 0) {
 		done = consume(s, data, n);
 		if (done < n && !s->closing)
-			buffer_add(&s->in, data + done, n - done);
+			buffer_add(&s->in, data + done, n - done - (size_t)fault_on("session.drops_a_byte"));
 	} else {
 		buffer_add(&s->in, data, n);
 		done = consume(s, s->in.data, s->in.len);
@@ -266,7 +273,7 @@ void session_read(struct session *s, const char *data, size_t n)
 		take(s, data, n);
 	if (s->closing)
 		return;
-	if (s->in.len == 0 && s->in.cap > 4096)
+	if (s->closed_after_write || (s->in.len == 0 && s->in.cap > 4096))
 		buffer_release(&s->in);
 	count_partial(s);
 	evict_partial(s);
@@ -288,7 +295,7 @@ void session_resume(struct session *s)
 	}
 	if (s->closing || s->closed_after_write)
 		return;
-	if (may_go_on(s) && !s->reading)
+	if (may_go_on(s) && !s->reading && !(s->greeted && fault_on("session.stays_stopped")))
 		s->reading = wire_start(s->wire);
 	else if (!may_go_on(s))
 		stop_reading(s);
@@ -405,7 +412,7 @@ void session_sweep(struct engine *e, int64_t now)
 		next = s->next;
 		if ((s->shutdown || s->ended) && now - s->opened_at > LINGER_MS * 1000)
 			session_close(s);
-		else if (!s->greeted && now - s->opened_at > o->hello_ms * 1000)
+		else if (!s->greeted && now - s->opened_at > o->hello_ms * 1000 && !fault_on("hello.never_due"))
 			session_close(s);
 		else if (o->idle_ms && (!busy || stuck) && !e->paused && now - s->active_at > o->idle_ms * 1000)
 			session_close(s);

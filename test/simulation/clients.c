@@ -1,6 +1,7 @@
 /* clients - see simulate.h. */
 #include <stdlib.h>
 
+#include "events.h"
 #include "simulate.h"
 
 static struct sent *new_request(struct client *c)
@@ -9,7 +10,6 @@ static struct sent *new_request(struct client *c)
 	struct world *w = &s->world;
 	struct buffer text = { 0 };
 	struct sent *x;
-	char id[UUID_TEXT], tenant[UUID_TEXT], conversation[UUID_TEXT], customer[UUID_TEXT], entity[UUID_TEXT], when[TIME_TEXT];
 
 	if (c->count == c->capacity) {
 		c->capacity = c->capacity ? c->capacity * 2 : 32;
@@ -22,54 +22,9 @@ static struct sent *new_request(struct client *c)
 	x->conversation = (int)random_below(&w->random, CONVERSATIONS);
 	x->expect = world_chance(w, 150);
 	x->after = s->known_position[x->tenant][x->conversation];
-	uuid_format(&s->tenants[x->tenant], tenant);
-	uuid_format(&s->conversations[x->conversation], conversation);
-	uuid_format(&s->customer, customer);
-	buffer_add_byte(&text, '[');
-	for (int i = 0; i < x->count; i++) {
-		uint8_t noise[10];
-		struct uuid fresh;
-		int kind = (int)random_below(&w->random, 12);
-		const char *type, *payload;
-
-		random_fill(&w->random, noise, sizeof(noise));
-		if (world_chance(w, 800))
-			uuid_v7(&x->ids[i], (w->now - (int64_t)random_below(&w->random, 5000000)) / 1000, noise);
-		else {
-			random_fill(&w->random, &fresh, 16);
-			uuid_v4(&x->ids[i], fresh.b);
-		}
-		random_fill(&w->random, &fresh, 16);
-		uuid_format(&fresh, entity);
-		switch (kind) {
-		case 0: type = "customer.created"; payload = "{\"identities\":[{\"kind\":\"email\",\"value\":\"a@b.example\"}]}"; break;
-		case 1: case 2: type = "conversation.created"; payload = NULL; break;
-		case 3: type = "conversation.resolved"; payload = "{\"by\":\"agent\"}"; break;
-		case 4: type = "conversation.escalated"; payload = "{\"reason\":\"x\",\"level\":1}"; break;
-		case 5: case 6: case 7:
-			type = "message.sent";
-			payload = "{\"channel\":\"email\",\"direction\":\"outbound\",\"sender_type\":\"agent\",\"content\":\"hello\"}";
-			break;
-		default:
-			type = "message.received";
-			payload = "{\"channel\":\"email\",\"direction\":\"inbound\",\"sender_type\":\"customer\",\"content\":\"help\"}";
-		}
-		buffer_printf(&text, "%s{\"event_id\":\"%s\",\"event_type\":\"%s\",\"tenant_id\":\"%s\",\"entity_id\":\"%s\",", i ? "," : "",
-			      uuid_format(&x->ids[i], id), type, tenant,
-			      kind == 0 ? customer : type[0] == 'c' ? conversation : entity);
-		if (kind)
-			buffer_printf(&text, "\"conversation_id\":\"%s\",", conversation);
-		buffer_printf(&text, "\"actor_type\":\"api\",\"occurred_at\":\"%s\",\"payload\":", time_format(w->now, when));
-		if (payload)
-			buffer_add_text(&text, payload);
-		else
-			buffer_printf(&text, "{\"customer_id\":\"%s\",\"initial_channel\":\"email\"}", customer);
-		buffer_add_text(&text, "}");
-		s->events_made++;
-	}
-	buffer_add_byte(&text, ']');
-	buffer_text(&text);
-	x->lines = text.data;
+	events_make(w, &(struct events_of){ s->tenants[x->tenant], s->conversations[x->conversation], s->customer }, x->count, x->ids, &text);
+	s->events_made += x->count;
+	x->lines = (char *)(uintptr_t)buffer_text(&text);
 	return x;
 }
 

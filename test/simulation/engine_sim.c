@@ -28,7 +28,7 @@ static void feed_wakes(void *data)
 		world_after(e->world, 10, wake_later, w);
 }
 
-static void part_closed(struct engine_sim *e)
+void engine_sim_part_closed(struct engine_sim *e)
 {
 	if (--e->open)
 		return;
@@ -38,6 +38,8 @@ static void part_closed(struct engine_sim *e)
 		e->breaches += e->timers[i].breaches;
 	}
 	memset(e->timers, 0, sizeof(e->timers));
+	if (e->front)
+		e->front->gone(e);
 	request_pool_release(&e->pool);
 	world_factory_free(e->factory);
 	e->crashing = false;
@@ -48,19 +50,19 @@ static void part_closed(struct engine_sim *e)
 static void appender_closed(void *data, struct appender *a)
 {
 	(void)a;
-	part_closed(data);
+	engine_sim_part_closed(data);
 }
 
 static void worker_closed(void *data, struct worker *w)
 {
 	world_forget(((struct engine_sim *)data)->world, w);
-	part_closed(data);
+	engine_sim_part_closed(data);
 }
 
 static void timers_closed(void *data, struct timers *t)
 {
 	world_forget(((struct engine_sim *)data)->world, t);
-	part_closed(data);
+	engine_sim_part_closed(data);
 }
 
 static void committed(void *data, struct appender *a)
@@ -68,6 +70,8 @@ static void committed(void *data, struct appender *a)
 	struct engine_sim *e = data;
 
 	feed_put(&e->feeds[a->shard], a->batch.events, a->batch.count);
+	if (e->front && e->up)
+		e->front->committed(e, a);
 }
 
 /* What the server does each second; its control session knows how long the store has been silent. */
@@ -79,6 +83,8 @@ static void sweep(void *data)
 
 	if (!e->up)
 		return;
+	if (e->front && !world_asleep(w, &e->host))
+		e->front->sweep(e);
 	for (int i = 0; i <= WORLD_SHARDS && !world_asleep(w, &e->host); i++)
 		appender_sweep(&e->appenders[i], silent);
 	world_after(w, TIME_SECOND + world_asleep(w, &e->host), sweep, e);
@@ -96,11 +102,26 @@ static void moved_later(void *data)
 		timers_moved(t);
 }
 
+static void front_moved(void *data)
+{
+	struct engine_sim *e = *(struct engine_sim **)data;
+	int64_t left = world_asleep(e->world, &e->host);
+
+	if (left)
+		world_after(e->world, left, front_moved, data);
+	else if (e->up)
+		e->front->moved(e);
+}
+
 /* Word comes from another thread: later, and once for several. */
 static void worker_moved(void *data, struct worker *w)
 {
 	struct engine_sim *e = data;
 
+	if (e->front && e->up) {
+		world_forget(e->world, &e->told);
+		world_after(e->world, 10, front_moved, &e->told);
+	}
 	if (!e->up || !e->clocks.clocks || w->shard == 0)
 		return;
 	world_forget(e->world, &e->timers[w->shard]);
@@ -168,6 +189,8 @@ static void engine_up(void *data)
 			open_timers(e, i, seed);
 	}
 	e->up = true;
+	if (e->front)
+		e->front->up(e);
 	world_forget(w, e);
 	world_after(w, TIME_SECOND, sweep, e);
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
@@ -180,7 +203,13 @@ static void engine_up(void *data)
 
 void engine_sim_init(struct engine_sim *e, struct world *w, const struct group *group, const bool *ending)
 {
+	const struct engine_front *front = e->front;
+	void *front_data = e->front_data;
+
 	memset(e, 0, sizeof(*e));
+	e->front = front;
+	e->front_data = front_data;
+	e->told = e;
 	e->world = w;
 	e->group = group;
 	e->ending = ending;
@@ -194,7 +223,11 @@ void engine_sim_down(struct engine_sim *e)
 		return;
 	e->up = false;
 	e->crashing = true; /* answers that still come are never sent */
+	if (e->front)
+		e->front->down(e);
 	world_factory_crash(e->factory);
+	if (e->front)
+		e->front->stopped(e);
 	for (int i = 0; i <= WORLD_SHARDS; i++) {
 		if (i > 0 && e->clocks.clocks)
 			timers_close(&e->timers[i]);

@@ -11,8 +11,23 @@
 #include "engine/timers.h"
 #include "world.h"
 
+struct engine_sim;
+
+/* What stands before an engine's parts, if anything does (server_sim.h). */
+struct engine_front {
+	void (*up)(struct engine_sim *e);      /* its parts are there; it may open some itself (`open`) */
+	void (*down)(struct engine_sim *e);    /* it has died; then its calls to the store are answered as lost */
+	void (*stopped)(struct engine_sim *e); /* and they have been */
+	void (*gone)(struct engine_sim *e);    /* all parts are closed */
+	void (*committed)(struct engine_sim *e, struct appender *a);
+	void (*moved)(struct engine_sim *e);   /* a worker went on */
+	void (*sweep)(struct engine_sim *e);   /* each second */
+};
+
 struct engine_sim {
 	struct world *world;
+	const struct engine_front *front;       /* NULL: nothing */
+	void *front_data;
 	const struct group *group;
 	const bool *ending;
 	struct world_host host;
@@ -34,15 +49,19 @@ struct engine_sim {
 	int64_t warnings, breaches;             /* of the timers that have gone */
 	int open;
 	bool up, crashing;
+	struct engine_sim *told;                /* itself: word for its front is on its way */
 	struct uuid owner;
 };
 
-/* Comes up at once. */
+/* Comes up at once; `front` and `front_data` stay as they are. */
 void engine_sim_init(struct engine_sim *e, struct world *w, const struct group *group, const bool *ending);
 void engine_sim_down(struct engine_sim *e);
 
 /* Its machine stops for so long, and goes on as if nothing had been. */
 void engine_sim_sleep(struct engine_sim *e, int64_t us);
+
+/* Of a front, when what it has opened is closed. */
+void engine_sim_part_closed(struct engine_sim *e);
 
 /* A client's request: at once, or when the machine goes on; refused as unavailable when the engine has died by then. */
 void engine_sim_submit(struct engine_sim *e, struct request *r);

@@ -338,6 +338,12 @@ void log_tree(struct world *w, struct store_tree *c)
 	merkle_release(&m);
 }
 
+static bool is_wanted(const struct store_read *c, const struct event *e)
+{
+	return (uuid_is_nil(&c->tenant_id) || uuid_equal(&c->tenant_id, &e->tenant_id)) &&
+	       (uuid_is_nil(&c->conversation_id) || uuid_equal(&c->conversation_id, &e->conversation_id));
+}
+
 void log_read(struct world *w, struct store_read *c)
 {
 	struct world_shard *s = &w->shards[c->shard];
@@ -352,6 +358,8 @@ void log_read(struct world *w, struct store_read *c)
 			c->complete = false;
 			break;
 		}
+		if (!is_wanted(c, &s->events[i].event))
+			continue;
 		if (w->mutation == MUTATION_SKIP_READ && i + 1 < upto && world_chance(w, 20))
 			continue;
 		c->events[c->count] = s->events[i].event;

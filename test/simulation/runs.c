@@ -16,7 +16,7 @@ enum { JOBS_MOST = 64, KEPT_MOST = 1000, MUTATED_FROM = 1000000 };
 
 struct sums {
 	int64_t passed;
-	struct tally tally;
+	struct run_sums tally;
 };
 
 void runs_ok(bool pass, const char *format, ...)

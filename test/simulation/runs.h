@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TALLIES = 4 };
+enum { TALLIES = 9 };
 
 /* What histories add up; each program says what. */
-struct tally {
+struct run_sums {
 	int64_t n[TALLIES];
 };
 
@@ -34,7 +34,7 @@ struct run {
 	uint64_t seed;
 	const struct mutation *mutation; /* NULL: none */
 	bool verbose;
-	struct tally *tally;
+	struct run_sums *tally;
 };
 
 struct program {
@@ -42,7 +42,7 @@ struct program {
 	int seeds;                            /* when nothing is said */
 	bool (*history)(const struct run *r); /* false when something did not hold */
 	const char *promise;
-	void (*tallied)(const struct tally *sum, int seeds); /* further lines; may be NULL */
+	void (*tallied)(const struct run_sums *sum, int seeds); /* further lines; may be NULL */
 	const struct mutation *mutations;
 	int mutation_count;
 };

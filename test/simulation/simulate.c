@@ -318,7 +318,7 @@ static bool history(const struct run *r)
 	return pass;
 }
 
-static void tallied(const struct tally *sum, int seeds)
+static void tallied(const struct run_sums *sum, int seeds)
 {
 	note("%lld events, %lld crashes, %lld sleeps", (long long)sum->n[TALLY_EVENTS], (long long)sum->n[TALLY_CRASHES],
 	     (long long)sum->n[TALLY_SLEEPS]);

@@ -646,7 +646,7 @@ static bool history(const struct run *r)
 	return pass;
 }
 
-static void tallied(const struct tally *sum, int seeds)
+static void tallied(const struct run_sums *sum, int seeds)
 {
 	runs_ok(sum->n[TALLY_DECIDED] > 20 * seeds, "%lld decisions were made in them", (long long)sum->n[TALLY_DECIDED]);
 	runs_ok(sum->n[TALLY_ASKS] > seeds, "%lld times all clocks of a policy were named", (long long)sum->n[TALLY_ASKS]);

@@ -7,7 +7,8 @@ enum {
 	IN_TURN_PERCENT = 60,
 	RESTING_PERCENT = 90,
 	LOOK_US = 50000,       /* shorter, and one large append is all that is seen */
-	REST_MOST_US = 250000,
+	REST_TIMES = 3,       /* of what a batch took, at full load */
+	REST_MOST_US = 500000,
 };
 
 void load_enter(struct load *l, int64_t now)
@@ -34,7 +35,7 @@ enum pace_way pace_way(int load_percent, int64_t behind_us, int64_t behind_event
 
 int64_t pace_rest_us(int load_percent, int64_t took_us)
 {
-	int64_t us = load_percent < RESTING_PERCENT ? 0 : took_us * (load_percent - RESTING_PERCENT) / (100 - RESTING_PERCENT);
+	int64_t us = load_percent < RESTING_PERCENT ? 0 : REST_TIMES * took_us * (load_percent - RESTING_PERCENT) / (100 - RESTING_PERCENT);
 
 	return us < REST_MOST_US ? us : REST_MOST_US;
 }

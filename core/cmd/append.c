@@ -111,8 +111,8 @@ static void on_notice(void *data, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
-/* One file, to its end. */
-static int append_file(struct append *a, const char *path, int64_t before, struct error *error)
+/* One file, to its end; `before`: the bytes of those before it, and then of this one, too. */
+static int append_file(struct append *a, const char *path, int64_t *before, struct error *error)
 {
 	struct input *in;
 	int code = input_open(path, (size_t)a->o->line, &in, error);
@@ -155,14 +155,15 @@ static int append_file(struct append *a, const char *path, int64_t before, struc
 			char n[HUMAN_TEXT];
 
 			snprintf(a->note, sizeof(a->note), "%s events acknowledged", human_count(c->stored + c->duplicates, n));
-			progress_update(&a->progress, before + input_taken(in), a->note);
+			progress_update(&a->progress, *before + input_taken(in), a->note);
 		}
 	}
 out:
 	/* Lines are numbered within their file, so a file's refusals are all told before the next begins. */
 	if (!code)
 		code = sender_finish(a->sender, error);
-	progress_update(&a->progress, before + input_taken(in), a->note);
+	*before += input_taken(in);
+	progress_update(&a->progress, *before, a->note);
 	input_close(in);
 	return code;
 }
@@ -204,18 +205,13 @@ static int append_run(const struct arguments *args, struct error *error)
 	if (!args->count)
 		return error_set(error, E_USAGE, "no file is named; \"-\" is standard input");
 	for (int i = 0; i < args->count; i++) { /* before anything is sent */
-		struct input *in;
+		int64_t size = 0;
 
-		if (strcmp(args->words[i], "-") == 0) {
-			known = false;
-			continue;
-		}
-		code = input_open(args->words[i], 1024, &in, error);
+		code = strcmp(args->words[i], "-") == 0 ? 0 : input_look(args->words[i], &size, error);
 		if (code)
 			return code;
-		known = known && input_size(in) > 0;
-		total += input_size(in);
-		input_close(in);
+		known = known && size > 0;
+		total += size;
 	}
 	where.wait_ms = o->give_up < WAIT_MOST_MS ? o->give_up : WAIT_MOST_MS;
 	code = engine_find(&where, &engine, error);
@@ -230,13 +226,7 @@ static int append_run(const struct arguments *args, struct error *error)
 	progress_start(&a.progress, o->quiet ? NULL : stderr, "append", "bytes", known ? total : 0);
 	code = sender_open(a.sender, error);
 	for (int i = 0; i < args->count && !code; i++) {
-		struct input *in;
-
-		code = append_file(&a, args->words[i], before, error);
-		if (!code && strcmp(args->words[i], "-") != 0 && input_open(args->words[i], 1024, &in, error) == 0) {
-			before += input_size(in);
-			input_close(in);
-		}
+		code = append_file(&a, args->words[i], &before, error);
 	}
 	progress_stop(&a.progress);
 	if (!code && o->wait) {

@@ -18,13 +18,35 @@ struct input {
 	int fd;
 	char *path;
 	size_t line_bytes;
-	int64_t number, taken, size;
+	int64_t number, taken;
 	struct buffer text;
 	size_t at, searched;
 	bool known, gzip, member, end, skipping;
 	z_stream z;
 	unsigned char *raw;
 };
+
+static int not_a_folder(const char *path, const struct stat *st, struct error *error)
+{
+	return S_ISDIR(st->st_mode) ? error_set(error, E_NO_INPUT, "cannot read \"%s\": it is a folder", path) : 0;
+}
+
+int input_look(const char *path, int64_t *size, struct error *error)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && access(path, R_OK) != 0))
+		return error_set(error, E_NO_INPUT, "cannot open \"%s\": %s", path, strerror(errno));
+	*size = S_ISREG(st.st_mode) ? st.st_size : 0;
+	if (!S_ISREG(st.st_mode))
+		return not_a_folder(path, &st, error);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(error, E_NO_INPUT, "cannot open \"%s\": %s", path, strerror(errno));
+	close(fd);
+	return 0;
+}
 
 int input_open(const char *path, size_t line_bytes, struct input **out, struct error *error)
 {
@@ -35,16 +57,15 @@ int input_open(const char *path, size_t line_bytes, struct input **out, struct e
 
 	if (fd < 0)
 		return error_set(error, E_NO_INPUT, "cannot open \"%s\": %s", path, strerror(errno));
-	if (fstat(fd, &st) != 0 || S_ISDIR(st.st_mode)) {
+	if (fstat(fd, &st) == 0 && not_a_folder(path, &st, error)) {
 		if (!std)
 			close(fd);
-		return error_set(error, E_NO_INPUT, "cannot read \"%s\": it is a folder", path);
+		return E_NO_INPUT;
 	}
 	in = mem_zalloc(sizeof(*in));
 	in->fd = fd;
 	in->path = mem_strdup(std ? "standard input" : path);
 	in->line_bytes = line_bytes;
-	in->size = S_ISREG(st.st_mode) ? st.st_size : 0;
 	*out = in;
 	return 0;
 }
@@ -71,11 +92,6 @@ int64_t input_number(const struct input *in)
 int64_t input_taken(const struct input *in)
 {
 	return in->taken;
-}
-
-int64_t input_size(const struct input *in)
-{
-	return in->size;
 }
 
 bool input_is_idle(const struct input *in)

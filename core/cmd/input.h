@@ -15,6 +15,12 @@
 
 struct input;
 
+/*
+ * Whether it can be opened, and its size; 0: not known, as of a pipe.  A pipe is not opened, since whoever writes to it
+ * would find its only reader gone again.  E_NO_INPUT.
+ */
+int input_look(const char *path, int64_t *size, struct error *error) must_check;
+
 /* `path` "-" is standard input.  E_NO_INPUT when it cannot be opened. */
 int input_open(const char *path, size_t line_bytes, struct input **out, struct error *error) must_check;
 void input_close(struct input *in);
@@ -28,9 +34,8 @@ int input_line(struct input *in, struct bytes *line, struct error *error) must_c
 /* The number of the line given last, from 1. */
 int64_t input_number(const struct input *in);
 
-/* Bytes of the file taken so far, and in all (0: not known). */
+/* Bytes of the file taken so far. */
 int64_t input_taken(const struct input *in);
-int64_t input_size(const struct input *in);
 
 /* Whether the next input_line would have to wait for somebody to write. */
 bool input_is_idle(const struct input *in);

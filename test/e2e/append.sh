@@ -160,6 +160,10 @@ ok $? "as a conflict, with its line"
 is "$? $(field "$DIR/out" complete)" "0 True" "a pipe goes in"
 
 mkfifo "$DIR/fifo"
+"$V" generate --seed 11 --conversations 5 --tenants 1 --duplicates 0 --quiet >"$DIR/piped"
+cat "$DIR/piped" >"$DIR/fifo" &
+timeout 60 "$V" append "$DIR/fifo" --data "$DIR/data" --json --quiet >"$DIR/out" 2>"$DIR/err"
+is "$? $(field "$DIR/out" stored)" "0 $(wc -l <"$DIR/piped")" "what one writer puts into a named pipe goes in, to its end"
 "$V" append "$DIR/fifo" --data "$DIR/data" --json --quiet >"$DIR/out" 2>"$DIR/err" &
 APPEND=$!
 exec 3>"$DIR/fifo"

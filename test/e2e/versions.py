@@ -81,7 +81,7 @@ load[1].more(300)
 ok(wait_until(lambda: {g["state"] for g in client.call("status")["generations"]} == {"answering", "catching_up"}, 20),
    "status shows the generation that answers and the one that catches up")
 new = [g for g in client.call("status")["generations"] if g["state"] == "catching_up"][0]
-ok(wait_until(lambda: [g for g in client.call("status")["generations"] if g["generation"] == 2][0]["rate"] > 0, 20), "at a rate")
+ok(wait_until(lambda: any(g["generation"] == 2 and g["rate"] > 0 for g in client.call("status")["generations"]), 20), "at a rate")
 new = [g for g in client.call("status")["generations"] if g["generation"] == 2][0]
 ok(0 < new["position"] < new["head"] and new["left_ms"] > 0, "at a position before the head, with the time that is left: %r" % new)
 ok("catching_up" in engine.run("status", "--to", engine.address).stdout, "for people as well")

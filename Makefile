@@ -55,7 +55,7 @@ FUZZ := $(basename $(notdir $(filter-out test/fuzz/replay.c,$(sort $(wildcard te
 REPLAY_BIN := $(FUZZ:%=$(OUT)/test/fuzz/%)
 BENCH_BIN := $(patsubst bench/%.c,$(OUT)/bench/%,$(filter-out bench/common.c,$(wildcard bench/*.c)))
 
-.PHONY: all help deps deps-test run test check sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate chaos soak fuzz fuzz-targets $(FUZZ:%=fuzz-%)
+.PHONY: all help deps deps-test run test check again sanitize sanitize-threads bench install clean layers headers compile_commands.json simulate chaos soak fuzz fuzz-targets $(FUZZ:%=fuzz-%)
 .SECONDARY:
 
 all: $(OUT)/verbatim $(OUT)/verbatim-verify $(OUT)/libverbatim-client.a
@@ -178,8 +178,12 @@ test: deps-test
 E2E := $(filter-out test/e2e/harness.py test/e2e/common.sh,$(sort $(wildcard test/e2e/*.sh test/e2e/*.py)))
 JOBS_TEST ?= 2
 check: $(OUT)/verbatim $(OUT)/verbatim-verify $(OUT)/libverbatim-client.a $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN) $(BENCH_BIN)
-	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge test/layers.sh test/headers.sh \
-		$(TEST_BIN) $(REPLAY_BIN) $(E2E)
+	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove -j$(JOBS_TEST) --timer --merge --failures \
+		--state=save --statefile=$(OUT)/prove test/layers.sh test/headers.sh $(TEST_BIN) $(REPLAY_BIN) $(E2E)
+
+# The programs that failed, once more, one after another, with all that they say.
+again:
+	VERBATIM_BIN=$(OUT)/verbatim BUILD=$(OUT) PYTHON=$(PYTHON) prove --timer --merge --verbose --state=failed,save --statefile=$(OUT)/prove
 
 # The same under sanitizers (MODE=asan or tsan): everything without a server, and the main paths with one.
 sanitize: $(OUT)/verbatim $(TEST_BIN) $(REPLAY_BIN) $(E2E_BIN)

@@ -7,7 +7,7 @@ enum {
 	IN_TURN_PERCENT = 60,
 	RESTING_PERCENT = 90,
 	LOOK_US = 50000,       /* shorter, and one large append is all that is seen */
-	REST_TIMES = 3,       /* of what a batch took, at full load */
+	REST_TIMES = 2,       /* of what a batch took, at full load */
 	REST_MOST_US = 500000,
 };
 

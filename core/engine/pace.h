@@ -9,7 +9,7 @@
  *     freely            a thread's workers load, fold and write beside each other
  *     in turn           one of them at a time, from the first load to the commit; the others gather larger batches,
  *                       which cost the database less an event
- *     in turn, resting  the thread also stands still between two batches, up to three times as long as the last one took
+ *     in turn, resting  the thread also stands still between two batches, up to twice as long as the last one took
  *
  * Folding catches up when appends leave room.  It must not wait for that for ever: a shard whose fold is lag_us
  * behind the clock, or lag_events behind the log, goes freely whatever the load is.  An engine that appends little is

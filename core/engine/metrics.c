@@ -73,13 +73,6 @@ static int64_t open_files(void)
 	return n;
 }
 
-static bool worker_works(const struct worker *w)
-{
-	int s = atomic_load(&w->view.state);
-
-	return s != WORKER_STOPPED && s != WORKER_CONNECTING && s != WORKER_CLOSED;
-}
-
 static int64_t lag_events(const struct engine *e, const struct worker *w)
 {
 	int64_t lag = e->appenders[w->shard].head - atomic_load(&w->view.position);
@@ -251,7 +244,7 @@ static void put_of_worker(const struct engine *e, enum metric_id id, const struc
 
 	snprintf(labels, sizeof(labels), "group=\"%s\",shard=\"%d\"", w->group->name, w->shard);
 	switch (id) {
-	case PROJECTION_UP: line(out, name, labels, worker_works(w)); return;
+	case PROJECTION_UP: line(out, name, labels, worker_is_well(w)); return;
 	case PROJECTION_POSITION: line(out, name, labels, atomic_load(&w->view.position)); return;
 	case LAG_EVENTS: line(out, name, labels, lag_events(e, w)); return;
 	case LAG_SECONDS: seconds(out, name, labels, lag_us(e, w)); return;

@@ -54,13 +54,6 @@ bool engine_appender_is_well(const struct appender *a)
 	       (s == APPENDER_IDLE || s == APPENDER_SENDING || s == APPENDER_CATCHING_UP);
 }
 
-static bool worker_is_well(const struct worker *w)
-{
-	int s = atomic_load(&w->view.state);
-
-	return s != WORKER_STOPPED && s != WORKER_CONNECTING;
-}
-
 bool engine_is_well(struct engine *e, char *why, size_t size)
 {
 	char text[64];

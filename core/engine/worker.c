@@ -109,6 +109,13 @@ void worker_set_position(struct worker *w, int64_t position)
 		atomic_store(&w->view.shown, position);
 }
 
+bool worker_is_well(const struct worker *w)
+{
+	int s = atomic_load(&w->view.state);
+
+	return s != WORKER_STOPPED && s != WORKER_CLOSED && (s != WORKER_CONNECTING || atomic_load(&w->view.reached));
+}
+
 void worker_tell(struct worker *w)
 {
 	if (w->moved)
@@ -144,6 +151,7 @@ void worker_halt(struct worker *w, const struct error *e)
 	worker_set_trouble(w, e);
 	state_drop(&w->rows);
 	worker_drop(w);
+	atomic_store(&w->view.reached, false);
 	worker_set_state(w, WORKER_STOPPED);
 	/* Nobody else may go on from rows that are not right: the lease is kept. */
 	worker_wait(w, w->spoiled && w->limits.lease_ms / 2 < STOPPED_MS ? w->limits.lease_ms / 2 : STOPPED_MS);
@@ -193,8 +201,10 @@ void worker_fail(struct worker *w)
 	worker_set_trouble(w, &w->call.request.error);
 	worker_forget(w);
 	worker_drop(w);
-	if (w->call.request.lost)
+	if (w->call.request.lost) {
 		w->holds = false;
+		atomic_store(&w->view.reached, false);
+	}
 	worker_set_state(w, w->call.request.lost ? WORKER_CONNECTING : WORKER_LEASING);
 	worker_back_off(w);
 }

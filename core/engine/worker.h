@@ -75,6 +75,7 @@ struct worker_view {
 	_Atomic int32_t generation;
 	_Atomic bool answers;   /* its generation is the one that people see */
 	_Atomic int state;
+	_Atomic bool reached;   /* nothing has happened to its session since it last connected: to connect anew is no trouble then */
 	_Atomic int64_t anomalies;
 	_Atomic int64_t events;
 	_Atomic int64_t batches;
@@ -177,6 +178,9 @@ void worker_start(struct worker *w);
 void worker_wake(struct worker *w);
 
 void worker_close(struct worker *w);
+
+/* Whether it does its work, or stands by for who does; from any thread. */
+bool worker_is_well(const struct worker *w);
 
 const char *worker_state_name(enum worker_state state);
 

@@ -26,6 +26,7 @@ void worker_connected(struct worker *w)
 	}
 	w->epoch = w->call.connect.epoch;
 	w->shards = w->call.connect.shards + 1;
+	atomic_store(&w->view.reached, true);
 	if (!fault_on("worker.keeps_feed"))
 		feed_clear(w->feed); /* another server may answer now, whose log lacks what was committed: what counts is read */
 	worker_set_state(w, WORKER_LEASING);

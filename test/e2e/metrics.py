@@ -120,6 +120,11 @@ holder.close()
 same(finish(process).status, 0, "nothing is in its way any more")
 ok(wait_until(lambda: not client.call("status")["rebuilds"], 60, "its end"), "and it shows no more")
 
+# Who folds finds his tables exchanged, and begins anew: that is no trouble.
+ack = client.append([maker.customer()])
+same({get("/readyz")[:2] for _ in range(100)}, {(200, "ready\n")}, "who begins anew after a rebuild is ready meanwhile")
+client.wait(ack)
+
 same(get("/healthz")[:2], (200, "alive\n"), "/healthz")
 same(get("/readyz")[:2], (200, "ready\n"), "/readyz")
 same(get("/nothing")[0], 404, "other paths are not there")

@@ -127,7 +127,7 @@ def keys():
         except (RpcError, ConnectionError, OSError):
             return True
 
-    name = "soak %d" % turn
+    name = "soak-%d" % turn
     first = key("create", "--tenant", maker.tenant, "--scope", "append", "--name", name)
     old = [Client(e.unix, token=first) for e in (steady, second)]
     for client in old:

@@ -57,12 +57,15 @@ static const char *const set_names[] = {
 #define PLACE_COLUMNS \
 	COLUMN(rollup, dimensions, ENUM, .sql = "varchar(20)", .required = true, .values = set_names, \
 	       .about = "by what the row is counted: all, or the columns that it names; always ask for one of them"), \
-	VALUE_COLUMN("channel", TEXT, channel, .sql = "varchar(30)", .open = true, .about = "the conversation began over; of a message: its own") \
-	VALUE_COLUMN("team_id", UUID, team_id) \
-	VALUE_COLUMN("agent_id", UUID, agent_id) \
-	VALUE_COLUMN("tier", ENUM, tier, .sql = "varchar(20)", .values = values_sla_tier) \
-	VALUE_COLUMN("severity", ENUM, severity, .sql = "varchar(10)", .values = values_severity) \
-	VALUE_COLUMN("intent", TEXT, intent, .sql = "varchar(50)", .open = true) \
+	VALUE_COLUMN("channel", TEXT, channel, .sql = "varchar(30)", .open = true, \
+		     .about = "the conversation began over; of a message: its own") \
+	VALUE_COLUMN("team_id", UUID, team_id, .about = "of who did it; where nobody is said to: who had the conversation") \
+	VALUE_COLUMN("agent_id", UUID, agent_id, .about = "who did it; where nobody is said to: who had the conversation") \
+	VALUE_COLUMN("tier", ENUM, tier, .sql = "varchar(20)", .values = values_sla_tier, \
+		     .about = "the conversation's, as it is now") \
+	VALUE_COLUMN("severity", ENUM, severity, .sql = "varchar(10)", .values = values_severity, \
+		     .about = "the conversation's, as it is now") \
+	VALUE_COLUMN("intent", TEXT, intent, .sql = "varchar(50)", .open = true, .about = "the conversation's, as it is now") \
 	ROLLUP_COUNTS(COUNT_COLUMN) \
 	ROLLUP_TIMES(TIME_COLUMNS)
 

@@ -157,19 +157,22 @@ static void foresee(struct wish *w, const struct event *e)
 	{ .name = column, .kind = COLUMN_##kind_, .offset = offsetof(struct outcome, values.member), __VA_ARGS__ }
 
 static const struct column columns[] = {
-	COLUMN(outcome, conversation_id, UUID),
+	COLUMN(outcome, conversation_id, UUID, .about = "of a resolution's clock: what the resolution is about"),
 	COLUMN(outcome, resolution_id, UUID, .about = "null: the clock is the conversation's own"),
-	COLUMN(outcome, clock, ENUM, .sql = "varchar(20)", .required = true, .values = values_sla_clock),
-	COLUMN(outcome, cycle, INT4, .sql = "integer", .required = true),
+	COLUMN(outcome, clock, ENUM, .sql = "varchar(20)", .required = true, .values = values_sla_clock,
+	       .about = "the row's id is that of the clock in core.sla_clocks"),
+	COLUMN(outcome, cycle, INT4, .sql = "integer", .required = true, .about = "of the clock"),
 	COLUMN(outcome, outcome, ENUM, .sql = "varchar(10)", .values = sla_outcome_names, .about = "null: neither any more"),
 	COLUMN(outcome, at, TIME, .about = "when it counts: fulfilled, or the due time that passed"),
-	COLUMN(outcome, time_zone, TEXT, .sql = "varchar(50)", .required = true, .open = true, .fallback = "UTC"),
-	VALUE("channel", TEXT, channel, .sql = "varchar(30)", .open = true),
-	VALUE("team_id", UUID, team_id),
-	VALUE("agent_id", UUID, agent_id),
-	VALUE("tier", ENUM, tier, .sql = "varchar(20)", .values = values_sla_tier),
-	VALUE("severity", ENUM, severity, .sql = "varchar(10)", .values = values_severity),
-	VALUE("intent", TEXT, intent, .sql = "varchar(50)", .open = true),
+	COLUMN(outcome, time_zone, TEXT, .sql = "varchar(50)", .required = true, .open = true, .fallback = "UTC",
+	       .about = "whose day it counts to"),
+	VALUE("channel", TEXT, channel, .sql = "varchar(30)", .open = true, .about = "over which the conversation began"),
+	VALUE("team_id", UUID, team_id, .about = "which team it is counted for"),
+	VALUE("agent_id", UUID, agent_id, .about = "whom it is counted for"),
+	VALUE("tier", ENUM, tier, .sql = "varchar(20)", .values = values_sla_tier, .about = "the conversation's, as it is now"),
+	VALUE("severity", ENUM, severity, .sql = "varchar(10)", .values = values_severity,
+	      .about = "the conversation's as it is now; of a resolution's clock: its priority"),
+	VALUE("intent", TEXT, intent, .sql = "varchar(50)", .open = true, .about = "the conversation's, as it is now"),
 };
 
 /* All that may change a clock (projections/sla_clocks.c). */

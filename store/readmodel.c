@@ -161,6 +161,12 @@ static int make_table(PGconn *c, const struct projection *p, const char *table, 
 		return error_prefix(error, "read model \"%s\"", p->name);
 	snprintf(what, sizeof(what), "TABLE generations.\"%s\"", table);
 	result = comment(c, error, what, p->about);
+	if (result == 0)
+		result = readmodel_runf(c, error, NULL,
+					"COMMENT ON COLUMN generations.\"%s\".tenant_id IS 'whose it is';"
+					" COMMENT ON COLUMN generations.\"%s\".id IS 'means nothing outside its tenant';"
+					" COMMENT ON COLUMN generations.\"%s\".last_position IS"
+					" 'where the event stands that changed the row last, in the log of its tenant''s shard'", table, table, table);
 	for (int i = 0; i < p->column_count && result == 0; i++) {
 		snprintf(what, sizeof(what), "COLUMN generations.\"%s\".\"%s\"", table, p->columns[i].name);
 		result = comment_column(c, error, what, p, &p->columns[i]);

@@ -312,5 +312,43 @@ BEGIN
         END LOOP;
     END LOOP;
 END $$;
-COMMENT ON COLUMN analytics.backlog_15m.backlog IS 'conversations not resolved at the end of the bucket';
-COMMENT ON COLUMN analytics.backlog_day.backlog IS 'conversations not resolved at the end of the day';
+
+-- And what these views add.
+DO $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN SELECT * FROM (VALUES
+        ('rollup_hour', 'bucket_at', 'the hour (UTC) begins'),
+        ('backlog_15m', 'bucket_at', 'the quarter of an hour (UTC) begins'),
+        ('backlog_15m', 'backlog', 'conversations not resolved at the end of the bucket'),
+        ('backlog_day', 'backlog', 'conversations not resolved at the end of the day'),
+        ('metrics_15m', 'bucket_at', 'the quarter of an hour (UTC) begins'),
+        ('report_day', 'day', 'the date, in its time zone'),
+        ('report_day', 'messages_out', 'messages to customers: messages_by_agents + messages_by_ai + messages_by_system'),
+        ('report_day', 'first_response_mean', 'seconds: first_response_seconds / first_responses'),
+        ('report_day', 'first_response_p50', 'seconds that half of the first responses did not exceed; at most 1 % off'),
+        ('report_day', 'first_response_p90', 'seconds that nine tenths of the first responses did not exceed; at most 1 % off'),
+        ('report_day', 'first_response_business_mean', 'seconds of business time: first_response_business_seconds / first_responses_in_business_time'),
+        ('report_day', 'reply_mean', 'seconds: reply_seconds / replies'),
+        ('report_day', 'reply_p90', 'seconds that nine tenths of the replies did not exceed; at most 1 % off'),
+        ('report_day', 'assignment_wait_mean', 'seconds: assignment_wait_seconds / conversations_assigned'),
+        ('report_day', 'first_resolution_mean', 'seconds: first_resolution_seconds / conversations_resolved'),
+        ('report_day', 'full_resolution_mean', 'seconds: full_resolution_seconds / full_resolutions'),
+        ('report_day', 'full_resolution_p90', 'seconds that nine tenths of the full resolutions did not exceed; at most 1 % off'),
+        ('report_day', 'reopen_rate', 'conversations_reopened / conversations_resolved'),
+        ('report_day', 'transfer_rate', 'conversations_transferred / conversations_assigned'),
+        ('report_day', 'escalation_rate', 'conversations_escalated / conversations_created'),
+        ('report_day', 'handoff_rate', 'conversations_handed_off / conversations_ai_handled'),
+        ('report_day', 'sla_first_response_attainment', 'first_response clocks: met / (met + breached)'),
+        ('report_day', 'sla_next_response_attainment', 'next_response clocks: met / (met + breached)'),
+        ('report_day', 'sla_update_attainment', 'update clocks: met / (met + breached)'),
+        ('report_day', 'sla_resolution_attainment', 'resolution clocks of conversations: met / (met + breached)'),
+        ('metrics_%', 'metric', 'the name of a column of the roll-ups; its comment is the definition'),
+        ('metrics_%', 'amount', 'how many'),
+        ('metrics_%', 'seconds', 'of durations: their sum; divided by amount the mean'),
+        ('metrics_%', 'histogram', 'of durations: for analytics.percentile(analytics.histogram_sum(histogram), 0.9)')
+    ) v (view, name, about) JOIN pg_class k ON k.relnamespace = 'analytics'::regnamespace AND k.relkind = 'v' AND k.relname LIKE v.view LOOP
+        EXECUTE format('COMMENT ON COLUMN analytics.%I.%I IS %L', c.relname, c.name, c.about);
+    END LOOP;
+END $$;

@@ -47,6 +47,9 @@ engine = Engine(data=os.path.join(disk, "var"))
 idle = engine.client(timeout=120)
 load = Load(engine.unix, clients=4, timeout=120)
 load.more(200)
+doctor = engine.run("doctor", *engine.where())
+ok(doctor.returncode == 78 and any(f["check"] == "disk" and f["verdict"] == "fault" for f in map(json.loads, doctor.stdout.splitlines())),
+   "doctor calls a disk with so little room a fault")
 # Segments of the write-ahead log that are there already: so it is the tables that find no room first.
 for _ in range(5):
     engine.sql("select pg_switch_wal()")

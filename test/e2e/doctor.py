@@ -2,6 +2,8 @@
 """doctor - each thing that can be wrong is put wrong, named with a remedy, and well again when it is mended."""
 import json
 import os
+import socket
+import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -76,6 +78,50 @@ for check, verdict, holds, breaks, mends in CASES:
         ok("fault" in words, "%s: and the error says so" % check)
     engine.sql(mends)
     same(verdicts(examine()[1], check), ["well"], "%s: well again when it is mended" % check)
+
+# Settings of the server.
+def setting(words):
+    engine.sql("alter system " + words)
+    engine.sql("select pg_reload_conf()")
+
+
+for check, verdict, holds, name in (("server", "fault", "fsync is off", "fsync"), ("server", "fault", "full_page_writes is off", "full_page_writes"),
+                                    ("synchronous_commit", "warning", "off by default", "synchronous_commit"),
+                                    ("vacuum", "warning", "autovacuum is off", "autovacuum")):
+    setting("set %s = off" % name)
+    ok(wait_until(lambda: any(holds in f["found"] and f["verdict"] == verdict for f in examine()[1][check]), 30), "%s: %s is a %s" % (check, holds, verdict))
+    setting("reset " + name)
+    ok(wait_until(lambda: verdicts(examine()[1], check) == ["well"], 30), "%s: well again" % check)
+
+# Strangers take what connections there are.
+strangers, words = [], b"user\0postgres\0database\0verbatim\0\0"
+most = int(engine.one("select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"))
+for _ in range(most - int(engine.one("select count(*) from pg_stat_activity where backend_type = 'client backend'"))):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(30)
+    s.connect(os.path.join(engine.socket_folder(), ".s.PGSQL.5432"))
+    s.sendall(struct.pack("!ii", 8 + len(words), 196608) + words)
+    if s.recv(1) == b"R":
+        strangers.append(s)
+ok(wait_until(lambda: verdicts(examine()[1], "connections") == ["warning"], 30), "connections: %d strangers leave no room" % len(strangers))
+for s in strangers:
+    s.close()
+ok(wait_until(lambda: verdicts(examine()[1], "connections") == ["well"], 60), "connections: well again")
+
+# An event that does not fit.
+client.wait(client.append([maker.received(maker.uuid())]))
+ok(any("unknown_conversation" in f["found"] and f["verdict"] == "note" for f in examine()[1]["anomalies"]), "anomalies: counted by their code")
+
+# A killed engine's shard, with nobody at it.
+engine.kill()
+engine.sql("update verbatim.lease set expires_at = now()")
+engine.sql("set session_replication_role = replica; create table public.kept as select * from verbatim.projection_batch;"
+           " truncate verbatim.projection_batch")
+ok(any("nobody at it" in f["found"] and f["verdict"] == "warning" for f in examine("--db", engine.conninfo())[1]["folding"]), "folding: events behind, and nobody at it")
+engine.sql("set session_replication_role = replica; insert into verbatim.projection_batch select * from public.kept; drop table public.kept")
+same(verdicts(examine("--db", engine.conninfo())[1], "folding"), ["well"], "folding: well again")
+engine.start()
+client = Client(engine.address)
 
 # A missing leaf of next month; the engine makes it again within a minute, so it is looked at once.
 engine.stop()

@@ -58,6 +58,12 @@ same(kind, "text/plain; version=0.0.4; charset=utf-8", "as Prometheus' text form
 same(wrong, [], "every line is of that format")
 names = subprocess.run([BINARY, "help", "metrics"], stdout=subprocess.PIPE, text=True).stdout
 same([n for n in types if n not in names], [], "verbatim help metrics lists every figure")
+with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+    alarms = [line for line in f.read().split("What is worth an alarm")[1].split("\n## ")[0].splitlines() if line.startswith("| `")]
+told = {n for line in alarms for n in re.findall(r"\b(?:verbatim|process)_[a-z_]+", line.split("|")[1] + line.split("|")[3])}
+same(sorted(n for n in told if n not in types), [], "the README's %d alarms are of figures that there are" % len(alarms))
+same([n for n in types if (n.endswith(("_up", "_late_seconds", "_age_seconds", "_lag_seconds", "_differences")) or "refused" in n) and n not in told], [],
+     "and whatever tells that something is not well has one")
 same(sorted(set(types.values())), ["counter", "gauge", "histogram"], "types are named")
 ok(all(n.endswith("_total") for n, t in types.items() if t == "counter"), "counters end in _total")
 

@@ -1,6 +1,6 @@
 /*
- * texts - small things people and programs write: times, uuids, decimals, sizes.  What is read and written again is read
- * as the same.
+ * texts - small things people and programs write: times, uuids, decimals, and on a command line sizes, spans, moments and
+ * patterns of event types.  What is read and written again is read as the same; what is taken lies within its bounds.
  */
 #include "fuzz.h"
 
@@ -9,6 +9,7 @@
 #include "base/option.h"
 #include "base/time.h"
 #include "base/uuid.h"
+#include "cmd/replay.h"
 #include "event/number.h"
 
 /* How many of the first 16 bytes are hex digits. */
@@ -21,15 +22,52 @@ static int strspn16(const char *text)
 	return n;
 }
 
+/* What stands behind an option. */
+static void command_line(const char *text, size_t len)
+{
+	static const struct option options[] = {
+		{ .name = "size", .kind = OPTION_BYTES, .min = 1, .max = 1 << 30 }, { .name = "span", .kind = OPTION_TIME },
+		{ .name = "number", .kind = OPTION_INT, .min = -5, .max = 5 },
+	};
+	struct texts patterns = { .items = &text, .count = 1 };
+	struct error error;
+	struct moment m;
+	int64_t n;
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		const struct option *o = &options[i];
+
+		error_clear(&error);
+		n = -7;
+		if (option_set(o, "--it", E_USAGE, text, &n, &error))
+			must(n == -7 && error.code == E_USAGE && error.message[0]);
+		else
+			must(o->max ? n >= o->min && n <= o->max : n >= 0);
+	}
+	error_clear(&error);
+	if (moment_parse("at", text, &m, &error))
+		must(error.code == E_USAGE && error.message[0]);
+	else
+		must(m.given == (len > 0) && (!m.given || m.position > 0 || (m.time >= TIME_MIN && m.time <= TIME_MAX)));
+	must(type_fits(&patterns, bytes_of(text, len)));
+	must(type_fits(&patterns, bytes_text("message.sent")) == (strcmp(text, "message.sent") == 0 ||
+		(len > 0 && len <= 13 && text[len - 1] == '*' && strncmp(text, "message.sent", len - 1) == 0)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
 	char time_text[TIME_TEXT], uuid_text[UUID_TEXT], number[NUMBER_TEXT];
 	struct uuid u, u2;
 	int64_t t, t2;
+	struct arena arena;
 	uint8_t raw[8];
 	double d;
 
+	arena_init(&arena, 256);
+	if (!memchr(data, 0, size))
+		command_line(arena_text(&arena, bytes_of(text, size)), size);
+	arena_release(&arena);
 	if (time_parse(text, size, &t)) {
 		must(t >= TIME_MIN && t <= TIME_MAX);
 		must(time_parse(time_format(t, time_text), 27, &t2) && t == t2);

@@ -175,42 +175,15 @@ static const struct column columns[] = {
 	VALUE("intent", TEXT, intent, .sql = "varchar(50)", .open = true, .about = "the conversation's, as it is now"),
 };
 
-/* All that may change a clock (projections/sla_clocks.c). */
+#define ON_IT(event) ON(event, CALL, .then = on_event),
+#define ON_RESOLUTION(event) ON(event, CALL, .then = on_event, .refs = ENTITY_TENANT),
+
 static const struct fold_entry folds[] = {
 	ON(SLA_BREACHED, CALL, .then = on_event, .refs = ENTITY_TENANT),
 	ON(SLA_BREACH_RETRACTED, CALL, .then = on_event, .refs = ENTITY_TENANT),
 	ON(SLA_POLICY_REAPPLY, CALL, .then = on_event, .refs = ENTITY_TENANT),
-	ON(CONVERSATION_CREATED, CALL, .then = on_event),
-	ON(CONVERSATION_CLASSIFIED, CALL, .then = on_event),
-	ON(CONVERSATION_SEVERITY_CHANGED, CALL, .then = on_event),
-	ON(CONVERSATION_TIER_CHANGED, CALL, .then = on_event),
-	ON(CONVERSATION_STATE_CHANGED, CALL, .then = on_event),
-	ON(CONVERSATION_ASSIGNED, CALL, .then = on_event),
-	ON(CONVERSATION_UNASSIGNED, CALL, .then = on_event),
-	ON(CONVERSATION_TEAM_ASSIGNED, CALL, .then = on_event),
-	ON(CONVERSATION_TRANSFERRED, CALL, .then = on_event),
-	ON(CONVERSATION_HANDED_OFF, CALL, .then = on_event),
-	ON(CONVERSATION_ESCALATED, CALL, .then = on_event),
-	ON(CONVERSATION_DEESCALATED, CALL, .then = on_event),
-	ON(CONVERSATION_RESOLVED, CALL, .then = on_event),
-	ON(CONVERSATION_REOPENED, CALL, .then = on_event),
-	ON(CONVERSATION_MERGED_INTO, CALL, .then = on_event),
-	ON(CONVERSATION_DELETED, CALL, .then = on_event),
-	ON(AI_ANNOTATED, CALL, .then = on_event),
-	ON(AI_ANNOTATION_CORRECTED, CALL, .then = on_event),
-	ON(MESSAGE_RECEIVED, CALL, .then = on_event),
-	ON(MESSAGE_SENT, CALL, .then = on_event),
-	ON(MESSAGE_DELIVERED, CALL, .then = on_event),
-	ON(MESSAGE_READ, CALL, .then = on_event),
-	ON(MESSAGE_FAILED, CALL, .then = on_event),
 	ON(CUSTOMER_UPDATE_SENT, CALL, .then = on_event),
-	ON(RESOLUTION_CREATED, CALL, .then = on_event, .refs = ENTITY_TENANT),
-	ON(RESOLUTION_STATUS_CHANGED, CALL, .then = on_event, .refs = ENTITY_TENANT),
-	ON(RESOLUTION_FIX_DEPLOYED, CALL, .then = on_event, .refs = ENTITY_TENANT),
-	ON(RESOLUTION_PRIORITY_CHANGED, CALL, .then = on_event, .refs = ENTITY_TENANT),
-	ON(RESOLUTION_SLA_PAUSED, CALL, .then = on_event, .refs = ENTITY_TENANT),
-	ON(RESOLUTION_SLA_RESUMED, CALL, .then = on_event, .refs = ENTITY_TENANT),
-	ON(RESOLUTION_REOPENED, CALL, .then = on_event, .refs = ENTITY_TENANT),
+	EVENTS_OF_CLOCKS(ON_IT, ON_IT, ON_IT, ON_RESOLUTION)
 	{ .kind = EV_UNKNOWN },
 };
 

@@ -153,24 +153,29 @@ int checkpoints_put(struct pg_conn *conn, const struct checkpoint *c, const stru
 int checkpoints_newest(struct pg_conn *conn, int16_t shard, int32_t epoch, int64_t position, const struct note_key *key,
 		       struct buffer *note, int64_t *signed_at, struct error *error)
 {
-	char shard_text[NUMBER], epoch_text[NUMBER], position_text[NUMBER], vkey[NOTE_KEY_TEXT];
-	const char *const values[] = { shard_text, epoch_text, position_text, key ? note_key_format(key, vkey) : NULL };
+	struct pg_params params = { 0 };
 	struct pg_result *rows;
+	char vkey[NOTE_KEY_TEXT];
 	int status;
 
-	snprintf(shard_text, NUMBER, "%d", shard);
-	snprintf(epoch_text, NUMBER, "%d", epoch);
-	snprintf(position_text, NUMBER, "%lld", (long long)position);
-	status = db_query(conn,
-			  "SELECT note, verbatim.canonical_time(signed_at) FROM verbatim.log_checkpoint WHERE shard = $1::int2 AND epoch = $2::int4"
-			  " AND size >= $3::int8 AND ($4::text IS NULL OR vkey = $4) ORDER BY size DESC, signed_at DESC LIMIT 1",
-			  4, values, &rows, error);
+	pg_param_int2(&params, shard);
+	pg_param_int4(&params, epoch);
+	pg_param_int8(&params, position);
+	if (key)
+		pg_param_text(&params, note_key_format(key, vkey));
+	else
+		pg_param_null(&params);
+	status = db_ask(conn,
+			"SELECT note, signed_at FROM verbatim.log_checkpoint WHERE shard = $1::int2 AND epoch = $2::int4"
+			" AND size >= $3::int8 AND ($4::text IS NULL OR vkey = $4) ORDER BY size DESC, signed_at DESC LIMIT 1",
+			&params, &rows, error);
+	pg_params_release(&params);
 	if (status)
 		return status;
 	if (db_rows(rows) == 1) {
-		buffer_add_text(note, db_text(rows, 0, 0));
-		if (signed_at && !time_parse(db_text(rows, 0, 1), strlen(db_text(rows, 0, 1)), signed_at))
-			*signed_at = TIME_NONE;
+		buffer_add_bytes(note, pg_bytes(rows, 0, 0));
+		if (signed_at)
+			*signed_at = pg_time(rows, 0, 1);
 	}
 	db_free(rows);
 	return 0;

@@ -136,8 +136,10 @@ int db_open(const char *conninfo, const char *name, struct pg_conn **out, struct
 	return status;
 }
 
+/* A name that is no role's is no reason to fail, and view pg_roles takes a new session a millisecond to plan. */
 const char db_step_down_sql[] =
-	"SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = $1::text AND pg_has_role(session_user, oid, 'MEMBER')";
+	"SELECT set_config('role', $1::text, false)"
+	" WHERE pg_has_role(session_user, pg_catalog.to_regrole(pg_catalog.quote_ident($1::text)), 'MEMBER')";
 
 int db_step_down(struct pg_conn *conn, const char *role, struct error *error)
 {

@@ -4,51 +4,72 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/time.h"
+#include "event/canonical.h"
 #include "event/merkle.h"
+#include "store/db.h"
+#include "store/log_row.h"
+#include "store/pg_session.h"
 
-#define COLUMNS                                                                                                          \
-	"e.event_id, e.tenant_id, e.shard, e.position, e.event_type, encode(e.leaf_hash, 'hex'), verbatim.canonical(e)"  \
-	" FROM verbatim.event_log e "
-
-static int take_row(const struct pg_result *rows, int row, struct arena *arena, struct logged_event *out, struct error *error)
+int log_event_take(const struct event *from, const struct uuid *log_id, struct arena *arena, struct logged_event *out, struct error *error)
 {
-	static const uint8_t zero;
-	const char *event_id = db_text(rows, row, 0), *tenant_id = db_text(rows, row, 1), *leaf = db_text(rows, row, 5);
-	uint8_t hash[LEAF_BYTES];
+	struct buffer text = { 0 };
+	char id[UUID_TEXT];
+	uint8_t leaf[LEAF_BYTES];
 
-	memset(out, 0, sizeof(*out));
-	out->shard = (int16_t)db_int(rows, row, 2);
-	out->position = db_int(rows, row, 3);
-	out->type = arena_copy(arena, bytes_text(db_text(rows, row, 4)));
-	out->text = arena_copy(arena, bytes_text(db_text(rows, row, 6)));
-	sha256_two(&zero, 1, out->text.data, out->text.len, hash);
-	if (!uuid_parse(event_id, strlen(event_id), &out->event_id) || !uuid_parse(tenant_id, strlen(tenant_id), &out->tenant_id) ||
-	    !hex_decode(leaf, strlen(leaf), out->leaf, LEAF_BYTES) || memcmp(hash, out->leaf, LEAF_BYTES) != 0)
-		return error_set(error, E_UNPROVEN, "event %s at position %lld of shard %d is not what was hashed: it was changed", event_id,
-				 (long long)out->position, out->shard);
+	canonical_leaf(from, log_id, &text, leaf);
+	*out = (struct logged_event){ .event_id = from->event_id, .tenant_id = from->tenant_id, .shard = from->shard, .position = from->position,
+				      .type = from->type_name, .text = arena_copy(arena, bytes_of(text.data + 1, text.len - 1)) };
+	memcpy(out->leaf, from->leaf_hash, LEAF_BYTES);
+	buffer_release(&text);
+	if (memcmp(leaf, out->leaf, LEAF_BYTES) != 0)
+		return error_set(error, E_UNPROVEN, "event %s at position %lld of shard %d is not what was hashed: it was changed",
+				 uuid_format(&out->event_id, id), (long long)out->position, out->shard);
 	return 0;
 }
 
-int log_event_find(struct pg_conn *conn, const struct uuid *event_id, const struct uuid *tenant_id, struct arena *arena,
-		   struct logged_event *out, struct error *error)
+static int ask_for_event(struct pg_conn *conn, const struct uuid *event_id, const struct uuid *tenant_id, int64_t recorded_by,
+			 struct pg_result **rows, struct error *error)
 {
-	char event[UUID_TEXT], tenant[UUID_TEXT];
-	const char *const values[] = { uuid_format(event_id, event), tenant_id ? uuid_format(tenant_id, tenant) : NULL };
-	struct pg_result *rows;
-	int status = db_query(conn,
-			      "SELECT " COLUMNS "WHERE e.event_id = $1::uuid AND ($2::uuid IS NULL OR e.tenant_id = $2::uuid)"
-			      " ORDER BY e.tenant_id LIMIT 2", 2, values, &rows, error);
+	struct pg_params params = { 0 };
+	int status;
 
+	pg_param_uuid(&params, event_id);
+	if (tenant_id)
+		pg_param_uuid(&params, tenant_id);
+	else
+		pg_param_null(&params);
+	pg_param_time(&params, recorded_by);
+	status = db_ask(conn,
+			"SELECT " LOG_ROW_COLUMNS " FROM verbatim.event_log WHERE event_id = $1::uuid AND ($2::uuid IS NULL OR tenant_id = $2::uuid)"
+			" AND recorded_at <= $3::timestamptz ORDER BY tenant_id LIMIT 2", &params, rows, error);
+	pg_params_release(&params);
+	return status;
+}
+
+int log_event_find(struct pg_conn *conn, const struct uuid *log_id, const struct uuid *event_id, const struct uuid *tenant_id,
+		   struct arena *arena, struct logged_event *out, struct error *error)
+{
+	char id[UUID_TEXT], other[UUID_TEXT];
+	struct pg_result *rows;
+	struct event e;
+	int status = ask_for_event(conn, event_id, tenant_id, log_tiles_by_now(), &rows, error);
+
+	if (!status && db_rows(rows) == 0) {
+		db_free(rows);
+		status = ask_for_event(conn, event_id, tenant_id, TIME_MAX, &rows, error);
+	}
 	if (status)
 		return status;
 	if (db_rows(rows) == 0)
-		status = error_set(error, E_NOT_FOUND, "there is no event %s in the log%s", event, tenant_id ? " of this tenant" : "");
-	else if (db_rows(rows) > 1)
-		status = error_set(error, E_USAGE, "several tenants have an event %s; say whose: --tenant %s, for one", event, db_text(rows, 0, 1));
+		status = error_set(error, E_NOT_FOUND, "there is no event %s in the log%s", uuid_format(event_id, id), tenant_id ? " of this tenant" : "");
 	else
-		status = take_row(rows, 0, arena, out, error);
+		log_row_take(rows, 0, arena, &e);
+	if (!status && db_rows(rows) > 1)
+		status = error_set(error, E_USAGE, "several tenants have an event %s; say whose: --tenant %s, for one", uuid_format(event_id, id),
+				   uuid_format(&e.tenant_id, other));
 	db_free(rows);
-	return status;
+	return status ? status : log_event_take(&e, log_id, arena, out, error);
 }
 
 int log_events_tenant(struct pg_conn *conn, const struct uuid *conversation_id, struct uuid *out, struct error *error)
@@ -72,17 +93,24 @@ int log_events_tenant(struct pg_conn *conn, const struct uuid *conversation_id, 
 }
 
 int log_events_behind(struct pg_conn *conn, const struct uuid *tenant_id, const struct uuid *conversation_id, int64_t position,
-		      int64_t *count, struct error *error)
+		      int64_t recorded_by, int64_t *count, struct error *error)
 {
-	char conversation[UUID_TEXT], tenant[UUID_TEXT], number[24];
-	const char *const values[] = { uuid_format(tenant_id, tenant), uuid_format(conversation_id, conversation), number };
+	struct pg_params params = { 0 };
+	struct pg_result *rows;
 	int status;
 
-	snprintf(number, sizeof(number), "%lld", (long long)position);
-	status = db_value(conn, "SELECT count(*) FROM verbatim.event_log WHERE tenant_id = $1::uuid AND conversation_id = $2::uuid"
-			  " AND position > $3::int8", 3, values, number, sizeof(number), error);
-	*count = status ? 0 : strtoll(number, NULL, 10);
-	return status;
+	pg_param_uuid(&params, tenant_id);
+	pg_param_uuid(&params, conversation_id);
+	pg_param_int8(&params, position);
+	pg_param_time(&params, recorded_by);
+	status = db_ask(conn, "SELECT count(*) FROM verbatim.event_log WHERE tenant_id = $1::uuid AND conversation_id = $2::uuid"
+			" AND position > $3::int8 AND recorded_at <= $4::timestamptz", &params, &rows, error);
+	pg_params_release(&params);
+	if (status)
+		return status;
+	*count = pg_int(rows, 0, 0);
+	db_free(rows);
+	return 0;
 }
 
 int log_event_prove(struct log_tiles *tiles, const struct checkpoint *c, const struct logged_event *e, struct proof *out,

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "event/catalog/values.h"
 #include "store/db.h"
 #include "store/log_copy.h"
+#include "store/log_row.h"
 #include "store/log_tiles.h"
 #include "store/pg_session.h"
 #include "store/round.h"
@@ -76,21 +76,6 @@ int log_find_open(const char *conninfo, const char *name, const struct uuid *ten
 	return status;
 }
 
-int log_find_on(struct pg_conn *conn, struct log_find **out, struct error *error)
-{
-	struct log_find *l = mem_zalloc(sizeof(*l));
-	int status;
-
-	l->round.conn = conn;
-	l->borrowed = true;
-	pg_param_text(&l->round.params, "");
-	round_add(&l->round, settings_sql);
-	status = round_go(&l->round, error);
-	round_forget(&l->round);
-	*out = l;
-	return status;
-}
-
 void log_find_close(struct log_find *l)
 {
 	if (!l)
@@ -104,9 +89,7 @@ void log_find_close(struct log_find *l)
 /* ---- events ---- */
 
 #define EVENTS                                                                                                \
-	"SELECT shard, position, recorded_at, occurred_at, event_version, silent, event_id, tenant_id, entity_id," \
-	" conversation_id, customer_id, resolution_id, actor_id, correlation_id, causation_id, event_type, entity_type," \
-	" actor_type, leaf_hash, actor_ip, actor_user_agent, payload FROM verbatim.event_log"                 \
+	"SELECT " LOG_ROW_COLUMNS " FROM verbatim.event_log"                                                  \
 	" WHERE tenant_id = $1::uuid AND position <= $2::int8 AND recorded_at <= $3::timestamptz AND "
 #define MOST " LIMIT $4::int8"
 
@@ -129,38 +112,6 @@ static const char *const find_sql[] = {
 	[FIND_ANYWHERE] = EVENTS "entity_id = ANY ($5::uuid[])" MOST,
 	[FIND_TENANT] = EVENTS "true" MOST,
 };
-
-static void take_event(const PGresult *r, int row, struct arena *arena, struct event *e)
-{
-	struct bytes name = pg_bytes(r, row, 15), entity = pg_bytes(r, row, 16);
-
-	memset(e, 0, sizeof(*e));
-	e->shard = (int16_t)pg_int(r, row, 0);
-	e->position = pg_int(r, row, 1);
-	e->recorded_at = pg_time(r, row, 2);
-	e->occurred_at = pg_time(r, row, 3);
-	e->version = (int32_t)pg_int(r, row, 4);
-	e->silent = pg_bool(r, row, 5);
-	pg_fixed(r, row, 6, e->event_id.b, 16);
-	pg_fixed(r, row, 7, e->tenant_id.b, 16);
-	pg_fixed(r, row, 8, e->entity_id.b, 16);
-	pg_fixed(r, row, 9, e->conversation_id.b, 16);
-	pg_fixed(r, row, 10, e->customer_id.b, 16);
-	pg_fixed(r, row, 11, e->resolution_id.b, 16);
-	pg_fixed(r, row, 12, e->actor_id.b, 16);
-	pg_fixed(r, row, 13, e->correlation_id.b, 16);
-	pg_fixed(r, row, 14, e->causation_id.b, 16);
-	e->type = catalog_find(name);
-	e->type_name = e->type ? bytes_text(e->type->name) : arena_copy(arena, name);
-	e->entity_type = arena_copy(arena, entity);
-	e->actor_type = actor_type_find(pg_bytes(r, row, 17));
-	if (bytes_is(pg_bytes(r, row, 17), values_actor_type[e->actor_type])) /* else zeroes, which no event hashes to */
-		pg_fixed(r, row, 18, e->leaf_hash, LEAF_BYTES);
-	if (!PQgetisnull(r, row, 19))
-		e->actor_ip = pg_get_inet(PQgetvalue(r, row, 19), PQgetlength(r, row, 19), arena);
-	e->actor_user_agent = arena_copy(arena, pg_bytes(r, row, 20));
-	e->payload = arena_copy(arena, pg_bytes(r, row, 21));
-}
 
 static void put_ids(struct pg_params *p, const struct uuid *ids, int count)
 {
@@ -198,7 +149,7 @@ int log_find_events(struct log_find *l, const struct uuid *tenant, const struct 
 		*events = arena_alloc(arena, sizeof(**events) * (size_t)(rows + 1));
 		for (int i = 0; i < count; i++)
 			for (int row = 0; row < PQntuples(l->round.results[i]); row++)
-				take_event(l->round.results[i], row, arena, &(*events)[(*found)++]);
+				log_row_take(l->round.results[i], row, arena, &(*events)[(*found)++]);
 	}
 	round_forget(&l->round);
 	return status;
@@ -233,6 +184,48 @@ int log_find_tenants(struct log_find *l, enum find_by by, const struct uuid *id,
 
 /* ---- places and proofs ---- */
 
+static void ask_place(struct log_find *l, int16_t shard, int64_t position)
+{
+	pg_param_int2(&l->round.params, shard);
+	pg_param_int8(&l->round.params, position > 0 ? position : INT64_MAX);
+	round_add(&l->round, "SELECT b.last_position, b.recorded_at, b.epoch, b.root, h.last_position, h.recorded_at FROM verbatim.log_batch b,"
+	       " (SELECT last_position, recorded_at FROM verbatim.log_batch WHERE shard = $1::int2 ORDER BY first_position DESC LIMIT 1) h"
+	       " WHERE b.shard = $1::int2 AND b.first_position <= $2::int8 ORDER BY b.first_position DESC LIMIT 1");
+}
+
+static void take_place(const PGresult *r, int64_t position, struct log_place *place)
+{
+	if (!PQntuples(r))
+		return;
+	place->batch_end = pg_int(r, 0, 0);
+	place->recorded_at = pg_time(r, 0, 1);
+	place->epoch = (int32_t)pg_int(r, 0, 2);
+	pg_fixed(r, 0, 3, place->root, LEAF_BYTES);
+	place->head = pg_int(r, 0, 4);
+	place->head_at = pg_time(r, 0, 5);
+	place->position = position > 0 ? position : place->head;
+}
+
+int log_find_on(struct pg_conn *conn, int16_t shard, int64_t position, struct log_find **out, struct log_place *place,
+		struct error *error)
+{
+	struct log_find *l = mem_zalloc(sizeof(*l));
+	int status;
+
+	memset(place, 0, sizeof(*place));
+	l->round.conn = conn;
+	l->borrowed = true;
+	pg_param_text(&l->round.params, "");
+	round_add(&l->round, settings_sql);
+	ask_place(l, shard, position);
+	status = round_go(&l->round, error);
+	if (!status)
+		take_place(l->round.results[1], position, place);
+	round_forget(&l->round);
+	*out = l;
+	return status;
+}
+
 int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t position, struct log_place *place,
 		   struct error *error)
 {
@@ -251,22 +244,10 @@ int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t positi
 		if (status || position == 0)
 			return status;
 	}
-	pg_param_int2(&l->round.params, shard);
-	pg_param_int8(&l->round.params, position > 0 ? position : INT64_MAX);
-	round_add(&l->round, "SELECT b.last_position, b.recorded_at, b.epoch, b.root, h.last_position, h.recorded_at FROM verbatim.log_batch b,"
-	       " (SELECT last_position, recorded_at FROM verbatim.log_batch WHERE shard = $1::int2 ORDER BY first_position DESC LIMIT 1) h"
-	       " WHERE b.shard = $1::int2 AND b.first_position <= $2::int8 ORDER BY b.first_position DESC LIMIT 1");
+	ask_place(l, shard, position);
 	status = round_go(&l->round, error);
-	r = l->round.results[0];
-	if (!status && PQntuples(r)) {
-		place->batch_end = pg_int(r, 0, 0);
-		place->recorded_at = pg_time(r, 0, 1);
-		place->epoch = (int32_t)pg_int(r, 0, 2);
-		pg_fixed(r, 0, 3, place->root, LEAF_BYTES);
-		place->head = pg_int(r, 0, 4);
-		place->head_at = pg_time(r, 0, 5);
-		place->position = position > 0 ? position : place->head;
-	}
+	if (!status)
+		take_place(l->round.results[0], position, place);
 	round_forget(&l->round);
 	return status;
 }
@@ -385,6 +366,8 @@ static int find_open(struct log_find *l, int16_t shard, int64_t size, const uint
 		pg_param_int8(&l->round.params, end);
 		if (level > 0)
 			pg_param_int2(&l->round.params, (int16_t)(level - 1));
+		else
+			pg_param_time(&l->round.params, TIME_MAX);
 		round_add(&l->round, level ? log_tiles_below_sql : log_tiles_leaves_sql);
 		asked[query++] = level;
 	}

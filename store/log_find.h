@@ -32,12 +32,6 @@ int log_find_open(const char *conninfo, const char *name, const struct uuid *ten
 		  struct log_find_log *log, struct error *error) must_check;
 void log_find_close(struct log_find *l);
 
-/*
- * On a session of db.h that is there and reads more than one tenant; it becomes a read-only one that looks by indexes, and stays
- * the caller's, also for questions in between.  To be closed in any case.
- */
-struct pg_conn;
-int log_find_on(struct pg_conn *conn, struct log_find **out, struct error *error) must_check;
 
 /* How events are looked for; each by an index of every leaf, but where it says otherwise. */
 enum find_by {
@@ -90,6 +84,14 @@ struct log_place {
 	int64_t head;         /* the shard's last position */
 	int64_t head_at;      /* when it was recorded */
 };
+
+/*
+ * On a session of db.h that is there and reads more than one tenant; it becomes a read-only one that looks by indexes, and stays
+ * the caller's, also for questions in between.  To be closed in any case.  A place is asked for in the same round trip.
+ */
+struct pg_conn;
+int log_find_on(struct pg_conn *conn, int16_t shard, int64_t position, struct log_find **out, struct log_place *place,
+		struct error *error) must_check;
 
 /* The last position that was recorded at or before `at` (TIME_MAX: the head), or the position `position` when it is above 0. */
 int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t position, struct log_place *place,

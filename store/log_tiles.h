@@ -6,7 +6,7 @@
  *     ...
  *
  * Tiles are kept as they come, so that many proofs cost little more than one: each tile is read once, and what the proofs of
- * many events need comes in one statement (log_tiles_bring).  A tile that was not brought is asked for when a node needs it.
+ * many events need comes in one round trip (log_tiles_bring).  A tile that was not brought is asked for when a node needs it.
  * Whether the hashes are right shows when the proof is checked.
  *
  * Blocking, on a session of db.h that is not in a pipeline.
@@ -16,13 +16,11 @@
 
 #include "base/map.h"
 #include "event/proof.h"
-#include "store/db.h"
-#include "store/pg_codec.h"
+#include "store/round.h"
 
 struct log_tiles {
-	struct pg_conn *conn;
+	struct round round;
 	int16_t shard;
-	struct pg_params params;
 	struct arena arena;
 	struct map known; /* (level, index) of a tile -> its hashes */
 };
@@ -30,7 +28,7 @@ struct log_tiles {
 void log_tiles_init(struct log_tiles *t, struct pg_conn *conn, int16_t shard);
 void log_tiles_release(struct log_tiles *t);
 
-/* Reads the full tiles above `count` positions, none of which is behind `size`. */
+/* Reads what leads from `count` positions, none of which is behind `size`, to the root there: the full tiles above them, and the open ones. */
 int log_tiles_bring(struct log_tiles *t, const int64_t *positions, int count, int64_t size, struct error *error) must_check;
 
 /* A proof_node_fn; `data` is a struct log_tiles.  E_UNPROVEN when the log does not hold what is needed. */
@@ -44,8 +42,15 @@ int log_tiles_hash(const struct pg_result *rows, int count, uint8_t (*out)[LEAF_
 
 /*
  * (level, index, hashes) of the full tiles of shard $1 whose levels and indexes the arrays $2 and $3 name.  What an open tile
- * is made of, in order: (position, leaf_hash) of positions $2+1..$3 of shard $1; (index, hashes) of the tiles $2..$3-1 of level $4.
+ * is made of, in order: (position, leaf_hash) of positions $2+1..$3 of shard $1 that were recorded by $4; (index, hashes) of the
+ * tiles $2..$3-1 of level $4.
  */
 extern const char log_tiles_full_sql[], log_tiles_leaves_sql[], log_tiles_below_sql[];
+
+/*
+ * By when all was recorded, if no clock was set back.  Months are made ahead, and a statement that names no end is planned for
+ * each of them, by a new session from nothing.  Who misses something asks once more, up to TIME_MAX.
+ */
+int64_t log_tiles_by_now(void);
 
 #endif

@@ -12,7 +12,6 @@
 #include "cmd/evidence_state.h"
 #include "cmd/proofs.h"
 #include "engine/files.h"
-#include "event/canonical.h"
 #include "event/merkle.h"
 #include "offline/bundle.h"
 #include "store/log_events.h"
@@ -114,25 +113,6 @@ static int choose_withheld(struct evidence *e, struct error *error)
 	return 0;
 }
 
-/* What is hashed is made anew and must give the leaf: nothing is proved of a row that somebody changed. */
-static int take_event(struct evidence *e, const struct event *from, struct error *error)
-{
-	struct logged_event *to = &e->events[e->count++];
-	struct buffer text = { 0 };
-	char id[UUID_TEXT];
-	uint8_t leaf[LEAF_BYTES];
-
-	canonical_leaf(from, &e->checkpoint.log_id, &text, leaf);
-	*to = (struct logged_event){ .event_id = from->event_id, .tenant_id = from->tenant_id, .shard = from->shard, .position = from->position,
-				     .type = from->type_name, .text = arena_copy(&e->arena, bytes_of(text.data + 1, text.len - 1)) };
-	memcpy(to->leaf, from->leaf_hash, LEAF_BYTES);
-	buffer_release(&text);
-	if (memcmp(leaf, to->leaf, LEAF_BYTES) != 0)
-		return error_set(error, E_UNPROVEN, "event %s at position %lld of shard %d is not what was hashed: it was changed",
-				 uuid_format(&to->event_id, id), (long long)to->position, to->shard);
-	return 0;
-}
-
 static int take_events(struct evidence *e, struct error *error)
 {
 	const struct scope *scope = &e->state.scope;
@@ -141,7 +121,7 @@ static int take_events(struct evidence *e, struct error *error)
 	e->events = arena_alloc(&e->arena, sizeof(*e->events) * (size_t)(scope->count + 1));
 	for (int i = 0; i < scope->count && !status; i++)
 		if (evidence_has(&e->state, scope->events[i]))
-			status = take_event(e, scope->events[i], error);
+			status = log_event_take(scope->events[i], &e->checkpoint.log_id, &e->arena, &e->events[e->count++], error);
 	return status;
 }
 
@@ -185,7 +165,8 @@ static int find_events(struct evidence *e, struct error *error)
 	if (!status)
 		status = take_events(e, error);
 	if (!status)
-		status = log_events_behind(e->p.conn, &m->tenant_id, &m->conversation_id, e->checkpoint.size, &m->newer, error);
+		status = log_events_behind(e->p.conn, &m->tenant_id, &m->conversation_id, e->checkpoint.size, e->state.head_at + TIME_DAY,
+					   &m->newer, error);
 	if (status || e->count)
 		return status;
 	if (m->newer)

@@ -46,6 +46,7 @@ int evidence_find(struct pg_conn *conn, const struct checkpoint *checkpoint, con
 		  const struct uuid *conversation_id, struct evidence_state *s, struct error *error)
 {
 	struct find_limits limits = { .position = checkpoint->size, .recorded_at = TIME_MAX, .events = EVENTS_MOST };
+	struct log_place place;
 	struct log_find *log;
 	int status;
 
@@ -53,7 +54,10 @@ int evidence_find(struct pg_conn *conn, const struct checkpoint *checkpoint, con
 	status = zones_ready(s->zones, error);
 	if (status)
 		return status;
-	status = log_find_on(conn, &log, error);
+	status = log_find_on(conn, checkpoint->shard, checkpoint->size, &log, &place, error);
+	if (!status && place.position) /* nothing up to there was recorded later, and months after it need no look */
+		limits.recorded_at = place.recorded_at;
+	s->head_at = place.head_at;
 	if (!status)
 		status = scope_gather(&s->scope, log, &s->subject, &limits, zones_source(s->zones), error);
 	log_find_close(log);

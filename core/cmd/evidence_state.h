@@ -17,6 +17,7 @@ struct evidence_state {
 	struct subject subject;
 	struct zones *zones;
 	struct scope scope; /* the conversation's events, and those that its rows came from besides */
+	int64_t head_at;    /* when the newest event of the shard had been recorded, as they were looked for */
 };
 
 /* Before the session is opened: what takes its time goes on beside that.  evidence_state_release in any case. */

@@ -25,6 +25,7 @@ int proofs_open(const struct target_options *target, const struct texts *words, 
 	int status;
 
 	memset(out, 0, sizeof(*out));
+	catalog_init();
 	status = target_database(target, false, &out->target, error);
 	if (status)
 		return status;
@@ -44,7 +45,6 @@ void proofs_record(struct proofs *p, const struct engine_options *engine, const 
 {
 	struct access a = *access;
 
-	catalog_init();
 	a.actor = p->asker.login;
 	p->record = record_start(&p->target, engine, &a);
 }

@@ -70,7 +70,7 @@ static int prove_event(const struct prove_options *o, struct proofs *p, struct b
 		status = record_may(&o->engine, p->asker.appends, p->asker.login, error);
 	if (status)
 		return status;
-	status = log_event_find(p->conn, &event_id, o->tenant ? &tenant_id : NULL, arena, &e, error);
+	status = log_event_find(p->conn, &p->asker.log_id, &event_id, o->tenant ? &tenant_id : NULL, arena, &e, error);
 	record(o, p, status ? &tenant_id : &e.tenant_id);
 	if (!status)
 		status = proofs_checkpoint(p, o->checkpoint, e.shard, e.position, note, &c, &which, error);

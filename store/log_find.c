@@ -278,23 +278,23 @@ static int tiles_of(const int64_t *positions, int count, int64_t *indexes)
 	return found;
 }
 
-int log_find_leaves(struct log_find *l, int16_t shard, const int64_t *positions, int count, uint8_t (*leaves)[LEAF_BYTES],
-		    bool *there, struct error *error)
+static void ask_leaves(struct log_find *l, int16_t shard, const int64_t *positions, int count)
 {
 	int64_t *indexes = mem_alloc(sizeof(*indexes) * (size_t)(count + 1));
-	const PGresult *r;
-	int status;
 
-	memset(there, 0, sizeof(*there) * (size_t)count);
 	pg_param_int2(&l->round.params, shard);
 	put_numbers(&l->round.params, positions, count);
 	put_numbers(&l->round.params, indexes, tiles_of(positions, count, indexes));
 	round_add(&l->round, "SELECT w.n, octet_length(t.hashes), substr(t.hashes, ((w.position - 1) % 256)::int4 * 32 + 1, 32)"
 		  " FROM unnest($2::int8[]) WITH ORDINALITY w (position, n), verbatim.log_tile t WHERE t.shard = $1::int2 AND t.level = 0"
 		  " AND t.index = ANY ($3::int8[]) AND t.index = (w.position - 1) / 256");
-	status = round_go(&l->round, error);
-	r = l->round.results[0];
-	for (int row = 0; !status && row < PQntuples(r); row++) {
+	free(indexes);
+}
+
+static void take_leaves(const PGresult *r, int count, uint8_t (*leaves)[LEAF_BYTES], bool *there)
+{
+	memset(there, 0, sizeof(*there) * (size_t)count);
+	for (int row = 0; row < PQntuples(r); row++) {
 		int64_t n = pg_int(r, row, 0) - 1;
 
 		if (n < 0 || n >= count || pg_int(r, row, 1) != MERKLE_TILE * LEAF_BYTES)
@@ -302,9 +302,30 @@ int log_find_leaves(struct log_find *l, int16_t shard, const int64_t *positions,
 		there[n] = true;
 		pg_fixed(r, row, 2, leaves[n], LEAF_BYTES);
 	}
-	round_forget(&l->round);
-	free(indexes);
-	return status;
+}
+
+/* The tiles that are open at `size` and may have filled since: their hashes stand ready then. */
+static void ask_filled(struct log_find *l, int16_t shard, int64_t size)
+{
+	int64_t levels[MERKLE_LEVELS], indexes[MERKLE_LEVELS];
+	int count = 0;
+
+	for (int level = 0; level < MERKLE_LEVELS; level++)
+		if (merkle_open_count(size, level)) {
+			levels[count] = level;
+			indexes[count++] = level < MERKLE_LEVELS - 1 ? size >> 8 * (level + 1) : 0;
+		}
+	pg_param_int2(&l->round.params, shard);
+	put_numbers(&l->round.params, levels, count);
+	put_numbers(&l->round.params, indexes, count);
+	round_add(&l->round, log_tiles_full_sql);
+}
+
+static void take_filled(const PGresult *r, const uint8_t *open[MERKLE_LEVELS], struct arena *arena)
+{
+	for (int row = 0; row < PQntuples(r); row++)
+		if (PQgetlength(r, row, 2) == MERKLE_TILE * LEAF_BYTES && pg_int(r, row, 0) >= 0 && pg_int(r, row, 0) < MERKLE_LEVELS)
+			open[pg_int(r, row, 0)] = (const uint8_t *)arena_copy(arena, pg_bytes(r, row, 2)).data;
 }
 
 /* The hashes of a level's open tile: leaves, or the hashes of full tiles of the level below. */
@@ -321,35 +342,7 @@ static const uint8_t *open_hashes(const PGresult *r, int level, int count, struc
 	return hashes[0];
 }
 
-/* A tile that was open at `size` may have filled since: then its hashes stand ready. */
-static int find_filled(struct log_find *l, int16_t shard, int64_t size, const uint8_t *open[MERKLE_LEVELS], struct arena *arena,
-		       struct error *error)
-{
-	int64_t levels[MERKLE_LEVELS], indexes[MERKLE_LEVELS];
-	const PGresult *r;
-	int count = 0, status;
-
-	for (int level = 0; level < MERKLE_LEVELS; level++)
-		if (merkle_open_count(size, level)) {
-			levels[count] = level;
-			indexes[count++] = level < MERKLE_LEVELS - 1 ? size >> 8 * (level + 1) : 0;
-		}
-	if (!count)
-		return 0;
-	pg_param_int2(&l->round.params, shard);
-	put_numbers(&l->round.params, levels, count);
-	put_numbers(&l->round.params, indexes, count);
-	round_add(&l->round, log_tiles_full_sql);
-	status = round_go(&l->round, error);
-	r = l->round.results[0];
-	for (int row = 0; !status && row < PQntuples(r); row++)
-		if (PQgetlength(r, row, 2) == MERKLE_TILE * LEAF_BYTES && pg_int(r, row, 0) >= 0 && pg_int(r, row, 0) < MERKLE_LEVELS)
-			open[pg_int(r, row, 0)] = (const uint8_t *)arena_copy(arena, pg_bytes(r, row, 2)).data;
-	round_forget(&l->round);
-	return status;
-}
-
-/* What is still open, from what it is made of. */
+/* What is still open, from what it is made of.  E_LOG_GAP. */
 static int find_open(struct log_find *l, int16_t shard, int64_t size, const uint8_t *open[MERKLE_LEVELS], struct arena *arena,
 		     struct error *error)
 {
@@ -377,31 +370,69 @@ static int find_open(struct log_find *l, int16_t shard, int64_t size, const uint
 	for (int i = 0; i < query && !status; i++) {
 		open[asked[i]] = open_hashes(l->round.results[i], asked[i], merkle_open_count(size, asked[i]), arena);
 		if (!open[asked[i]])
-			status = error_set(error, E_LOG_GAP, "shard %d: hashes of tree level %d are missing below "
-					   "position %lld", shard, asked[i],
+			status = error_set(error, E_LOG_GAP, "shard %d: hashes of tree level %d are missing below position %lld", shard, asked[i],
 					   (long long)size);
 	}
 	round_forget(&l->round);
 	return status;
 }
 
+static int make_root(struct log_find *l, int16_t shard, int64_t size, const uint8_t *open[MERKLE_LEVELS], struct arena *arena,
+		     uint8_t root[LEAF_BYTES], struct error *error)
+{
+	struct merkle tree;
+	int status = find_open(l, shard, size, open, arena, error);
+
+	if (status)
+		return status;
+	merkle_init(&tree);
+	merkle_load(&tree, size, open);
+	merkle_root(&tree, root);
+	merkle_release(&tree);
+	return 0;
+}
+
 int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[LEAF_BYTES], struct error *error)
 {
 	const uint8_t *open[MERKLE_LEVELS] = { NULL };
 	struct arena arena;
-	struct merkle tree;
 	int status;
 
 	arena_init(&arena, MERKLE_TILE * LEAF_BYTES);
-	merkle_init(&tree);
-	status = find_filled(l, shard, size, open, &arena, error);
+	ask_filled(l, shard, size);
+	status = round_go(&l->round, error);
 	if (!status)
-		status = find_open(l, shard, size, open, &arena, error);
+		take_filled(l->round.results[0], open, &arena);
+	round_forget(&l->round);
+	if (!status)
+		status = make_root(l, shard, size, open, &arena, root, error);
+	arena_release(&arena);
+	return status;
+}
+
+int log_find_standing(struct log_find *l, int16_t shard, int64_t position, const int64_t *positions, int count,
+		      struct log_standing *out, struct error *error)
+{
+	const uint8_t *open[MERKLE_LEVELS] = { NULL };
+	struct arena arena;
+	int status;
+
+	arena_init(&arena, MERKLE_TILE * LEAF_BYTES);
+	memset(&out->place, 0, sizeof(out->place));
+	ask_place(l, shard, position);
+	ask_leaves(l, shard, positions, count);
+	ask_filled(l, shard, position);
+	status = round_go(&l->round, error);
 	if (!status) {
-		merkle_load(&tree, size, open);
-		merkle_root(&tree, root);
+		take_place(l->round.results[0], position, &out->place);
+		take_leaves(l->round.results[1], count, out->leaves, out->there);
+		take_filled(l->round.results[2], open, &arena);
 	}
-	merkle_release(&tree);
+	round_forget(&l->round);
+	if (!status && out->place.batch_end == position)
+		memcpy(out->root, out->place.root, LEAF_BYTES);
+	else if (!status && position <= out->place.head)
+		status = make_root(l, shard, position, open, &arena, out->root, error);
 	arena_release(&arena);
 	return status;
 }

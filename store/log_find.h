@@ -97,14 +97,22 @@ int log_find_on(struct pg_conn *conn, int16_t shard, int64_t position, struct lo
 int log_find_place(struct log_find *l, int16_t shard, int64_t at, int64_t position, struct log_place *place,
 		   struct error *error) must_check;
 
-/*
- * The leaves at so many rising positions as the tree's full tiles have them; `there` tells of each whether its tile is full.  A
- * leaf's 32 bytes are cut out of its tile's 8,192 where they lie.
- */
-int log_find_leaves(struct log_find *l, int16_t shard, const int64_t *positions, int count, uint8_t (*leaves)[LEAF_BYTES],
-		    bool *there, struct error *error) must_check;
-
 /* The root over positions 1..size, from the stored tiles and the leaves of the open one. */
 int log_find_root(struct log_find *l, int16_t shard, int64_t size, uint8_t root[LEAF_BYTES], struct error *error) must_check;
+
+/*
+ * How events stand in the tree, in a round trip or two: the place of `position`, the root there, which is the batch's when it ends
+ * there (and none behind the head), and the leaves at so many rising positions as the tree's full tiles have them; `there` tells of each whether its tile
+ * is full.  A leaf's 32 bytes are cut out of its tile's 8,192 where they lie.
+ */
+struct log_standing {
+	struct log_place place;
+	uint8_t root[LEAF_BYTES];
+	uint8_t (*leaves)[LEAF_BYTES]; /* the caller's, as many as positions */
+	bool *there;
+};
+
+int log_find_standing(struct log_find *l, int16_t shard, int64_t position, const int64_t *positions, int count,
+		      struct log_standing *out, struct error *error) must_check;
 
 #endif

@@ -50,6 +50,11 @@ static struct tile *keep(struct log_tiles *t, int64_t level, int64_t index)
 	return tile;
 }
 
+static const struct tile *find(const struct log_tiles *t, struct tile_key key)
+{
+	return map_find(&t->known, &key);
+}
+
 static void make_nodes(struct tile *tile)
 {
 	for (int k = 1; tile->count >> k; k++)
@@ -95,18 +100,6 @@ static void take_full(struct log_tiles *t, const struct pg_result *rows)
 		pg_fixed(rows, row, 2, tile->nodes, TILE_BYTES);
 		make_nodes(tile);
 	}
-}
-
-static int bring(struct log_tiles *t, const struct tile_key *key, struct error *error)
-{
-	int status;
-
-	ask_full(t, key, 1);
-	status = round_go(&t->round, error);
-	if (!status)
-		take_full(t, t->round.results[0]);
-	round_forget(&t->round);
-	return status;
 }
 
 /* ---- the open tile of a level ---- */
@@ -196,6 +189,27 @@ static struct tile *take_open(struct log_tiles *t, struct tile_key key, const st
 	return tile;
 }
 
+/*
+ * Of `full` tiles and `open` ones behind them, in one round trip.  An open one may be full by now: the tile counts then, and not
+ * what it is made of.
+ */
+static int bring(struct log_tiles *t, const struct tile_key *keys, int full, int open, struct error *error)
+{
+	int status;
+
+	ask_full(t, keys, full + open);
+	for (int i = 0; i < open; i++)
+		ask_open(t, keys[full + i], log_tiles_by_now());
+	status = round_go(&t->round, error);
+	if (!status)
+		take_full(t, t->round.results[0]);
+	for (int i = 0; i < open && !status; i++)
+		if (!find(t, keys[full + i]))
+			take_open(t, keys[full + i], t->round.results[1 + i])->by_now = true;
+	round_forget(&t->round);
+	return status;
+}
+
 static int read_open(struct log_tiles *t, struct tile_key key, struct error *error)
 {
 	int status;
@@ -209,11 +223,6 @@ static int read_open(struct log_tiles *t, struct tile_key key, struct error *err
 }
 
 /* ---- nodes ---- */
-
-static const struct tile *find(const struct log_tiles *t, struct tile_key key)
-{
-	return map_find(&t->known, &key);
-}
 
 static int tiles_above(const struct log_tiles *t, const int64_t *positions, int count, int64_t size, struct tile_key *keys)
 {
@@ -237,7 +246,7 @@ static int tiles_above(const struct log_tiles *t, const int64_t *positions, int 
 	return found;
 }
 
-/* One a level that has any; what the tree has become since may have filled it. */
+/* One a level that has any. */
 static int tiles_open(const struct log_tiles *t, int64_t size, struct tile_key *keys)
 {
 	int found = 0;
@@ -256,18 +265,8 @@ int log_tiles_bring(struct log_tiles *t, const int64_t *positions, int count, in
 	struct tile_key *keys = mem_alloc(sizeof(*keys) * (size_t)((count + 1) * MERKLE_LEVELS));
 	int full = tiles_above(t, positions, count, size, keys), open = tiles_open(t, size, keys + full), status = 0;
 
-	if (full + open) {
-		ask_full(t, keys, full + open);
-		for (int i = 0; i < open; i++)
-			ask_open(t, keys[full + i], log_tiles_by_now());
-		status = round_go(&t->round, error);
-		if (!status)
-			take_full(t, t->round.results[0]);
-		for (int i = 0; i < open && !status; i++)
-			if (!find(t, keys[full + i]))
-				take_open(t, keys[full + i], t->round.results[1 + i])->by_now = true;
-		round_forget(&t->round);
-	}
+	if (full + open)
+		status = bring(t, keys, full, open, error);
 	free(keys);
 	return status;
 }
@@ -279,7 +278,7 @@ int log_tiles_node(void *data, int level, int64_t index, uint8_t out[LEAF_BYTES]
 	int64_t first = index << level % 8; /* of the tile's level */
 	struct tile_key key = { tile_level, first / MERKLE_TILE };
 	const struct tile *tile = find(t, key);
-	int status = tile ? 0 : bring(t, &key, error);
+	int status = tile ? 0 : bring(t, &key, 1, 0, error);
 
 	tile = find(t, key);
 	if (!status && (!tile || (tile->by_now && first % MERKLE_TILE + count > tile->count)))

@@ -31,6 +31,16 @@ void replay_versions(const char *zones, struct buffer *out)
 
 /* ---- where in the log ---- */
 
+static int check_place(const struct replay *r, int64_t position, const struct log_place *place, struct error *error)
+{
+	if (position > place->head)
+		return error_set(error, E_NOT_FOUND, "position %lld lies behind the end of shard %d, which is %lld", (long long)position,
+				 r->shard, (long long)place->head);
+	if (place->position == 0)
+		return error_set(error, E_NOT_FOUND, "nothing had been recorded by then in the tenant's shard");
+	return 0;
+}
+
 static int find_place(struct replay *r, const struct moment *m, struct log_place *place, struct error *error)
 {
 	int status;
@@ -41,31 +51,24 @@ static int find_place(struct replay *r, const struct moment *m, struct log_place
 		return 0;
 	}
 	status = log_find_place(r->log, r->shard, m->position > 0 ? TIME_MAX : m->time, m->position, place, error);
-	if (!status && m->position > place->head)
-		status = error_set(error, E_NOT_FOUND, "position %lld lies behind the end of shard %d, which is "
-				   "%lld", (long long)m->position,
-				   r->shard, (long long)place->head);
-	if (!status && place->position == 0)
-		status = error_set(error, E_NOT_FOUND, "nothing had been recorded by then in the tenant's shard");
-	return status;
+	return status ? status : check_place(r, m->position, place, error);
 }
 
 /* The place is the one that was asked for, or else the last event's: never where the log happens to end. */
 static int find_root(struct replay *r, struct error *error)
 {
-	int64_t last = r->scope.events[r->scope.count - 1]->position;
-	struct moment m = { .given = true, .position = r->at.given ? r->place.position : last };
+	int64_t last = r->scope.events[r->scope.count - 1]->position, position = r->at.given ? r->place.position : last;
 	int status;
 
 	if (r->about.bound) {
 		r->place.position = r->at.position > 0 ? r->at.position : last;
 		return 0;
 	}
-	status = find_place(r, &m, &r->place, error);
-	if (!status && r->place.position == r->place.batch_end)
-		memcpy(r->root, r->place.root, LEAF_BYTES);
-	else if (!status)
-		status = log_find_root(r->log, r->shard, r->place.position, r->root, error);
+	status = verify_ask(&r->verify, r->log, r->shard, position, r->scope.events, r->scope.count, error);
+	r->place = r->verify.standing.place;
+	if (!status)
+		status = check_place(r, position, &r->place, error);
+	memcpy(r->root, r->verify.standing.root, LEAF_BYTES);
 	r->has_root = !status;
 	return status;
 }
@@ -151,16 +154,13 @@ int replay_fold(struct replay *r, struct error *error)
 
 int replay_check(struct replay *r, struct error *error)
 {
-	int status = 0;
-
 	for (int i = 0; i < r->scope.count; i++)
 		if (!verify_event(&r->verify, r->scope.events[i], &r->about.log_id))
 			continue; /* told at the end, and beside the event */
-	if (!r->about.bound)
-		status = verify_tiles(&r->verify, r->log, r->shard, r->scope.events, r->scope.count, error);
-	if (!status && r->options->verify && !r->about.bound)
-		status = verify_root(&r->verify, r->log, r->shard, &r->place, error);
-	return status;
+	if (r->about.bound)
+		return 0;
+	verify_tiles(&r->verify, r->scope.events, r->scope.count);
+	return r->options->verify ? verify_root(&r->verify, r->log, r->shard, &r->place, error) : 0;
 }
 
 /* ---- showing ---- */

@@ -9,6 +9,8 @@
 void verify_release(struct verify *v)
 {
 	buffer_release(&v->scratch);
+	free(v->standing.leaves);
+	free(v->standing.there);
 }
 
 static void note_wrong(struct verify *v, const struct event *e)
@@ -32,30 +34,33 @@ bool verify_event(struct verify *v, const struct event *e, const struct uuid *lo
 	return false;
 }
 
-int verify_tiles(struct verify *v, struct log_find *log, int16_t shard, struct event *const *events, int count,
-		 struct error *error)
+int verify_ask(struct verify *v, struct log_find *log, int16_t shard, int64_t position, struct event *const *events, int count,
+	       struct error *error)
 {
 	int asked = count < VERIFY_LEAVES_MOST ? count : VERIFY_LEAVES_MOST, status;
 	int64_t *positions = mem_alloc(sizeof(*positions) * (size_t)(asked + 1));
-	uint8_t (*leaves)[LEAF_BYTES] = mem_alloc(sizeof(*leaves) * (size_t)(asked + 1));
-	bool *there = mem_alloc(sizeof(*there) * (size_t)(asked + 1));
 
+	v->standing_count = asked;
+	v->standing.leaves = mem_realloc(v->standing.leaves, sizeof(*v->standing.leaves) * (size_t)(asked + 1));
+	v->standing.there = mem_realloc(v->standing.there, sizeof(*v->standing.there) * (size_t)(asked + 1));
 	for (int i = 0; i < asked; i++)
 		positions[i] = events[i]->position;
-	status = asked ? log_find_leaves(log, shard, positions, asked, leaves, there, error) : 0;
+	status = log_find_standing(log, shard, position, positions, asked, &v->standing, error);
 	v->tiles_seen = asked && !status;
-	for (int i = 0; i < count && !status; i++) {
-		if (i >= asked || !there[i])
+	free(positions);
+	return status;
+}
+
+void verify_tiles(struct verify *v, struct event *const *events, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (i >= v->standing_count || !v->standing.there[i])
 			v->not_in_tiles++;
-		else if (memcmp(leaves[i], events[i]->leaf_hash, LEAF_BYTES) == 0)
+		else if (memcmp(v->standing.leaves[i], events[i]->leaf_hash, LEAF_BYTES) == 0)
 			v->in_tiles++;
 		else
 			note_wrong(v, events[i]);
 	}
-	free(positions);
-	free(leaves);
-	free(there);
-	return status;
 }
 
 int verify_root(struct verify *v, struct log_find *log, int16_t shard, const struct log_place *place, struct error *error)

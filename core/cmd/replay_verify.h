@@ -22,6 +22,8 @@ struct verify {
 	bool gapless;          /* a run of positions was read, and none is missing */
 	const struct event *wrong[VERIFY_WRONG_MOST]; /* whose content does not give the leaf, or whose leaf is not the tile's */
 	int wrong_count;
+	struct log_standing standing; /* as verify_ask found it, of the first events */
+	int standing_count;
 	struct buffer scratch;
 };
 
@@ -30,9 +32,12 @@ void verify_release(struct verify *v);
 /* One event; false when its content is not what its leaf says.  It stands where it is as long as the answer is wanted. */
 bool verify_event(struct verify *v, const struct event *e, const struct uuid *log_id);
 
-/* The leaves of all events against the tiles. */
-int verify_tiles(struct verify *v, struct log_find *log, int16_t shard, struct event *const *events, int count,
-		 struct error *error) must_check;
+/* How the events stand in the tree, and the place of `position`; may be asked again. */
+int verify_ask(struct verify *v, struct log_find *log, int16_t shard, int64_t position, struct event *const *events, int count,
+	       struct error *error) must_check;
+
+/* The leaves of all these events against the tiles. */
+void verify_tiles(struct verify *v, struct event *const *events, int count);
 
 /* The root at the end of the place's batch, from tiles and leaves. */
 int verify_root(struct verify *v, struct log_find *log, int16_t shard, const struct log_place *place,

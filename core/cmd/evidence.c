@@ -327,7 +327,7 @@ static int run(const struct arguments *args, struct error *error)
 	evidence_state_begin(&e.state);
 	status = find_signer(&e, error);
 	if (!status)
-		status = proofs_open(&o->engine.target, &o->keys, "verbatim evidence", &e.p, error);
+		status = proofs_open(&o->engine.target, &o->keys, "verbatim evidence", true, &e.p, error);
 	if (status) {
 		evidence_state_release(&e.state);
 		return status;

@@ -18,7 +18,7 @@ static int find_keys(struct proofs *p, const struct texts *words, struct error *
 	return 0;
 }
 
-int proofs_open(const struct target_options *target, const struct texts *words, const char *name, struct proofs *out,
+int proofs_open(const struct target_options *target, const struct texts *words, const char *name, bool folds, struct proofs *out,
 		struct error *error)
 {
 	struct error schema;
@@ -29,6 +29,8 @@ int proofs_open(const struct target_options *target, const struct texts *words, 
 	status = target_database(target, false, &out->target, error);
 	if (status)
 		return status;
+	out->warm = (struct warm){ .signatures = true, .folds = folds };
+	warm_begin(&out->warm);
 	status = checkpoints_ask(out->target.conninfo, "verbatim_auditor", name, &out->conn, &out->asker, out->keys, &out->key_count, error);
 	if (!status)
 		status = find_keys(out, words, error);
@@ -65,6 +67,7 @@ void proofs_close(struct proofs *p)
 		log_warn("proofs", "%s", late.message); /* what is told is why nothing came of it */
 	db_close(p->conn);
 	p->conn = NULL;
+	warm_end(&p->warm);
 	target_release(&p->target);
 }
 

@@ -8,6 +8,7 @@
 #include "cmd/keys.h"
 #include "cmd/replay_record.h"
 #include "cmd/target.h"
+#include "cmd/warm.h"
 #include "event/checkpoint.h"
 #include "store/checkpoints.h"
 
@@ -18,10 +19,14 @@ struct proofs {
 	int key_count;
 	struct checkpoint_asker asker;
 	struct record *record; /* under way, or NULL */
+	struct warm warm;
 };
 
-/* Opens the database of `target`; `words` name the trusted keys.  Nothing is left open on failure. */
-int proofs_open(const struct target_options *target, const struct texts *words, const char *name, struct proofs *out,
+/*
+ * Opens the database of `target`; `words` name the trusted keys.  `folds`: events are to be folded.  Nothing is left open on
+ * failure.
+ */
+int proofs_open(const struct target_options *target, const struct texts *words, const char *name, bool folds, struct proofs *out,
 		struct error *error) must_check;
 void proofs_close(struct proofs *p);
 

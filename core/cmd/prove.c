@@ -125,7 +125,7 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "say what is to be proved: --event ID, or --extends FILE");
 	if (o->extends && (o->tenant || o->event_out))
 		return error_set(error, E_USAGE, "--tenant and --event-out belong to --event");
-	status = proofs_open(&o->engine.target, &o->keys, "verbatim prove", &p, error);
+	status = proofs_open(&o->engine.target, &o->keys, "verbatim prove", false, &p, error);
 	if (status)
 		return status;
 	arena_init(&arena, 64 << 10);

@@ -15,6 +15,7 @@
 
 #include "cmd/command.h"
 #include "cmd/interrupt.h"
+#include "cmd/warm.h"
 #include "event/canonical.h"
 
 enum { TENANTS_SHOWN = 5 };
@@ -173,6 +174,7 @@ static int replay_log(struct replay *r, struct error *error)
 static int run(const struct arguments *args, struct error *error)
 {
 	struct replay *r = mem_zalloc(sizeof(*r));
+	struct warm warm = { .folds = true };
 	int status;
 
 	r->options = args->options;
@@ -181,6 +183,8 @@ static int run(const struct arguments *args, struct error *error)
 		catalog_init();
 		interrupt_catch();
 		r->zones = zones_new();
+		if (r->has_subject)
+			warm_begin(&warm);
 		status = open_log(r, error);
 		if (!status)
 			status = zones_ready(r->zones, error);
@@ -191,6 +195,7 @@ static int run(const struct arguments *args, struct error *error)
 		scope_release(&r->scope);
 		verify_release(&r->verify);
 		log_find_close(r->log);
+		warm_end(&warm);
 		zones_free(r->zones);
 		target_release(&r->target);
 	}

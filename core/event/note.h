@@ -65,4 +65,7 @@ void note_sign(const struct note_signer *signer, struct bytes text, struct buffe
 int note_open(struct bytes note, const struct note_key *keys, int count, struct bytes *text, int *which,
 	      struct error *error) must_check;
 
+/* Looks at a signature that cannot hold: libcrypto fetches and sets up at the first one what all others then find. */
+void note_warm(void);
+
 #endif

@@ -322,8 +322,9 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "evidence takes no words; did you mean --conversation %s?", args->words[0]);
 	if (!o->conversation || !o->out)
 		return error_set(error, E_USAGE, "say whose events, and where they go: --conversation ID --out case.tar");
-	if (!o->force && access(o->out, F_OK) == 0) /* before anything is read or journaled; file_write makes sure */
-		return error_set(error, E_EXISTS, "'%s' is there already; name another file, or say --force", o->out);
+	status = file_free(o->out, o->force, error); /* before anything is read or journaled; file_write makes sure */
+	if (status)
+		return status;
 	evidence_state_begin(&e.state);
 	status = find_signer(&e, error);
 	if (!status)

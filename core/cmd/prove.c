@@ -10,6 +10,7 @@ struct prove_options {
 	struct engine_options engine;
 	const char *event, *tenant, *extends, *checkpoint, *out, *event_out, *reason;
 	struct texts keys;
+	bool force;
 };
 
 #define AT(member) .offset = offsetof(struct prove_options, member)
@@ -27,6 +28,7 @@ static const struct option options[] = {
 	  .help = "where the proof goes; standard output when not given" },
 	{ .name = "event-out", .kind = OPTION_TEXT, AT(event_out), .argument = "FILE", .filled = true,
 	  .help = "where the event's canonical text goes, the bytes that were hashed: a proof is checked with them" },
+	{ .name = "force", .kind = OPTION_FLAG, AT(force), .help = "write over files that are there" },
 	{ .name = "reason", .kind = OPTION_TEXT, AT(reason), .argument = "TEXT", .help = "what an event's proof is for; stands in audit.access" },
 	TRUSTED_KEY_OPTION(struct prove_options, keys),
 	ENGINE_OPTIONS(struct prove_options, engine),
@@ -40,7 +42,7 @@ static int write_proof(const struct prove_options *o, const struct proof *proof,
 
 	proof_write(proof, &text);
 	if (o->out)
-		status = file_write(o->out, buffer_bytes(&text), 0644, true, error);
+		status = file_write(o->out, buffer_bytes(&text), 0644, o->force, error);
 	else if (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0)
 		status = error_set(error, E_IO, "cannot write to standard output");
 	buffer_release(&text);
@@ -84,7 +86,7 @@ static int prove_event(const struct prove_options *o, struct proofs *p, struct b
 	if (!status)
 		status = proofs_recorded(p, error);
 	if (!status && o->event_out)
-		status = file_write(o->event_out, e.text, 0644, true, error);
+		status = file_write(o->event_out, e.text, 0644, o->force, error);
 	if (!status && o->out)
 		printf("event %s stands at position %lld of shard %d, under the checkpoint of %lld\n", o->event, (long long)e.position, e.shard,
 		       (long long)c.size);
@@ -125,6 +127,11 @@ static int run(const struct arguments *args, struct error *error)
 		return error_set(error, E_USAGE, "say what is to be proved: --event ID, or --extends FILE");
 	if (o->extends && (o->tenant || o->event_out))
 		return error_set(error, E_USAGE, "--tenant and --event-out belong to --event");
+	status = file_free(o->out, o->force, error); /* before anything is read or journaled; file_write makes sure */
+	if (!status)
+		status = file_free(o->event_out, o->force, error);
+	if (status)
+		return status;
 	status = proofs_open(&o->engine.target, &o->keys, "verbatim prove", false, &p, error);
 	if (status)
 		return status;

@@ -121,7 +121,8 @@ static int replay_subject(struct replay *r, struct error *error)
 	}
 	if (status)
 		return status;
-	status = out_open(&r->out, replay_format(r), r->options->output, r->options->pager && !r->options->step, error);
+	status = out_open(&r->out, replay_format(r), r->options->output, r->options->force, r->options->pager && !r->options->step,
+			  error);
 	if (!status) {
 		replay_show(r);
 		status = out_close(&r->out, error);
@@ -161,7 +162,7 @@ static int replay_log(struct replay *r, struct error *error)
 		return refuse_bound(r, error);
 	status = join_record(r, error);
 	if (!status)
-		status = out_open(&r->out, replay_format(r), r->options->output, false, error);
+		status = out_open(&r->out, replay_format(r), r->options->output, r->options->force, false, error);
 	if (status)
 		return status;
 	status = replay_stream(r->options, r->target.conninfo, &r->subject.tenant_id, &r->out, error);
@@ -179,6 +180,8 @@ static int run(const struct arguments *args, struct error *error)
 
 	r->options = args->options;
 	status = replay_parse(r, args, error);
+	if (!status)
+		status = out_free(r->options->output, r->options->force, error); /* before anything is read or journaled */
 	if (!status) {
 		catalog_init();
 		interrupt_catch();
@@ -255,6 +258,8 @@ static const struct option options[] = {
 	{ .name = "output", .kind = OPTION_TEXT, .offset = offsetof(struct replay_options, output),
 	  .argument = "FILE", .fallback = "-", .filled = true,
 	  .group = "Output", .help = "write here" },
+	{ .name = "force", .kind = OPTION_FLAG, .offset = offsetof(struct replay_options, force), .group = "Output",
+	  .help = "write over a file that is there" },
 	{ .name = "pager", .kind = OPTION_FLAG, .offset = offsetof(struct replay_options, pager), .fallback = "yes",
 	  .group = "Output",
 	  .help = "show a table through $PAGER on a terminal; --pager=no does not" },

@@ -31,7 +31,7 @@ struct replay_options {
 	const char *from, *until, *into;
 	struct texts types;
 	const char *show, *format, *output, *reason;
-	bool step, verify, pager;
+	bool step, verify, pager, force;
 	int64_t limit, memory;
 };
 

@@ -6,6 +6,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,12 +50,25 @@ static void start_pager(struct out *out)
 	}
 }
 
-int out_open(struct out *out, enum out_format format, const char *path, bool paged, struct error *error)
+int out_free(const char *path, bool replace, struct error *error)
 {
+	struct stat there;
+
+	if (replace || strcmp(path, "-") == 0 || stat(path, &there) != 0 || !S_ISREG(there.st_mode))
+		return 0;
+	return error_set(error, E_EXISTS, "'%s' is there already; name another file, or say --force", path);
+}
+
+int out_open(struct out *out, enum out_format format, const char *path, bool replace, bool paged, struct error *error)
+{
+	int status = out_free(path, replace, error);
+
 	memset(out, 0, sizeof(*out));
 	out->format = format;
+	if (status)
+		return status;
 	if (strcmp(path, "-") != 0) {
-		out->file = fopen(path, "we");
+		out->file = fopen(path, replace || access(path, F_OK) == 0 ? "we" : "wxe");
 		if (!out->file)
 			return error_set(error, errno == EACCES ? E_NO_ACCESS : E_IO, "cannot open '%s': %s", path,
 					 strerror(errno));

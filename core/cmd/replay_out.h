@@ -32,9 +32,13 @@ struct out {
 };
 
 /*
- * Opens a file ("-": standard output, through $PAGER when it is a terminal and the format a table).  E_IO, E_NO_ACCESS.
+ * Opens a file ("-": standard output, through $PAGER when it is a terminal and the format a table).  Unless `replace`, none that
+ * is there; a pipe or a terminal may be.  E_EXISTS, E_IO, E_NO_ACCESS.
  */
-int out_open(struct out *out, enum out_format format, const char *path, bool paged, struct error *error) must_check;
+int out_open(struct out *out, enum out_format format, const char *path, bool replace, bool paged, struct error *error) must_check;
+
+/* Would it refuse the path?  To be asked before the work is done: E_EXISTS. */
+int out_free(const char *path, bool replace, struct error *error) must_check;
 
 /* One object: its text begins {"kind":"...".  `data`: it is of the kind that csv is about. */
 void out_object(struct out *out, struct bytes json, bool data);

@@ -73,6 +73,13 @@ int file_write(const char *path, struct bytes content, unsigned mode, bool repla
 	return status;
 }
 
+int file_free(const char *path, bool replace, struct error *error)
+{
+	if (!path || replace || access(path, F_OK) != 0)
+		return 0;
+	return error_set(error, E_EXISTS, "'%s' is there already; name another file, or say --force", path);
+}
+
 int file_read(const char *path, size_t most, struct buffer *out, struct error *error)
 {
 	bool input = strcmp(path, "-") == 0;

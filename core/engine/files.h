@@ -13,6 +13,9 @@
  */
 int file_write(const char *path, struct bytes content, unsigned mode, bool replace, struct error *error) must_check;
 
+/* Before the work is done whose outcome file_write would then refuse: E_EXISTS.  `path` may be NULL. */
+int file_free(const char *path, bool replace, struct error *error) must_check;
+
 /* A whole file of at most `most` bytes, appended; "-" is standard input.  E_NO_INPUT, E_NO_ACCESS, E_TOO_LARGE. */
 int file_read(const char *path, size_t most, struct buffer *out, struct error *error) must_check;
 

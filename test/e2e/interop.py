@@ -85,7 +85,7 @@ for position in (1, 2, 3, 64, 255, 256, 257, 512, 513, size):
     event = engine.one("select event_id from verbatim.event_log where shard = %d and position = %d" % (SHARD, position))
     under = next(file for at, file in kept if at >= position)
     for more in ([], ["--checkpoint", under]):
-        same(engine.run("prove", "--data", engine.data, "--event", event, "--out", path("p"), "--event-out", path("e"), *more).returncode, 0,
+        same(engine.run("prove", "--data", engine.data, "--event", event, "--out", path("p"), "--event-out", path("e"), "--force", *more).returncode, 0,
              "position %d is proved" % position)
         status, said = go(vkey, "event", path("e"), path("p"))
         same((status, said.split()[:2]), (0, ["event", str(position - 1)]), "Go finds it in the log")

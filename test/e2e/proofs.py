@@ -158,6 +158,19 @@ same(verifier("--key", vkey, "event", path("e"), path("p")).returncode, 0, "and 
 same(hashlib.sha256(b"\0" + open(path("e"), "rb").read()).hexdigest(),
      engine.one("select encode(verbatim.leaf_hash(e), 'hex') from verbatim.event_log e where shard = %d and position = 30" % SHARD),
      "the text that comes with it is what verbatim.leaf_hash hashes")
+was = [open(path(n), "rb").read() for n in "ep"]
+uses = engine.one("select count(*) from audit.access")
+for words in (["--out", path("p")], ["--out", path("p-new"), "--event-out", path("e")]):
+    result = engine.run("prove", "--data", engine.data, "--event", event_id, "--tenant", other.tenant, *words)
+    ok(result.returncode == 73 and "--force" in result.stderr, "a proof, or its event, is not written over a file that is there")
+same([open(path(n), "rb").read() for n in "ep"] == was, True, "they are as they were")
+same([engine.one("select count(*) from audit.access"), os.path.exists(path("p-new"))], [uses, False], "which is told before anything is read, journaled or written")
+for name in "ep":
+    with open(path(name), "w") as f:
+        f.write("something else, longer than a proof\n" * 1000)
+result = engine.run("prove", "--data", engine.data, "--event", event_id, "--tenant", maker.tenant, "--out", path("p"), "--event-out", path("e"), "--force")
+same(result.returncode, 0, "--force writes over both")
+same(open(path("e"), "rb").read() == was[0], True, "all of them")
 same(verifier("event", path("e"), path("p")).returncode, 2, "without a key nothing is checked")
 same(verifier("--key", path("e"), "event", path("e"), path("p")).returncode, 2, "nor with a file that holds none")
 with open(path("vkey"), "w") as f:

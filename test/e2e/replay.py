@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -191,6 +192,22 @@ ok(all(3 <= e["position"] <= 7 for e in part), "from one position to another")
 whole = [loads(l) for l in replayer.run().stdout.splitlines()]
 same([len(whole) - 2, sorted(int(s["shard"]) for s in whole[0]["shards"])], [int(sum(s["last"] for s in whole[0]["shards"])), [0, 1, 2, 3, 4]],
      "without a tenant it is the whole log")
+
+# ---- into a file ----
+
+with tempfile.TemporaryDirectory() as folder:
+    file = os.path.join(folder, "log.ndjson")
+    same(replayer.run("--tenant", maker.tenant, "--output", file).returncode, 0, "the log goes into a file")
+    was = open(file, encoding="utf-8").read()
+    for words in (["--tenant", maker.tenant, "--from", "3"], ["--conversation", ids[0]]):
+        uses = engine.one("select count(*) from audit.access")
+        result = replayer.run(*words, "--output", file)
+        ok(result.returncode == 73 and "--force" in result.stderr, "not over one that is there: " + result.stderr.strip())
+        same([open(file, encoding="utf-8").read() == was, engine.one("select count(*) from audit.access")], [True, uses],
+             "it stays, and nothing was read or journaled for that")
+    same(replayer.run("--tenant", maker.tenant, "--from", "3", "--output", file, "--force").returncode, 0, "--force writes over it")
+    ok(len(open(file, encoding="utf-8").read()) < len(was), "and nothing is left of what was there")
+same(replayer.run("--conversation", ids[0], "--output", "/dev/null").returncode, 0, "what is no file can be written to as ever")
 
 # ---- what cannot be ----
 

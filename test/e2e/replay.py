@@ -193,6 +193,20 @@ whole = [loads(l) for l in replayer.run().stdout.splitlines()]
 same([len(whole) - 2, sorted(int(s["shard"]) for s in whole[0]["shards"])], [int(sum(s["last"] for s in whole[0]["shards"])), [0, 1, 2, 3, 4]],
      "without a tenant it is the whole log")
 
+# ---- more events than leaves are looked for ----
+
+LEAVES_MOST = 16384
+talker = Maker(23)
+talk = talker.conversation(talker.uuid())
+client.append([talker.event("tenant.created", talker.tenant, {"name": "Talker"}), talk])
+for n in range(17):
+    client.append([talker.received(talk["entity_id"], "%d" % i) for i in range(1000)])
+shown = replayer.run("--conversation", talk["entity_id"], "--tenant", talker.tenant)
+same(shown.returncode, 0, "a conversation of 17,001 events is shown")
+ok("%d leaves stand in the tree's tiles" % LEAVES_MOST in shown.stdout, "the leaves of its first %d events are looked for in their tiles" % LEAVES_MOST)
+ok("whether %d leaves, of no full tile or beyond the first events, are in the tree" % (17002 - LEAVES_MOST) in shown.stdout, "and how many were not is told")
+ok("17002 of 17002 events give their leaf hashes" in shown.stdout, "each event was hashed")
+
 # ---- into a file ----
 
 with tempfile.TemporaryDirectory() as folder:

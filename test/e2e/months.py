@@ -42,7 +42,7 @@ def travel(at):
     return shift
 
 
-engine = Engine(binary=debug_binary())
+engine = Engine(binary=debug_binary(), args=["--checkpoint-every", "1s"])
 first, second = boundary(1), boundary(2)
 
 # ---- into a month whose leaf was made ahead ----
@@ -150,6 +150,20 @@ same(set(third.refusals), {"clock"}, "and nothing else")
 set_clock(shift)
 ok(third.more(100), "when the clocks agree again the same requests are stored")
 third.finish()
+
+# ---- months that this machine's clock has not come to ----
+
+shard, place, event_id, tenant, talk = engine.sql(
+    "select shard, position, event_id, tenant_id, conversation_id from verbatim.event_log where shard > 0 and conversation_id is not null"
+    " and recorded_at > now() + interval '2 days' order by shard, position desc limit 1")[0]
+ok(wait_until(lambda: int(engine.one("select coalesce(max(size), 0) from verbatim.log_checkpoint where shard = %s" % shard)) >= int(place), 60),
+   "a checkpoint reaches the last event of shard %s" % shard)
+of_talk = int(engine.one("select count(*) from verbatim.event_log where tenant_id = '%s' and conversation_id = '%s'" % (tenant, talk)))
+bundle = os.path.join(engine.data, "case.tar")
+for words, told in ((["prove", "--event", event_id], "tlog-proof"), (["evidence", "--conversation", talk, "--out", bundle], ": %d events, " % of_talk),
+                    (["replay", "--conversation", talk], "position %s" % place)):
+    result = subprocess.run([BINARY, *words, "--tenant", tenant, "--data", engine.data], capture_output=True, text=True, check=False)
+    same((result.returncode, told in result.stdout), (0, True), "%s finds what was recorded a month from now: %s" % (words[0], result.stderr.strip()))
 same(engine.stop(), 0, "the engine stops")
 engine.start(env={"VERBATIM_CLOCK_SHIFT": str(shift - 60)})
 try:

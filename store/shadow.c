@@ -288,17 +288,48 @@ int shadow_finish(struct pg_conn *c, const struct shadow_plan *p, const struct p
 	return result;
 }
 
-int shadow_bring(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, const char *tenants,
-		 const char *positions, struct error *error)
+/* The tenants of a live table, each with where the old table stands in its shard, as two arrays' texts. */
+static int list_tenants(struct pg_conn *c, const struct shadow_plan *p, const struct shadow_table *t, int shards, struct buffer *ids,
+			struct buffer *positions, struct error *error)
 {
-	struct buffer name = { 0 };
+	struct pg_result *rows;
+	char sql[160];
+	int result, count = 0;
+
+	snprintf(sql, sizeof(sql), "SELECT DISTINCT tenant_id FROM generations.\"%s\"", t->live);
+	result = db_query(c, sql, 0, NULL, &rows, error);
+	if (result)
+		return result;
+	for (int i = 0; i < db_rows(rows); i++) {
+		struct uuid tenant;
+		int shard;
+
+		if (!uuid_parse(db_text(rows, i, 0), strlen(db_text(rows, i, 0)), &tenant))
+			continue;
+		shard = event_shard(&tenant, shards - 1);
+		buffer_printf(ids, "%c%s", count ? ',' : '{', db_text(rows, i, 0));
+		buffer_printf(positions, "%c%lld", count++ ? ',' : '{', (long long)(p->folded[shard] < 0 ? 0 : p->folded[shard]));
+	}
+	buffer_add_text(ids, count ? "}" : "{}");
+	buffer_add_text(positions, count ? "}" : "{}");
+	db_free(rows);
+	return 0;
+}
+
+int shadow_bring(struct pg_conn *c, const struct shadow_plan *p, const struct shadow_table *table, int shards, struct error *error)
+{
+	struct buffer name = { 0 }, ids = { 0 }, positions = { 0 };
 	char none[NUMBER];
 	int result;
 
-	add_name(&name, projection);
-	result = step(c, p, "SELECT verbatim.rebuild_bring($1, $2, $3, $4, $5)", 3, (const char *[]){ buffer_text(&name), tenants, positions },
-		      none, sizeof(none), error);
+	add_name(&name, table->projection);
+	result = list_tenants(c, p, table, shards, &ids, &positions, error);
+	if (result == 0)
+		result = step(c, p, "SELECT verbatim.rebuild_bring($1, $2, $3, $4, $5)", 3,
+			      (const char *[]){ buffer_text(&name), buffer_text(&ids), buffer_text(&positions) }, none, sizeof(none), error);
 	buffer_release(&name);
+	buffer_release(&ids);
+	buffer_release(&positions);
 	return result;
 }
 

@@ -74,9 +74,8 @@ int shadow_index(struct pg_conn *c, const struct shadow_plan *p, const struct pr
 		 struct error *error) must_check;
 int shadow_finish(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, struct error *error) must_check;
 
-/* Rows of these tenants that changed after each one's position, from the live table into the old one. */
-int shadow_bring(struct pg_conn *c, const struct shadow_plan *p, const struct projection *projection, const char *tenants,
-		 const char *positions, struct error *error) must_check;
+/* Rows that changed after p->folded of their shards, from the live table into the old one; `shards`: with shard 0. */
+int shadow_bring(struct pg_conn *c, const struct shadow_plan *p, const struct shadow_table *table, int shards, struct error *error) must_check;
 
 /* The old tables stand where the live ones do; these are held. */
 int shadow_level(struct pg_conn *c, const struct shadow_plan *p, struct error *error) must_check;

@@ -17,10 +17,9 @@
 #include "client/client_json.h"
 #include "cmd/command.h"
 #include "cmd/fold_again.h"
-#include "engine/fault.h"
 #include "engine/journal.h"
+#include "engine/rebuild_ops.h"
 #include "fold/inputs.h"
-#include "event/merkle.h"
 
 struct rebuild_command_options {
 	struct fold_options fold;
@@ -78,40 +77,21 @@ static void put_event(void *data, const struct rebuild_result *r, struct buffer 
 	buffer_add_byte(out, '}');
 }
 
-static int journal(const struct fold_again *a, const struct shadow_untold *u, struct error *error)
+static int journal(void *data, const struct journal_entry *entry, struct error *error)
 {
+	const struct fold_again *a = data;
 	struct journal_options how = { .conninfo = a->target.conninfo, .role = "verbatim_engine", .name = "verbatim rebuild journal",
 				       .wait_ms = JOURNAL_MS };
-	struct journal_entry entry = { .type = "log.rebuilt", .entity_id = system_tenant, .occurred_at = u->ended_at,
-				       .payload = bytes_text(u->event) };
-	uint8_t hash[32];
 
-	sha256_two(&u->owner, sizeof(u->owner), &u->rebuild, sizeof(u->rebuild), hash);
-	uuid_v7(&entry.event_id, entry.occurred_at / 1000, hash);
-	return journal_append(&how, &entry, NULL, error);
+	return journal_append(&how, entry, NULL, error);
 }
 
-/* What was switched to and is not told yet: by this run, or by one that ended before it could.  What happened has happened: a failure is a warning. */
-static void tell(const struct fold_again *a)
+/* What happened has happened: a failure is a warning. */
+static void tell(struct fold_again *a)
 {
-	struct shadow_untold u = { .rebuild = 0 };
-	struct pg_conn *c;
 	struct error error;
-	int status = shadow_open(a->target.conninfo, "verbatim rebuild", &c, &error);
 
-	if (status == 0) {
-		while ((status = shadow_untold(c, &u, &error)) == 0 && u.rebuild) {
-			status = journal(a, &u, &error);
-			fault_point("rebuild.told");
-			if (status == 0)
-				status = shadow_told(c, u.rebuild, &error);
-			free(u.event);
-			if (status)
-				break;
-		}
-		db_close(c);
-	}
-	if (status)
+	if (rebuild_tell(&rebuild_ops_real, a->target.conninfo, journal, a, &error))
 		fprintf(stderr, "verbatim rebuild: it is done, but its event log.rebuilt is not written; the next rebuild does it: %s\n", error.message);
 }
 

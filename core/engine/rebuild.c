@@ -5,11 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/random.h"
 #include "base/time.h"
 #include "engine/fault.h"
 #include "engine/rebuild_private.h"
@@ -17,7 +14,6 @@
 #include "fold/inputs.h"
 
 enum {
-	ATTEND_MS = 100,
 	BEAT_MS = 1000,
 	NEAR = 500,            /* events to fold: few enough to hold the workers for */
 	ROUNDS_MOST = 50,      /* of catching up before the workers are held anyway */
@@ -28,20 +24,18 @@ enum {
 	INDEX_SHARES = 4,      /* of a job's share of the indexes: a table with more than one of them is shared */
 };
 
-static void sleep_ms(int64_t ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
-
 /* ---- the threads ---- */
 
 static void job_close(struct job *j)
 {
-	log_copy_close(j->log);
-	row_copy_free(j->copy);
-	db_close(j->conn);
+	const struct rebuild_ops *ops = j->of ? j->of->ops : NULL;
+
+	if (j->log)
+		ops->log.close(j->log);
+	if (j->copy)
+		ops->rows.close(j->copy);
+	if (j->conn)
+		ops->session.close(j->conn);
 	j->log = NULL;
 	j->copy = NULL;
 	j->conn = NULL;
@@ -50,49 +44,42 @@ static void job_close(struct job *j)
 static int job_open(struct job *j, struct error *error)
 {
 	const struct rebuild_options *o = j->of->options;
-	char name[64], sql[192];
+	const struct rebuild_ops *ops = j->of->ops;
+	char name[64];
 	int status = 0;
 
 	snprintf(name, sizeof(name), "verbatim %s %d", o->compare_only ? "check" : "rebuild", j->number);
 	if (!j->log)
-		status = log_copy_open(o->conninfo, "verbatim_engine", name, &j->log, NULL, error);
+		status = ops->log.open(o->conninfo, "verbatim_engine", name, &j->log, NULL, error);
 	if (status || j->conn)
 		return status;
-	status = shadow_open(o->conninfo, name, &j->conn, error);
+	status = ops->session.open(o->conninfo, name, &j->conn, error);
 	if (status)
 		return status;
-	j->copy = row_copy_new(j->conn);
-	/* Building an index may take what the rows of a shard would, and no more processors than there are jobs.  Statistics of a
-	 * third of the usual grain cost a third. */
-	snprintf(sql, sizeof(sql), "SET maintenance_work_mem = '%lldkB'; SET synchronous_commit = off; SET default_statistics_target = 30;"
-		 " SET max_parallel_maintenance_workers = 0",
-		 (long long)(o->memory / j->of->job_count / 4096 * 4 < 1024 ? 1024 : o->memory / j->of->job_count / 1024 > 1 << 20 ? 1 << 20 :
-			     o->memory / j->of->job_count / 1024));
-	return db_exec(j->conn, sql, error);
+	j->copy = ops->rows.open(j->conn);
+	return ops->session.tune(j->conn, o->memory / j->of->job_count, error);
 }
 
-static void thread_ended(struct rebuild *r)
+static void work(void *data, int number)
 {
-	pthread_mutex_lock(&r->lock);
-	r->running--;
-	pthread_cond_signal(&r->ended);
-	pthread_mutex_unlock(&r->lock);
-}
+	struct rebuild *r = data;
+	struct job *j = &r->jobs[number];
+	int task, status = job_open(j, &j->error);
 
-static void *work(void *data)
-{
-	struct job *j = data;
-	struct rebuild *r = j->of;
-	int number, status = job_open(j, &j->error);
-
-	while (status == 0 && !atomic_load(&r->stopping) && (number = atomic_fetch_add(&r->next_task, 1)) < r->task_count)
-		status = r->task(j, number, &j->error);
+	while (status == 0 && !atomic_load(&r->stopping) && (task = atomic_fetch_add(&r->next_task, 1)) < r->task_count)
+		status = r->task(j, task, &j->error);
 	if (status) {
 		j->error.code = status;
 		atomic_store(&r->stopping, true);
 	}
-	thread_ended(r);
-	return NULL;
+}
+
+static void work_not(void *data, int number)
+{
+	struct rebuild *r = data;
+
+	error_set(&r->jobs[number].error, E_NO_MEMORY, "no thread can be had");
+	atomic_store(&r->stopping, true);
 }
 
 int rebuild_attend(struct rebuild *r, struct error *error)
@@ -104,17 +91,27 @@ int rebuild_attend(struct rebuild *r, struct error *error)
 		o->progress(o->data, &p);
 	if (o->stop && o->stop(o->data))
 		return error_set(error, E_INTERRUPTED, "interrupted");
-	if (!r->plan->rebuild || time_monotonic() - r->beaten < BEAT_MS * 1000)
+	if (!r->plan->rebuild || r->ops->machine.now() - r->beaten < BEAT_MS * 1000)
 		return 0;
-	r->beaten = time_monotonic();
-	return shadow_progress(r->beat, r->plan, p.step, p.done, p.total, error);
+	r->beaten = r->ops->machine.now();
+	return r->ops->shadow.progress(r->beat, r->plan, p.step, p.done, p.total, error);
+}
+
+static void attend(void *data)
+{
+	struct rebuild *r = data;
+
+	if (r->attending.code == 0 && rebuild_attend(r, &r->attending))
+		atomic_store(&r->stopping, true);
 }
 
 /* The first thing that went wrong; that others were stopped because of it is not it. */
-static int first_error(struct rebuild *r, int own, struct error *error)
+static int first_error(struct rebuild *r, struct error *error)
 {
-	if (own)
-		return own;
+	if (r->attending.code) {
+		*error = r->attending;
+		return error->code;
+	}
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < r->job_count; i++)
 			if (r->jobs[i].error.code && (pass || r->jobs[i].error.code != E_INTERRUPTED)) {
@@ -127,50 +124,25 @@ static int first_error(struct rebuild *r, int own, struct error *error)
 int rebuild_tasks(struct rebuild *r, const char *step, int64_t total, int count,
 		  int (*task)(struct job *j, int number, struct error *error), struct error *error)
 {
-	int threads = count < r->job_count ? count : r->job_count, status = 0;
-	struct timespec until;
+	struct rebuild_crew crew = { count < r->job_count ? count : r->job_count, work, work_not, attend, r };
 
 	r->step = step;
 	r->total = total;
 	r->task = task;
 	r->task_count = count;
-	r->running = threads;
+	error_clear(&r->attending);
 	atomic_store(&r->done, 0);
 	atomic_store(&r->next_task, 0);
 	atomic_store(&r->stopping, false);
-	for (int i = 0; i < threads; i++) {
+	for (int i = 0; i < r->job_count; i++) {
 		struct job *j = &r->jobs[i];
 
 		error_clear(&j->error);
 		j->of = r;
 		j->number = i + 1;
-		j->running = pthread_create(&j->thread, NULL, work, j) == 0;
-		if (!j->running) {
-			error_set(&j->error, E_NO_MEMORY, "no thread can be had");
-			atomic_store(&r->stopping, true);
-			thread_ended(r);
-		}
 	}
-	pthread_mutex_lock(&r->lock);
-	while (r->running > 0) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += ATTEND_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
-		pthread_cond_timedwait(&r->ended, &r->lock, &until);
-		if (r->running == 0 || status)
-			continue;
-		pthread_mutex_unlock(&r->lock);
-		status = rebuild_attend(r, error);
-		if (status)
-			atomic_store(&r->stopping, true);
-		pthread_mutex_lock(&r->lock);
-	}
-	pthread_mutex_unlock(&r->lock);
-	for (int i = 0; i < threads; i++)
-		if (r->jobs[i].running)
-			pthread_join(r->jobs[i].thread, NULL);
-	return first_error(r, status, error);
+	r->ops->machine.together(&crew);
+	return first_error(r, error);
 }
 
 /* ---- where to ---- */
@@ -178,7 +150,7 @@ int rebuild_tasks(struct rebuild *r, const char *step, int64_t total, int count,
 int rebuild_aim(struct rebuild *r, struct pg_conn *c, bool first, int64_t *behind, struct error *error)
 {
 	struct shadow_position *at = mem_alloc(SHARDS_MAX * sizeof(*at));
-	int count = 0, status = shadow_positions(c, r->options->group, r->plan->generation, at, &count, error);
+	int count = 0, status = r->ops->shadow.positions(c, r->options->group, r->plan->generation, at, &count, error);
 
 	*behind = 0;
 	for (int i = 0; i < count && status == 0; i++) {
@@ -294,11 +266,11 @@ static int index_part(struct job *j, int number, struct error *error)
 	struct rebuild *r = j->of;
 	const struct index_part *part = &r->parts[number];
 	const struct projection *p = r->plan->tables[part->table].projection;
-	int status = shadow_index(j->conn, r->plan, p, part->first, part->last, error);
+	int status = r->ops->shadow.index(j->conn, r->plan, p, part->first, part->last, error);
 
 	fault_point("rebuild.indexed");
 	if (status == 0 && atomic_fetch_sub(&r->parts_left[part->table], 1) == 1) {
-		status = shadow_finish(j->conn, r->plan, p, error);
+		status = r->ops->shadow.finish(j->conn, r->plan, p, error);
 		atomic_fetch_add(&r->done, 1);
 	}
 	return status ? error_prefix(error, "index of %s", p->name) : 0;
@@ -350,7 +322,7 @@ static int catch_up_held(struct rebuild *r, struct error *error)
 {
 	int64_t behind;
 
-	return catch_up(r, r->main, &behind, error);
+	return fault_on("rebuild.no_catch_up") ? 0 : catch_up(r, r->main, &behind, error);
 }
 
 /* The event's words go along, so that whoever comes next can say them if this process cannot any more. */
@@ -364,7 +336,7 @@ static int switch_views(struct rebuild *r, int32_t next, int patience_ms, int64_
 	r->result->became = next;
 	r->options->event(r->options->data, r->result, &event);
 	r->result->became = 0;
-	status = shadow_switch(r->main, r->plan, next, patience_ms, buffer_text(&event), locked_us, error);
+	status = r->ops->shadow.switch_to(r->main, r->plan, next, patience_ms, buffer_text(&event), locked_us, error);
 	buffer_release(&event);
 	return status;
 }
@@ -377,28 +349,30 @@ int rebuild_switch_once(struct rebuild *r, int (*level)(struct rebuild *r, struc
 	int patience_ms = (int)(longer < r->options->readers_ms ? longer : r->options->readers_ms);
 	int64_t held = 0, locked = 0, began;
 	int32_t next = 0;
-	int status = db_exec(r->main, "BEGIN", error);
+	int status = r->ops->session.begin(r->main, error);
 
 	if (status == 0)
-		status = shadow_hold(r->main, r->plan, error);
+		status = r->ops->shadow.hold(r->main, r->plan, error);
 	held = time_monotonic();
 	fault_point("rebuild.held");
 	if (status == 0)
 		status = level(r, error);
 	if (status == 0)
-		status = shadow_mark(r->beat, r->plan, &next, error);
+		status = r->ops->shadow.mark(r->beat, r->plan, &next, error);
 	fault_point("rebuild.marked");
 	if (status == 0)
 		status = switch_views(r, next, patience_ms, &locked, error);
 	fault_point("rebuild.switching");
 	began = time_monotonic();
-	if (status == 0)
-		status = db_exec(r->main, "COMMIT", error);
+	if (status == 0) {
+		status = r->ops->session.commit(r->main, error);
+		status = fault_on("rebuild.lost_is_done") ? 0 : status;
+	}
 	if (status) {
 		struct error ignored;
 
 		/* Whoever cannot even say that has lost the session, and the server rolls back. */
-		return db_exec(r->main, "ROLLBACK", &ignored) && status == E_BUSY ? E_UNAVAILABLE : status;
+		return r->ops->session.rollback(r->main, &ignored) && status == E_BUSY ? E_UNAVAILABLE : status;
 	}
 	r->result->became = next;
 	r->result->held_us = time_monotonic() - held;
@@ -415,7 +389,7 @@ static int switch_over(struct rebuild *r, struct error *error)
 		int64_t pause = PAUSE_FIRST_MS << (try < 8 ? try : 8);
 
 		if (try) {
-			sleep_ms(pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS);
+			r->ops->machine.pause(pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS);
 			status = rebuild_attend(r, error);
 			if (status == 0)
 				status = come_near(r, error);
@@ -480,8 +454,8 @@ int rebuild_open(struct rebuild *r, struct error *error)
 	int status = zones_ready(r->zones, error);
 
 	if (!status)
-		status = shadow_open(r->options->conninfo, name, &r->main, error);
-	return status ? status : shadow_open(r->options->conninfo, name, &r->beat, error);
+		status = r->ops->session.open(r->options->conninfo, name, &r->main, error);
+	return status ? status : r->ops->session.open(r->options->conninfo, name, &r->beat, error);
 }
 
 void rebuild_init(struct rebuild *r, const struct rebuild_options *o, struct rebuild_result *result)
@@ -491,6 +465,7 @@ void rebuild_init(struct rebuild *r, const struct rebuild_options *o, struct reb
 	memset(r, 0, sizeof(*r));
 	memset(result, 0, sizeof(*result));
 	r->options = o;
+	r->ops = o->ops ? o->ops : &rebuild_ops_real;
 	r->result = result;
 	r->plan = &result->plan;
 	r->job_count = o->jobs < 1 ? 1 : o->jobs > REBUILD_JOBS_MAX ? REBUILD_JOBS_MAX : o->jobs;
@@ -499,20 +474,16 @@ void rebuild_init(struct rebuild *r, const struct rebuild_options *o, struct reb
 	result->differences = -1;
 	r->zones = zones_new();
 	snprintf(result->zones_version, sizeof(result->zones_version), "%s", zones_version(r->zones));
-	random_system(bytes, sizeof(bytes));
+	r->ops->machine.random(bytes, sizeof(bytes));
 	uuid_v4(&result->plan.owner, bytes);
-	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->ended, NULL);
 }
 
 /* There is a way back to the tables that were just replaced; those before them go, unless somebody still reads them. */
 static void drop_older(struct rebuild *r)
 {
 	struct error ignored;
-	int count, status = db_exec(r->beat, "SET lock_timeout = '1s'", &ignored);
+	int count, status = r->ops->shadow.drop_old(r->beat, r->options->group, r->plan->generation, &count, &ignored);
 
-	if (status == 0)
-		status = shadow_drop_old(r->beat, r->options->group, r->plan->generation, &count, &ignored);
 	(void)status; /* another time, or --drop-old */
 }
 
@@ -527,9 +498,9 @@ static void leave(struct rebuild *r, int status)
 	if (!r->plan->rebuild || r->result->became)
 		return;
 	if (status == 0 || status == E_INTERRUPTED || (status == E_BUSY && r->inputs)) /* there is nothing to wait for on the way back */
-		left = shadow_leave(r->beat, r->plan, &ignored);
+		left = r->ops->shadow.leave(r->beat, r->plan, &ignored);
 	else if (status != E_FENCED)
-		left = shadow_give_up(r->beat, r->plan, &ignored);
+		left = r->ops->shadow.give_up(r->beat, r->plan, &ignored);
 	(void)left; /* then the heart stops, and the next one sees to it */
 }
 
@@ -554,11 +525,11 @@ void rebuild_close(struct rebuild *r, int status)
 	}
 	free(r->shards);
 	free(r->parts);
-	db_close(r->main);
-	db_close(r->beat);
+	if (r->main)
+		r->ops->session.close(r->main);
+	if (r->beat)
+		r->ops->session.close(r->beat);
 	zones_free(r->zones);
-	pthread_mutex_destroy(&r->lock);
-	pthread_cond_destroy(&r->ended);
 	free(r);
 }
 
@@ -569,7 +540,7 @@ static int true_reason(struct rebuild *r, int status, struct error *error)
 
 	if (!status || status == E_FENCED || !r->plan->rebuild || r->result->became)
 		return status;
-	if (shadow_beat(r->beat, r->plan, &fenced) != E_FENCED)
+	if (r->ops->shadow.beat(r->beat, r->plan, &fenced) != E_FENCED)
 		return status;
 	*error = fenced;
 	return E_FENCED;
@@ -584,13 +555,13 @@ int rebuild_run(const struct rebuild_options *o, struct rebuild_result *result, 
 	r->inputs = result->inputs = group_inputs(o->group, o->wanted, o->wanted_count);
 	status = rebuild_open(r, error);
 	if (status == 0 && o->compare_only)
-		status = shadow_look(r->main, o->group, o->wanted, o->wanted_count, r->plan, NULL, 0, error);
+		status = r->ops->shadow.look(r->main, o->group, o->wanted, o->wanted_count, r->plan, NULL, 0, error);
 	else if (status == 0)
-		status = shadow_begin(r->beat, o->group, o->wanted, o->wanted_count, o->how, r->plan, error);
+		status = r->ops->shadow.begin(r->beat, o->group, o->wanted, o->wanted_count, o->how, r->plan, error);
 	if (status) {
 		result->plan.rebuild = 0;
 	} else {
-		r->beaten = time_monotonic();
+		r->beaten = r->ops->machine.now();
 		fault_point("rebuild.begun");
 		status = true_reason(r, steps(r, error), error);
 	}

@@ -49,6 +49,7 @@
 enum { REBUILD_JOBS_MAX = 64, REBUILD_READERS_MS = 80 }; /* a commit comes on top */
 
 struct rebuild_result;
+struct rebuild_ops;
 
 /* A row that is not the same in the live table and in the log's fold. */
 struct rebuild_difference {
@@ -63,6 +64,7 @@ struct rebuild_progress {
 };
 
 struct rebuild_options {
+	const struct rebuild_ops *ops; /* NULL: rebuild_ops_real */
 	const char *conninfo;
 	const struct group *group;
 	const struct projection *wanted[GROUP_PROJECTIONS_MAX]; /* in the group's order */
@@ -130,5 +132,12 @@ int rebuild_into(const struct rebuild_options *o, const struct rebuild_target *t
 
 /* Shows the tables again that the last rebuild replaced, with whatever has changed since: a row that no event touched is as it was. */
 int rebuild_back(const struct rebuild_options *o, struct rebuild_result *r, struct error *error) must_check;
+
+/* Puts the event into the log and waits until it is there; one that is there already is as good. */
+struct journal_entry;
+typedef int (*rebuild_journal_fn)(void *data, const struct journal_entry *entry, struct error *error);
+
+/* Tells the log, by `journal`, of every switch that it says nothing of yet: of this run's, and of those that ended before they could. */
+int rebuild_tell(const struct rebuild_ops *ops, const char *conninfo, rebuild_journal_fn journal, void *data, struct error *error) must_check;
 
 #endif

@@ -86,7 +86,7 @@ static int come_to_snapshot(struct rebuild *r, struct error *error)
 	if (status)
 		return status;
 	at = mem_alloc(SHARDS_MAX * sizeof(*at));
-	status = shadow_positions(r->main, r->options->group, r->plan->generation, at, &count, error);
+	status = r->ops->shadow.positions(r->main, r->options->group, r->plan->generation, at, &count, error);
 	for (int i = 0; i < count && status == 0; i++)
 		if (at[i].live != r->shards[i].position)
 			status = error_set(error, E_BUSY, "shard %d: the live read models stand at %lld, the rebuilt ones at %lld; compare when they have"
@@ -100,7 +100,7 @@ static int compare_table(struct rebuild *r, int place, struct row_copy *copy, st
 	const struct shadow_table *t = &r->plan->tables[place];
 	struct comparison c = { .of = r, .place = place };
 	struct error ignored;
-	int status = db_exec(r->main, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
+	int ended, status = r->ops->session.begin_snapshot(r->main, error);
 
 	r->round++;
 	if (status == 0)
@@ -109,13 +109,13 @@ static int compare_table(struct rebuild *r, int place, struct row_copy *copy, st
 	atomic_store(&r->done, 0);
 	r->total = t->rows;
 	if (status == 0)
-		status = row_copy_read(copy, t->projection, t->live, look, &c, error);
+		status = r->ops->rows.read(copy, t->projection, t->live, look, &c, error);
 	for (int i = 0; i < r->shard_count && status == 0; i++)
 		status = shard_each(&r->shards[i], r->wanted_at[place], look_missed, &c, error);
 	/* The rows one by one and their sums must agree about whether there is a difference. */
 	assert(status || (c.differences == 0) == digest_equal(&c.live, &c.rebuilt));
-	if (db_exec(r->main, status ? "ROLLBACK" : "COMMIT", status ? &ignored : error) && status == 0)
-		status = error->code;
+	ended = status ? r->ops->session.rollback(r->main, &ignored) : r->ops->session.commit(r->main, error);
+	status = status ? status : ended;
 	buffer_release(&c.scratch);
 	r->result->differences_of[place] = c.differences;
 	r->result->differences += c.differences;
@@ -124,12 +124,12 @@ static int compare_table(struct rebuild *r, int place, struct row_copy *copy, st
 
 int rebuild_compare(struct rebuild *r, struct error *error)
 {
-	struct row_copy *copy = row_copy_new(r->main);
+	struct row_copy *copy = r->ops->rows.open(r->main);
 	int status = 0;
 
 	r->result->differences = 0;
 	for (int i = 0; i < r->plan->count && status == 0; i++)
 		status = compare_table(r, i, copy, error);
-	row_copy_free(copy);
+	r->ops->rows.close(copy);
 	return status;
 }

@@ -2,13 +2,11 @@
 #ifndef VERBATIM_ENGINE_REBUILD_PRIVATE_H
 #define VERBATIM_ENGINE_REBUILD_PRIVATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/rebuild.h"
+#include "engine/rebuild_ops.h"
 #include "engine/row_spill.h"
-#include "store/log_copy.h"
-#include "store/row_copy.h"
 
 struct rebuild;
 
@@ -34,8 +32,6 @@ struct job {
 	struct log_copy *log;
 	struct pg_conn *conn;
 	struct row_copy *copy;
-	pthread_t thread;
-	bool running;
 	struct error error;
 	int64_t reading_us, folding_us, writing_us;
 	int64_t blocks, metered_us, metered_parsing_us; /* see fold_timed */
@@ -50,6 +46,7 @@ struct index_part {
 
 struct rebuild {
 	const struct rebuild_options *options;
+	const struct rebuild_ops *ops;
 	struct rebuild_result *result;
 	const struct group *inputs;
 	int wanted_at[GROUP_PROJECTIONS_MAX]; /* place of each wanted read model among the inputs */
@@ -75,9 +72,7 @@ struct rebuild {
 	_Atomic int64_t done;
 	int64_t total;
 	const char *step;
-	pthread_mutex_t lock;      /* of `running` */
-	pthread_cond_t ended;
-	int running;
+	struct error attending;    /* what went wrong meanwhile on the main thread */
 };
 
 /* Runs `task` for each number below `count` on the jobs' threads; 0 or the first error.  Meanwhile: heart, progress, stop. */

@@ -73,7 +73,7 @@ static int begin_reading(struct job *j, struct shard_fold *s, int64_t upto, bool
 {
 	if (s->position >= upto)
 		return 0;
-	return (folding ? log_copy_begin_folding : log_copy_begin)(j->log, s->shard, s->position, upto, error);
+	return (folding ? j->of->ops->log.begin_folding : j->of->ops->log.begin)(j->log, s->shard, s->position, upto, error);
 }
 
 static int64_t now_ns(void)
@@ -114,7 +114,7 @@ static int next_block(struct job *j, struct shard_fold *s, int64_t upto, bool *m
 		return 0;
 	if (atomic_load(&j->of->stopping))
 		return error_set(error, E_INTERRUPTED, "interrupted");
-	status = log_copy_next(j->log, &events, &count, error);
+	status = j->of->ops->log.next(j->log, &events, &count, error);
 	if (status)
 		return status;
 	j->reading_us += time_monotonic() - began;
@@ -148,8 +148,12 @@ int shard_fold(struct job *j, int number, struct error *error)
 	struct shard_fold *s = &j->of->shards[number];
 	/* What is written already only has to be known. */
 	int64_t upto = s->written >= 0 ? s->written : s->target;
+	int status;
+
+	if (s->written > 0 && fault_on("rebuild.resume_skips"))
+		s->position = s->written;
 	/* Of all the leaves the last one is needed. */
-	int status = fold_to(j, s, upto - 1, true, error);
+	status = fold_to(j, s, upto - 1, true, error);
 
 	if (status == 0)
 		status = fold_to(j, s, upto, false, error);
@@ -233,13 +237,13 @@ static int write_row(void *data, struct row *row, uint32_t *looked, struct error
 	if (atomic_load(&w->of->stopping))
 		return error_set(error, E_INTERRUPTED, "interrupted");
 	if (w->copy && !w->begun) {
-		int status = row_copy_begin(w->copy, w->table->projection, w->table->shadow, error);
+		int status = w->of->ops->rows.begin(w->copy, w->table->projection, w->table->shadow, error);
 
 		if (status)
 			return status;
 		w->begun = true;
 	}
-	return w->copy ? row_copy_put(w->copy, row, error) : 0;
+	return w->copy ? w->of->ops->rows.put(w->copy, row, error) : 0;
 }
 
 static int write_tables(struct job *j, struct shard_fold *s, bool only_digests, struct error *error)
@@ -255,7 +259,7 @@ static int write_tables(struct job *j, struct shard_fold *s, bool only_digests, 
 		w.begun = false;
 		status = shard_each(s, r->wanted_at[i], write_row, &w, error);
 		if (status == 0 && w.begun)
-			status = row_copy_end(w.copy, error);
+			status = r->ops->rows.end(w.copy, error);
 	}
 	buffer_release(&w.scratch);
 	s->digests_at = s->position;
@@ -265,13 +269,14 @@ static int write_tables(struct job *j, struct shard_fold *s, bool only_digests, 
 /* Ends the transaction; what it held is lost with an error.  One that is amid a COPY goes with its session. */
 static int end(struct job *j, int status, struct error *error)
 {
+	const struct rebuild_ops *ops = j->of->ops;
 	struct error ignored;
 
 	if (status == 0)
-		return db_exec(j->conn, "COMMIT", error);
-	if (db_exec(j->conn, "ROLLBACK", &ignored)) {
-		row_copy_free(j->copy);
-		db_close(j->conn);
+		return ops->session.commit(j->conn, error);
+	if (ops->session.rollback(j->conn, &ignored)) {
+		ops->rows.close(j->copy);
+		ops->session.close(j->conn);
 		j->copy = NULL;
 		j->conn = NULL;
 	}
@@ -280,21 +285,22 @@ static int end(struct job *j, int status, struct error *error)
 
 int shard_write(struct job *j, int number, struct error *error)
 {
+	const struct rebuild_ops *ops = j->of->ops;
 	struct shard_fold *s = &j->of->shards[number];
 	int64_t began = time_monotonic();
 	int status;
 
 	if (s->written >= 0 || j->of->options->compare_only)
 		return write_tables(j, s, true, error);
-	status = shadow_beat(j->conn, j->of->plan, error); /* after a long fold: is it still ours? */
+	status = ops->shadow.beat(j->conn, j->of->plan, error); /* after a long fold: is it still ours? */
 	if (status)
 		return status;
-	status = db_exec(j->conn, "BEGIN", error);
+	status = ops->session.begin(j->conn, error);
 	if (status == 0)
 		status = write_tables(j, s, false, error);
 	fault_point("rebuild.written");
 	if (status == 0)
-		status = shadow_folded(j->conn, j->of->plan, s->shard, -1, s->position, s->leaf, error);
+		status = ops->shadow.folded(j->conn, j->of->plan, s->shard, -1, s->position, s->leaf, error);
 	status = end(j, status, error);
 	if (status)
 		return error_prefix(error, "shard %d", s->shard);
@@ -317,13 +323,13 @@ static int merge(struct job *j, struct shard_fold *s, struct error *error)
 {
 	struct rebuild *r = j->of;
 	int64_t began = time_monotonic();
-	int status = db_exec(j->conn, "BEGIN", error);
+	int status = r->ops->session.begin(j->conn, error);
 
 	for (int i = 0; i < r->plan->count && status == 0; i++)
-		if (has_changed(&s->rows, r->plan->tables[i].projection))
-			status = row_copy_merge(j->copy, r->plan->tables[i].projection, r->plan->tables[i].shadow, s->rows.changed, error);
+		if (has_changed(&s->rows, r->plan->tables[i].projection) && !fault_on("rebuild.merges_nothing"))
+			status = r->ops->rows.merge(j->copy, r->plan->tables[i].projection, r->plan->tables[i].shadow, s->rows.changed, error);
 	if (status == 0)
-		status = shadow_folded(j->conn, r->plan, s->shard, s->written, s->position, s->leaf, error);
+		status = r->ops->shadow.folded(j->conn, r->plan, s->shard, s->written, s->position, s->leaf, error);
 	fault_point("rebuild.merged");
 	status = end(j, status, error);
 	j->writing_us += time_monotonic() - began;

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "engine/fault.h"
 #include "engine/rebuild_private.h"
 
 enum { TRIES_MOST = 20, PAUSE_MS = 200 };
 
-/* Takes over what has changed since the old tables were there, and notes to where that is at least. */
-static int bring(struct rebuild *r, struct error *error)
+/* Takes over what has changed since the old tables were there, and notes to where that is at least: when it stays, for a
+ * switch that does not come takes back what was brought in its transaction. */
+static int bring(struct rebuild *r, bool stays, struct error *error)
 {
 	struct shadow_position *at = mem_alloc(SHARDS_MAX * sizeof(*at));
 	int status = r->ops->shadow.positions(r->main, r->options->group, r->plan->generation, at, &r->shard_count, error);
@@ -23,7 +25,9 @@ static int bring(struct rebuild *r, struct error *error)
 			status = rebuild_attend(r, error);
 	}
 	for (int i = 0; i < r->shard_count && status == 0; i++)
-		r->plan->folded[i] = r->result->at[i].position = r->result->at[i].switched_at = at[i].live;
+		r->result->at[i].position = r->result->at[i].switched_at = at[i].live;
+	for (int i = 0; i < r->shard_count && status == 0 && (stays || fault_on("rebuild.back_forgets")); i++)
+		r->plan->folded[i] = at[i].live;
 	r->result->shards = r->shard_count;
 	free(at);
 	return status;
@@ -31,7 +35,7 @@ static int bring(struct rebuild *r, struct error *error)
 
 static int level(struct rebuild *r, struct error *error)
 {
-	int status = bring(r, error);
+	int status = bring(r, false, error);
 
 	return status ? status : r->ops->shadow.level(r->main, r->plan, error);
 }
@@ -49,7 +53,7 @@ int rebuild_back(const struct rebuild_options *o, struct rebuild_result *result,
 	if (status)
 		result->plan.rebuild = 0;
 	else
-		status = bring(r, error);
+		status = bring(r, true, error);
 	for (int try = 0; status == 0 && !result->became; try++) {
 		status = rebuild_switch_once(r, level, try, error);
 		if (status == E_BUSY && try < TRIES_MOST) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "engine/fault.h"
 #include "engine/rebuild_private.h"
 
 struct comparison {
@@ -95,6 +96,28 @@ static int come_to_snapshot(struct rebuild *r, struct error *error)
 	return status;
 }
 
+/*
+ * Who only compares holds nobody off: another's switch may have closed the generation, whose tables that stayed are
+ * folded on in the next one.  The snapshot tells which answers; its tables are at hand, and where they are.
+ */
+static int find_answering(struct rebuild *r, struct error *error)
+{
+	const struct rebuild_options *o = r->options;
+	struct shadow_plan *now;
+	int status;
+
+	if (!o->compare_only || fault_on("rebuild.compares_closed"))
+		return 0;
+	now = mem_alloc(sizeof(*now));
+	status = r->ops->shadow.look(r->main, o->group, o->wanted, o->wanted_count, now, NULL, 0, error);
+	if (status == 0 && now->count != r->plan->count)
+		status = error_set(error, E_BUSY, "the read models have changed over to others; compare again");
+	else if (status == 0 && now->generation != r->plan->generation)
+		*r->plan = *now;
+	free(now);
+	return status;
+}
+
 static int compare_table(struct rebuild *r, int place, struct row_copy *copy, struct error *error)
 {
 	const struct shadow_table *t = &r->plan->tables[place];
@@ -103,6 +126,8 @@ static int compare_table(struct rebuild *r, int place, struct row_copy *copy, st
 	int ended, status = r->ops->session.begin_snapshot(r->main, error);
 
 	r->round++;
+	if (status == 0)
+		status = find_answering(r, error);
 	if (status == 0)
 		status = come_to_snapshot(r, error);
 	r->step = "compare";

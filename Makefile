@@ -49,7 +49,7 @@ OFFLINE := core/base/arena core/base/base64 core/base/bytes core/base/error core
 OFFLINE_OBJ := $(OFFLINE:%=$(OUT)/obj/%.o)
 LIB_OBJ := $(filter-out $(OUT)/obj/core/cmd/main.o,$(OBJ))
 SQL  := $(sort $(shell find schema -name '*.sql'))
-TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c) $(addprefix test/simulation/,simulate.c timers.c sessions.c))
+TEST_SRC := $(sort $(wildcard test/unit/*.c test/property/*.c) $(addprefix test/simulation/,simulate.c timers.c sessions.c rebuilds.c))
 TEST_BIN := $(TEST_SRC:test/%.c=$(OUT)/test/%)
 E2E_BIN  := $(patsubst test/%.c,$(OUT)/test/%,$(wildcard test/e2e/*.c)) # run by a script that gives them a database
 FUZZ := $(basename $(notdir $(filter-out test/fuzz/replay.c,$(sort $(wildcard test/fuzz/*.c)))))
@@ -115,11 +115,13 @@ build/fuzz/targets/%: test/fuzz/%.c test/fuzz/fuzz.h build/fuzz/libverbatim.a
 	$(Q)$(CC) $(CPPFLAGS) -Itest $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< build/fuzz/libverbatim.a $(LIBS)
 
 # The simulations are programs of several files; the engine's are compiled for them with the mistakes they can be told to make.
-SIMULATED := $(addprefix test/simulation/,world.c fake_store.c fake_log.c fake_rows.c engine_sim.c watch.c runs.c) \
+SIMULATED := $(addprefix test/simulation/,world.c models.c models_rebuild.c fake_store.c fake_log.c fake_rows.c engine_sim.c watch.c runs.c) \
         $(addprefix core/engine/,appender.c appender_learn.c appender_send.c batch.c decision.c fault.c worker.c worker_batch.c worker_own.c)
 $(OUT)/test/simulation/simulate: $(addprefix test/simulation/,clients.c checks.c events.c)
 $(OUT)/test/simulation/sessions: $(addprefix test/simulation/,callers.c producers.c strangers.c events.c network.c server_sim.c fake_keys.c) \
         $(addprefix core/engine/,session.c methods.c access.c)
+$(OUT)/test/simulation/rebuilds: $(addprefix test/simulation/,clients.c checks.c events.c fiber.c fake_rebuild.c) \
+        $(addprefix core/engine/,rebuild.c rebuild_back.c rebuild_compare.c rebuild_shard.c rebuild_tell.c)
 $(OUT)/test/simulation/%: test/simulation/%.c $(SIMULATED) $(wildcard test/simulation/*.h) $(OUT)/libverbatim.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  test $@')
@@ -217,10 +219,11 @@ headers:
 
 SEEDS ?= 1000
 FROM ?= 1
-simulate: $(addprefix $(OUT)/test/simulation/,simulate timers sessions)
+simulate: $(addprefix $(OUT)/test/simulation/,simulate timers sessions rebuilds)
 	$(OUT)/test/simulation/simulate --seeds $(SEEDS) --from $(FROM)
 	$(OUT)/test/simulation/timers --seeds $(SEEDS) --from $(FROM)
 	$(OUT)/test/simulation/sessions --seeds $(SEEDS) --from $(FROM)
+	$(OUT)/test/simulation/rebuilds --seeds $(SEEDS) --from $(FROM)
 
 # Faults at random for so long; needs root for small disks and a network of its own, and leaves them out without.
 MINUTES ?= 2

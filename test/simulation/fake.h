@@ -4,6 +4,12 @@
  *   fake_store.c   sessions: when a call arrives, what becomes of it and of its answer
  *   fake_log.c     the log's statements, and what happens to a log by hand
  *   fake_rows.c    the read models' statements, and leases
+ *
+ * Of rebuilds (only rebuilds.c has them):
+ *
+ *   models*.c        generations, shadows, who rebuilds: what the database keeps
+ *   fake_rebuild.c   a rebuild's calls, and what befalls it
+ *   fiber.c          its threads
  */
 #ifndef VERBATIM_TEST_FAKE_H
 #define VERBATIM_TEST_FAKE_H
@@ -30,9 +36,10 @@ bool log_bears_out(const struct world_shard *s);
 
 void rows_checkpoint(struct world *w, struct store_checkpoint *c);
 int rows_project(struct world *w, struct store_project *c);
-void rows_load(struct world *w, struct store_load *c);
-void rows_due(struct world *w, struct store_due *c);
-void rows_names(struct world *w, struct store_names *c);
+int rows_load(struct world *w, int32_t generation, struct store_load *c); /* of that which the session's last checkpoint was of */
+int rows_due(struct world *w, struct store_due *c);
+int rows_names(struct world *w, struct store_names *c);
+bool rows_held(const struct world *w);  /* workers wait */
 void rows_lease(struct world *w, struct store_lease *c);
 
 #endif

@@ -24,6 +24,7 @@ struct fake {
 	int fate;
 	int64_t begun_at;
 	bool connected, severed;     /* the server has gone away under the session */
+	int32_t generation;          /* of the last checkpoint: its tables are meant */
 	bool answered, lost;         /* the answer has come; whoever asked is asleep */
 	int status;
 };
@@ -72,18 +73,16 @@ static int effect(struct fake *f)
 	}
 	case CALL_CHECKPOINT:
 		rows_checkpoint(w, (void *)f->out);
+		f->generation = ((struct store_checkpoint *)(void *)f->out)->generation;
 		return 0;
 	case CALL_LOAD:
-		rows_load(w, (void *)f->out);
-		return 0;
+		return rows_load(w, f->generation, (void *)f->out);
 	case CALL_PROJECT:
 		return rows_project(w, (void *)f->out);
 	case CALL_DUE:
-		rows_due(w, (void *)f->out);
-		return 0;
+		return rows_due(w, (void *)f->out);
 	case CALL_NAMES:
-		rows_names(w, (void *)f->out);
-		return 0;
+		return rows_names(w, (void *)f->out);
 	case CALL_LEASE:
 		rows_lease(w, (void *)f->out);
 		return 0;
@@ -141,9 +140,11 @@ static void answer(struct fake *f, int status, bool lost)
 	wakes(f);
 }
 
-/* A fence it needs is held by an orphaned backend. */
+/* A fence it needs is held by an orphaned backend; a switch to other tables holds the workers. */
 static bool must_wait(const struct fake *f)
 {
+	if (f->kind == CALL_PROJECT)
+		return rows_held(f->world);
 	if (f->kind == CALL_APPEND)
 		for (const struct store_append *c = (const void *)f->out; c; c = c->also)
 			if (f->world->shards[c->shard].late)

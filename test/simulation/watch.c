@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "event/canonical.h"
+#include "fake.h"
 
 struct id_place {
 	struct uuid tenant_id, event_id;
@@ -222,11 +223,46 @@ void watch_again(struct watch *v)
 	}
 }
 
-void watch_end(struct watch *v)
+/* Every row that is there, and no other. */
+static void compare_all(struct watch *v)
 {
 	struct world *w = v->world;
 	const struct row *row;
 	size_t at = 0;
+
+	while ((row = map_next(&v->rows, &at, NULL)) && !v->failure) {
+		const struct row *stored = world_row(w, row->of, &row->tenant_id, &row->id);
+
+		if (!stored)
+			watch_failed(v, "row missing", "%s at position %lld", row->of->name, (long long)row->last_position);
+		else
+			compare(v, stored);
+	}
+	if (!v->failure && v->rows.count != world_row_count(w))
+		watch_failed(v, "rows", "%zu rows stored, %zu by the fold", world_row_count(w), v->rows.count);
+}
+
+void watch_switched(struct watch *v)
+{
+	for (int n = 0; n <= WORLD_SHARDS && !v->failure; n++) {
+		const struct world_shard *s = &v->world->shards[n];
+
+		look(v, n);
+		if (!log_bears_out(s)) {
+			watch_failed(v, "another log", "the new tables of shard %d stand at %lld with another leaf", n, (long long)s->checkpoint);
+			return;
+		}
+		fold_to(v, n, s->checkpoint);
+		if (v->shards[n].folded != s->checkpoint)
+			watch_failed(v, "went back", "shard %d: the new tables stand at %lld, the old ones at %lld", n, (long long)s->checkpoint,
+				     (long long)v->shards[n].folded);
+	}
+	compare_all(v);
+}
+
+void watch_end(struct watch *v)
+{
+	struct world *w = v->world;
 
 	for (int n = 0; n <= WORLD_SHARDS && !v->failure; n++) {
 		const struct world_shard *s = &w->shards[n];
@@ -237,14 +273,5 @@ void watch_end(struct watch *v)
 				     (long long)s->count);
 		fold_to(v, n, s->count);
 	}
-	while ((row = map_next(&v->rows, &at, NULL)) && !v->failure) {
-		const struct row *stored = world_row(w, row->of, &row->tenant_id, &row->id);
-
-		if (!stored)
-			watch_failed(v, "row missing", "%s at position %lld", row->of->name, (long long)row->last_position);
-		else
-			compare(v, stored);
-	}
-	if (!v->failure && v->rows.count != w->rows.count)
-		watch_failed(v, "rows", "%zu rows stored, %zu by the fold", w->rows.count, v->rows.count);
+	compare_all(v);
 }

@@ -35,6 +35,9 @@ void watch_close(struct watch *v);
 /* The log is another than before: all of it is looked at anew. */
 void watch_again(struct watch *v);
 
+/* Other tables have taken the place of those that answered: none of their rows may be another than the fold's. */
+void watch_switched(struct watch *v);
+
 /* When everything has settled. */
 void watch_end(struct watch *v);
 

@@ -1,7 +1,7 @@
 /* world - see world.h: the clock, the queue, timers, rows. */
-#include "world.h"
-
 #include <stdlib.h>
+
+#include "models.h"
 
 struct grave {
 	char *memory;
@@ -338,9 +338,19 @@ const char *row_difference(const struct row *a, const struct row *b)
 	return NULL;
 }
 
+struct map *world_rows(struct world *w, int32_t generation, const struct projection *p)
+{
+	return w->models ? models_rows(w->models, generation, p) : &w->rows;
+}
+
+size_t world_row_count(const struct world *w)
+{
+	return w->models ? models_count(w->models) : w->rows.count;
+}
+
 const struct row *world_row(struct world *w, const struct projection *p, const struct uuid *tenant, const struct uuid *id)
 {
 	struct row_place place = row_place(p, tenant, id);
 
-	return map_find(&w->rows, &place);
+	return map_find(world_rows(w, w->models ? w->models->current : 1, p), &place);
 }

@@ -62,6 +62,7 @@ struct world_shard {
 	struct world_batch cut_batch;
 };
 
+struct models;
 struct world {
 	int64_t now;                /* virtual µs since 1970 */
 	uint64_t order;
@@ -75,6 +76,7 @@ struct world {
 	int32_t epoch;
 	struct world_shard shards[WORLD_SHARDS + 1];
 	struct map rows;            /* (projection, tenant, id) -> struct row, malloc'ed */
+	struct models *models;      /* instead, where rebuilds are (models.h); else NULL */
 	struct arena memory;        /* of rows; only grows */
 	struct grave *graves;       /* of events that are gone: somebody may still look at them */
 	int factories;              /* engines that have sessions */
@@ -104,6 +106,14 @@ enum world_mutation {
 	MUTATION_ACK_FIRST,         /* append answers and stores nothing, now and then */
 	MUTATION_TORN_BATCH,        /* append leaves out the last event of a batch, now and then */
 	MUTATION_ROWS_ALONE,        /* rows are written and the checkpoint stays, now and then */
+	/* Of rebuilds: */
+	MUTATION_OLD_WORKERS,       /* project lets workers of a closed generation write */
+	MUTATION_NO_HOLD,           /* hold does not hold workers */
+	MUTATION_BLIND_SWITCH,      /* switch does not compare positions */
+	MUTATION_TORN_COPY,         /* rows that were copied in stay although their transaction was lost */
+	MUTATION_ANY_OWNER,         /* a step does not ask whose the rebuild is */
+	MUTATION_NEVER_BUSY,        /* begin takes a rebuild from somebody who is well */
+	MUTATION_LEAVE_SHADOWS,     /* shadows of a rebuild that was given up stay */
 };
 
 void world_init(struct world *w, uint64_t seed);
@@ -164,6 +174,11 @@ void world_factory_crash(struct store_factory *f);
 /* Another server stands in its place: sessions notice when they ask the next time. */
 void world_factory_sever(struct store_factory *f);
 
+/* Rows of a generation's read model; NULL when they are gone. */
+struct map *world_rows(struct world *w, int32_t generation, const struct projection *p);
+
+/* Of what people see. */
+size_t world_row_count(const struct world *w);
 const struct row *world_row(struct world *w, const struct projection *p, const struct uuid *tenant, const struct uuid *id);
 
 /* Compares two rows column by column; the first that differs, or NULL. */

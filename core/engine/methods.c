@@ -167,72 +167,6 @@ void method_answer_append(struct request *r)
 
 /* ---- read ---- */
 
-/* `bound`: the tenant that the caller is bound to, or NULL; then the filter need name none. */
-static int read_filter(struct engine *e, const msgpack_object *o, const struct uuid *bound, struct read_call *c, struct error *error)
-{
-	bool has_shard = false;
-
-	if (o ? o->type != MSGPACK_OBJECT_MAP : !bound)
-		return error_field(error, E_PARAMS, "filter", "not a map with shard or tenant_id");
-	for (uint32_t i = 0; o && i < o->via.map.size; i++) {
-		const msgpack_object *value = &o->via.map.ptr[i].val;
-		struct bytes key;
-
-		if (!rpc_text(&o->via.map.ptr[i].key, &key))
-			return error_field(error, E_PARAMS, "filter", "has a key that is not a str");
-		if (bytes_is(key, "shard")) {
-			if (value->type != MSGPACK_OBJECT_POSITIVE_INTEGER || value->via.u64 > (uint64_t)e->shards)
-				return error_field(error, E_PARAMS, "filter.shard", "not a shard from 0 to %d", e->shards);
-			c->shard = (int16_t)value->via.u64;
-			has_shard = true;
-		} else if (bytes_is(key, "tenant_id")) {
-			if (!rpc_uuid(value, &c->tenant_id))
-				return error_field(error, E_PARAMS, "filter.tenant_id", "not a uuid");
-		} else if (bytes_is(key, "conversation_id")) {
-			if (!rpc_uuid(value, &c->conversation_id))
-				return error_field(error, E_PARAMS, "filter.conversation_id", "not a uuid");
-		} else if (bytes_is(key, "leaf")) {
-			if (value->type != MSGPACK_OBJECT_BIN || value->via.bin.size < 8 || value->via.bin.size > LEAF_BYTES ||
-			    c->from < 2)
-				return error_field(error, E_PARAMS, "filter.leaf",
-						   "not 8 to %d bytes, or 'from' is 1 and there is nothing before it", LEAF_BYTES);
-			memcpy(c->leaf, value->via.bin.ptr, value->via.bin.size);
-			c->leaf_bytes = value->via.bin.size;
-		} else if (bytes_is(key, "types")) {
-			if (value->type != MSGPACK_OBJECT_ARRAY || value->via.array.size > READ_TYPES_MOST)
-				return error_field(error, E_PARAMS, "filter.types", "not an array of at most %d event types",
-						   READ_TYPES_MOST);
-			for (uint32_t k = 0; k < value->via.array.size; k++) {
-				struct bytes name;
-				const struct event_type *type =
-					rpc_text(&value->via.array.ptr[k], &name) ? catalog_find(name) : NULL;
-
-				if (!type)
-					return error_field(error, E_PARAMS, "filter.types",
-							   "element %u is no event type of the catalog", k);
-				c->types[c->type_count++] = type;
-			}
-		} else {
-			return error_field(error, E_PARAMS, "filter",
-					   "has a key that is none of shard, tenant_id, conversation_id, types, leaf");
-		}
-	}
-	if (bound && uuid_is_nil(&c->tenant_id) && (!has_shard || c->shard == event_shard(bound, e->shards)))
-		c->tenant_id = *bound;
-	if (!uuid_is_nil(&c->conversation_id) && uuid_is_nil(&c->tenant_id))
-		return error_field(error, E_PARAMS, "filter.tenant_id", "is missing beside conversation_id");
-	if (!uuid_is_nil(&c->tenant_id)) {
-		int shard = event_shard(&c->tenant_id, e->shards);
-
-		if (has_shard && shard != c->shard)
-			return error_field(error, E_PARAMS, "filter.shard", "is not the tenant's, which is %d", shard);
-		c->shard = (int16_t)shard;
-	} else if (!has_shard) {
-		return error_field(error, E_PARAMS, "filter", "names neither shard nor tenant_id");
-	}
-	return 0;
-}
-
 static void read_begin(struct session *s, struct read_call *c, uint32_t msgid)
 {
 	ticket_open(&c->ticket, s, msgid, &s->tickets);
@@ -248,7 +182,7 @@ static int read_events(struct session *s, const struct rpc_call *call, struct er
 	int status = rpc_int(call, 0, "from", 1, INT64_MAX, 1, &c->from, error);
 
 	if (!status)
-		status = read_filter(e, rpc_param(call, 1), access_tenant(s), c, error);
+		status = request_read_filter(rpc_param(call, 1), e->shards, access_tenant(s), c, error);
 	if (!status)
 		status = rpc_int(call, 2, "limit", 1, READ_EVENTS_MOST, 100, &limit, error);
 	if (!status)

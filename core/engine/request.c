@@ -5,6 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "engine/reader.h"
+#include "engine/rpc.h"
+
 enum {
 	ARENA_BLOCK = 2048,
 	POOL_MOST = 4096,          /* free requests kept */
@@ -249,6 +252,72 @@ int request_decode(struct request *r, const msgpack_object *events, const msgpac
 	r->tenant_id = r->events[0].tenant_id;
 	r->shard = event_shard(&r->tenant_id, limits->shards);
 	return options_decode(r, options, limits, error);
+}
+
+int request_read_filter(const msgpack_object *o, int shards, const struct uuid *bound, struct read_call *c, struct error *error)
+{
+	bool has_shard = false;
+
+	if (o ? o->type != MSGPACK_OBJECT_MAP : !bound)
+		return error_field(error, E_PARAMS, "filter", "not a map with shard or tenant_id");
+	for (uint32_t i = 0; o && i < o->via.map.size; i++) {
+		const msgpack_object *value = &o->via.map.ptr[i].val;
+		struct bytes key;
+
+		if (!rpc_text(&o->via.map.ptr[i].key, &key))
+			return error_field(error, E_PARAMS, "filter", "has a key that is not a str");
+		if (bytes_is(key, "shard")) {
+			if (value->type != MSGPACK_OBJECT_POSITIVE_INTEGER || value->via.u64 > (uint64_t)shards)
+				return error_field(error, E_PARAMS, "filter.shard", "not a shard from 0 to %d", shards);
+			c->shard = (int16_t)value->via.u64;
+			has_shard = true;
+		} else if (bytes_is(key, "tenant_id")) {
+			if (!rpc_uuid(value, &c->tenant_id))
+				return error_field(error, E_PARAMS, "filter.tenant_id", "not a uuid");
+		} else if (bytes_is(key, "conversation_id")) {
+			if (!rpc_uuid(value, &c->conversation_id))
+				return error_field(error, E_PARAMS, "filter.conversation_id", "not a uuid");
+		} else if (bytes_is(key, "leaf")) {
+			if (value->type != MSGPACK_OBJECT_BIN || value->via.bin.size < 8 || value->via.bin.size > LEAF_BYTES ||
+			    c->from < 2)
+				return error_field(error, E_PARAMS, "filter.leaf",
+						   "not 8 to %d bytes, or 'from' is 1 and there is nothing before it", LEAF_BYTES);
+			memcpy(c->leaf, value->via.bin.ptr, value->via.bin.size);
+			c->leaf_bytes = value->via.bin.size;
+		} else if (bytes_is(key, "types")) {
+			if (value->type != MSGPACK_OBJECT_ARRAY || value->via.array.size > READ_TYPES_MOST)
+				return error_field(error, E_PARAMS, "filter.types", "not an array of at most %d event types",
+						   READ_TYPES_MOST);
+			c->type_count = 0;
+			for (uint32_t k = 0; k < value->via.array.size; k++) {
+				struct bytes name;
+				const struct event_type *type =
+					rpc_text(&value->via.array.ptr[k], &name) ? catalog_find(name) : NULL;
+
+				if (!type)
+					return error_field(error, E_PARAMS, "filter.types",
+							   "element %u is no event type of the catalog", k);
+				c->types[c->type_count++] = type;
+			}
+		} else {
+			return error_field(error, E_PARAMS, "filter",
+					   "has a key that is none of shard, tenant_id, conversation_id, types, leaf");
+		}
+	}
+	if (bound && uuid_is_nil(&c->tenant_id) && (!has_shard || c->shard == event_shard(bound, shards)))
+		c->tenant_id = *bound;
+	if (!uuid_is_nil(&c->conversation_id) && uuid_is_nil(&c->tenant_id))
+		return error_field(error, E_PARAMS, "filter.tenant_id", "is missing beside conversation_id");
+	if (!uuid_is_nil(&c->tenant_id)) {
+		int shard = event_shard(&c->tenant_id, shards);
+
+		if (has_shard && shard != c->shard)
+			return error_field(error, E_PARAMS, "filter.shard", "is not the tenant's, which is %d", shard);
+		c->shard = (int16_t)shard;
+	} else if (!has_shard) {
+		return error_field(error, E_PARAMS, "filter", "names neither shard nor tenant_id");
+	}
+	return 0;
 }
 
 int request_duplicates(const struct request *r)

@@ -27,6 +27,7 @@ struct request_event {
 
 struct api_key;
 struct engine;
+struct read_call;
 struct tenant_quota;
 
 struct request {
@@ -97,6 +98,13 @@ struct request_limits {
  */
 int request_decode(struct request *r, const msgpack_object *events, const msgpack_object *options, int64_t now,
 		   const struct request_limits *limits, struct error *error) must_check;
+
+/*
+ * Fills `c`, zeroed but for `from`, from the filter of a read: a map, or NULL.  `bound`: the tenant that the caller is bound
+ * to, or NULL; then the filter need name none.  A key that stands twice holds as it stands last.  Error: E_PARAMS.
+ */
+int request_read_filter(const msgpack_object *filter, int shards, const struct uuid *bound, struct read_call *c,
+			struct error *error) must_check;
 
 /* How many of its events stood in the log before, or earlier in the request itself, once it is acknowledged. */
 int request_duplicates(const struct request *r);

@@ -159,6 +159,9 @@ same(command(engine, "rebuild", "--all").status, 0, "forward again")
 dropped = command(engine, "rebuild", "--drop-old")
 ok(dropped.status == 0 and dropped.summary["dropped"] > 0, "the old ones go")
 same(len(generations(engine)), 1, "one generation is left")
+ok(wait_until(lambda: [e[0] for e in generation_events(engine)].count("generation.dropped") >= dropped.summary["dropped"]
+              and engine.one("select count(*) from verbatim.audit_outbox") == "0", 60), "which is told by an event of the system tenant each")
+same([e for e in generation_events(engine) if e[0] == "generation.shown"], [], "what a rebuild shows is told by its own, there and back")
 wait_until(lambda: False, 4)  # clocks are looked at every second
 with open(engine.log, errors="replace") as diary:
     same([line for line in diary if "does not exist" in line][:3], [], "and nothing in the diary tells of tables that went")

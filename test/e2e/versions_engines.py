@@ -148,6 +148,12 @@ ok("newer verbatim (core.conversations %d)" % (V + 1) in old.tail(1) and "upgrad
 new.start()
 ok(new.settle(), "the new one starts")
 same(generations(new), {2: "answering"}, "on its generation")
+told = [["generation.shown", "core g2"], ["generation.shown", "core g1"], ["generation.shown", "core g2"], ["generation.dropped", "core g1"]]
+ok(wait_until(lambda: generation_events(new) == told, 60), "each change is an event of the system tenant, once: by an engine, back and forth and dropped by hand")
+same(generation_events(new), told, "in their order")
+same(new.sql("select payload->>'actor', payload->'scope'->'read_models'->>'core.conversations' from verbatim.event_log where shard = 0"
+             " and payload->>'action' = 'generation.dropped'"), [["postgres", str(V)]], "with who it was and what versions they had")
+ok(wait_until(lambda: new.one("select count(*) from audit.access where resource_type = 'generation'") == "4", 30), "audit.access shows them")
 check_log(new)
 load.events.update({e["event_id"]: e for e in own})
 check_acks(new, load)

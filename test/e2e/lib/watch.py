@@ -10,6 +10,12 @@ import threading
 from harness import *
 
 
+def generation_events(engine):
+    """[what, of which generation] of the events of the system tenant that tell which one people see and which is gone."""
+    return engine.sql("select payload->>'action', payload->>'resource_id' from verbatim.event_log where shard = 0"
+                      " and payload->>'resource_type' = 'generation' order by position")
+
+
 class Watch(threading.Thread):
     """Starts at once; stop() ends it, and wrong says what it saw that it should not."""
 

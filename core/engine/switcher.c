@@ -197,10 +197,10 @@ static void look_take(struct switcher *s)
 
 static void switch_take(struct switcher *s)
 {
-	fault_point("switch.done");
 	s->state = SWITCHER_LOOKING;
 	s->failures = 0;
 	if (s->call.switch_to.outcome == SWITCH_DONE) {
+		fault_point("switch.done");
 		log_info("switcher", "group %s: people see generation %d", s->next->group->name, s->next->generation);
 		send(s);
 		return;

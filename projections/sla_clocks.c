@@ -181,6 +181,10 @@ void clock_keep(struct fold *f, struct clock *row, const struct sla_clock *clock
 
 	fold_change(f, row);
 	clock_to_row(clock, row);
+	if (did & SLA_DID_BREACHED) {
+		row->breach_id = f->event->event_id;
+		memset(&row->told_id, 0, sizeof(row->told_id));
+	}
 	note_change(f, row);
 	note_happenings(f, row, did, at);
 	breaches = !!(did & SLA_DID_BREACHED) - !!(did & SLA_DID_BREACH_RETRACTED);
@@ -346,22 +350,33 @@ static int on_breached(struct fold *f, const struct event *e)
 	did = sla_clock_breach(&clock, field_time(&f->fields, "breached_at"));
 	if (!clock.breach_logged)
 		return fold_anomaly(f, "stale_write", "the clock has not passed this due time");
+	if (!(did & SLA_DID_BREACHED) && uuid_is_nil(&row->told_id))
+		row->told_id = e->event_id;
 	clock_keep(f, row, &clock, did, e->occurred_at);
 	clocks_end(f);
 	return 0;
 }
 
-/* Late evidence retracts a breach by itself; what remains is the will of people. */
+static bool is_breach_of(const struct clock *row, const struct uuid *event_id)
+{
+	return !uuid_is_nil(event_id) && (uuid_equal(event_id, &row->breach_id) || uuid_equal(event_id, &row->told_id));
+}
+
+/* Late evidence retracts a breach by itself; what remains is the will of people, about a breach that there was. */
 static int on_retracted(struct fold *f, const struct event *e)
 {
 	struct clock *row = fold_self(f, &e->entity_id);
 	struct sla_clock clock;
+	struct uuid breach;
 	int did;
 
 	if (!row)
 		return fold_anomaly(f, "unknown_sla_clock", "no such clock");
 	if (!bytes_is(field_text(&f->fields, "cause"), "waiver"))
 		return 0;
+	breach = field_uuid(&f->fields, "breach_event_id");
+	if (!is_breach_of(row, &breach))
+		return fold_anomaly(f, "stale_write", "what is waived is no breach of this clock, or an earlier one");
 	clock = clock_of_row(row);
 	did = sla_clock_waive(&clock);
 	clock_keep(f, row, &clock, did, e->occurred_at);
@@ -434,6 +449,8 @@ static const struct column columns[] = {
 	COLUMN(clock, counted, ENUM, .sql = "varchar(10)", .hidden = true, .values = sla_outcome_names),
 	COLUMN(clock, counted_at, TIME, .hidden = true),
 	COLUMN(clock, after_cycle, INT4, .hidden = true),
+	COLUMN(clock, breach_id, UUID, .hidden = true),
+	COLUMN(clock, told_id, UUID, .hidden = true),
 };
 
 #define ON_CONVERSATION(event) ON(event, CALL, .then = sla_on_conversation),
@@ -462,7 +479,7 @@ static const char *const indexes[] = {
 };
 
 const struct projection sla_clocks = {
-	.schema = "core", .name = "sla_clocks", .version = 1,
+	.schema = "core", .name = "sla_clocks", .version = 2,
 	.about = "Every promise of time to a customer, one row a clock and cycle: when it is due, and whether it was kept.",
 	.entity = ENTITY_SLA_CLOCK, COLUMNS(clock, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 80,
 	.foresee = foresee,

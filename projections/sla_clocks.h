@@ -68,6 +68,8 @@ struct clock {
 	int16_t counted;        /* what it says: met, breached, -1 neither; and since when */
 	int64_t counted_at;
 	int64_t after_cycle;    /* of update: the cycle that ended as this one began; 0: none */
+	struct uuid breach_id;  /* the event that brought its latest breach to light */
+	struct uuid told_id;    /* the sla.breached that told of it after that */
 
 	int64_t noted; /* no column: the position of the latest event that has it among its facts */
 };

@@ -314,7 +314,8 @@ static struct uuid clock_of(enum sla_kind kind, int64_t cycle)
 
 static void test_clocks(void)
 {
-	struct uuid answer;
+	char payload[150], text[UUID_TEXT];
+	struct uuid answer, breach;
 
 	promised("clocks: met when they are fulfilled, for who answered; business time is the clock's");
 	at(20, "conversation.assigned", c2, "", ASSIGN(ID_U2));
@@ -356,10 +357,10 @@ static void test_clocks(void)
 	finish(0, 0);
 
 	promised("clocks: a journaled breach counts at its due time, and is taken back when it is waived");
-	at(181, "sla.breached", clock_of(SLA_FIRST_RESPONSE, 1), IN_C2, BREACHED("first_response", "00:03:00"));
+	breach = at(181, "sla.breached", clock_of(SLA_FIRST_RESPONSE, 1), IN_C2, BREACHED("first_response", "00:03:00"));
 	ALL(sla_first_response_breached, 1);
-	at(200, "sla.breach_retracted", clock_of(SLA_FIRST_RESPONSE, 1), IN_C2,
-	   "{\"breach_event_id\":\"" ID_M1 "\",\"cause\":\"waiver\"}");
+	snprintf(payload, sizeof(payload), "{\"breach_event_id\":\"%s\",\"cause\":\"waiver\"}", uuid_format(&breach, text));
+	at(200, "sla.breach_retracted", clock_of(SLA_FIRST_RESPONSE, 1), IN_C2, payload);
 	ALL(sla_first_response_breached, 0);
 	ALL(sla_first_response_met, 0);
 	finish(0, 0);

@@ -364,16 +364,22 @@ static void resolutions_too(void)
 
 /* ---- what the log says of a clock ---- */
 
+static void waive(const char *time, enum sla_kind kind, struct uuid breach_event)
+{
+	char payload[150], text[UUID_TEXT];
+
+	snprintf(payload, sizeof(payload), "{\"breach_event_id\":\"%s\",\"cause\":\"waiver\"}", uuid_format(&breach_event, text));
+	on(time, "sla.breach_retracted", clock_id(&tenant, &c1, &nobody, kind, 1), IN_C1, payload);
+}
+
 static void said(void)
 {
-	struct uuid event;
-	char payload[150], text[UUID_TEXT];
+	struct uuid event, shown;
 
 	scene("a waiver; and what does not fit", U, "60", FAR, "");
 	created("2025-03-03T09:00:00Z");
 	event = breach(FIRST, 1, "2025-03-03T10:00:00Z");
-	snprintf(payload, sizeof(payload), "{\"breach_event_id\":\"%s\",\"cause\":\"waiver\"}", uuid_format(&event, text));
-	on("2025-03-03T11:00:00Z", "sla.breach_retracted", clock_id(&tenant, &c1, &nobody, FIRST, 1), IN_C1, payload);
+	waive("2025-03-03T11:00:00Z", FIRST, event);
 	CLOCK(FIRST, 1, "breached_at", "null");
 	TALK("sla_breached", "false");
 	agent("2025-03-03T12:00:00Z");
@@ -384,6 +390,38 @@ static void said(void)
 	on("2025-03-03T12:00:00Z", "sla.breached", test_id(0x5c, 9), IN_C1,
 	   "{\"breached_at\":\"2025-03-03T16:00:00.000000Z\",\"clock\":\"resolution\",\"cycle\":1,\"due_at\":\"2025-03-03T16:00:00.000000Z\"}");
 	end(3);
+
+	scene("a waiver names a breach of its clock, or waives nothing", U, "60", "60", "");
+	created("2025-03-03T09:00:00Z");
+	event = breach(RES, 1, "2025-03-03T10:00:00Z");
+	waive("2025-03-03T10:10:00Z", FIRST, event);
+	agent("2025-03-03T10:30:00Z");
+	CLOCK(FIRST, 1, "breached_at", "2025-03-03T10:00:00Z");
+	waive("2025-03-03T11:00:00Z", FIRST, event);
+	waive("2025-03-03T11:00:00Z", FIRST, clock_id(&tenant, &c1, &nobody, FIRST, 1));
+	CLOCK(FIRST, 1, "breached_at", "2025-03-03T10:00:00Z");
+	CLOCK(RES, 1, "breached_at", "2025-03-03T10:00:00Z");
+	STORY(FIRST, 1, "abf");
+	end(3);
+
+	scene("by the event that brought it to light", U, "60", FAR, "");
+	created("2025-03-03T09:00:00Z");
+	shown = on("2025-03-03T10:30:00Z", "message.sent", test_id(0xd0, 99), IN_C1, SENT("agent"));
+	breach(FIRST, 1, "2025-03-03T10:00:00Z");
+	waive("2025-03-03T11:00:00Z", FIRST, shown);
+	CLOCK(FIRST, 1, "breached_at", "null");
+	end(0);
+
+	scene("or by the one that told of it after that; the first of two", U, "60", FAR, "");
+	created("2025-03-03T09:00:00Z");
+	agent("2025-03-03T10:30:00Z");
+	event = breach(FIRST, 1, "2025-03-03T10:00:00Z");
+	waive("2025-03-03T11:00:00Z", FIRST, breach(FIRST, 1, "2025-03-03T10:00:00Z"));
+	CLOCK(FIRST, 1, "breached_at", "2025-03-03T10:00:00Z");
+	waive("2025-03-03T11:00:00Z", FIRST, event);
+	CLOCK(FIRST, 1, "breached_at", "null");
+	STORY(FIRST, 1, "abfx");
+	end(1);
 }
 
 /* ---- what it costs ---- */

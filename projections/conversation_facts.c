@@ -130,11 +130,13 @@ static void mark_contribution(const struct record *k, enum mark_kind kind, struc
 	case MARK_TRANSFERRED:
 		contribution_count(out, ROLLUP_conversations_transferred, 1);
 		break;
-	case MARK_ESCALATED:
-		contribution_count(out, ROLLUP_conversations_escalated, 1);
+	case MARK_ESCALATED: /* this and the next: only of those that their rates are divided by */
+		if (k->imported != 1)
+			contribution_count(out, ROLLUP_conversations_escalated, 1);
 		break;
 	case MARK_HANDED_OFF:
-		contribution_count(out, ROLLUP_conversations_handed_off, 1);
+		if (k->imported != 1 && k->ai_handled == 1)
+			contribution_count(out, ROLLUP_conversations_handed_off, 1);
 		break;
 	case MARKS:
 		assert(!"no mark");

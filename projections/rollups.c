@@ -64,14 +64,14 @@ static const struct fold_entry folds[] = {
 static const char *const indexes[] = { "(tenant_id, dimensions, bucket_at)", NULL };
 
 const struct projection rollup_15m = {
-	.schema = "analytics", .name = "rollup_15m", .version = 1,
+	.schema = "analytics", .name = "rollup_15m", .version = 2,
 	.about = "What happened in each quarter of an hour, by dimension set. Add rows up as you like: an hour is rollup_hour.",
 	COLUMNS(rollup, quarter_columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70, .settle = rollup_settle,
 	NEEDS(&conversation_facts, &sla_outcomes),
 };
 
 const struct projection rollup_day = {
-	.schema = "analytics", .name = "rollup_day", .version = 1,
+	.schema = "analytics", .name = "rollup_day", .version = 2,
 	.about = "What happened on each day of the tenant's reporting time zone, by dimension set.",
 	COLUMNS(rollup, day_columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
 	NEEDS(&conversation_facts, &sla_outcomes),

@@ -37,10 +37,10 @@
 	X(conversations_transferred, "conversations passed on at least once, counted at the first time. Transfer rate = " \
 	  "conversations_transferred / conversations_assigned") \
 	X(escalations, "times that a conversation was escalated; agent and team: who had it before") \
-	X(conversations_escalated, "conversations escalated at least once, counted at the first time. Escalation rate = " \
+	X(conversations_escalated, "of conversations_created: those escalated at least once, counted at the first time. Escalation rate = " \
 	  "conversations_escalated / conversations_created") \
 	X(handoffs, "times that an AI gave a conversation over to people") \
-	X(conversations_handed_off, "conversations handed off at least once, counted at the first time. Hand-off rate = " \
+	X(conversations_handed_off, "of conversations_ai_handled: those handed off at least once, counted at the first time. Hand-off rate = " \
 	  "conversations_handed_off / conversations_ai_handled") \
 	X(backlog_change, "conversations that became unresolved less those that ceased to be; the sum of all buckets so far " \
 	  "is the backlog (analytics.backlog_15m, backlog_day)") \

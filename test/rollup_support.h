@@ -282,6 +282,8 @@ static void conversation_lines(const struct row *k, int64_t east, struct rollup_
 			duration_add(out, &t, &rollup_durations[marks[i].business_duration], cell_number(k, marks[i].business));
 		if (i == 0 && cell_true(k, "imported"))
 			continue;
+		if ((i == 7 || i == 8) && (cell_true(k, "imported") || (i == 8 && !cell_true(k, "ai_handled"))))
+			continue;
 		if (i == 0 && cell_true(k, "ai_handled"))
 			thing_add(out, &t, "conversations_ai_handled", 1);
 		if (marks[i].count && (i != 4 || cell_number(k, "reopen_count") > 0))

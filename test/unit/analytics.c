@@ -290,6 +290,31 @@ static void test_silent_and_deleted(void)
 	finish(0, 0);
 }
 
+/* What a rate counts is among what it is divided by. */
+static void test_rates(void)
+{
+	static const char *const made[] = {
+		"{\"customer_id\":\"" ID_K1 "\",\"initial_channel\":\"email\",\"ai_handled\":true}",
+		"{\"customer_id\":\"" ID_K1 "\",\"initial_channel\":\"email\"}",
+	};
+
+	begin("imported history, and what an AI did not have from the start, are in no rate that they are not divided by");
+	for (unsigned i = 0; i < 4; i++)
+		at(2, "conversation.created", test_id(0xc0, 20 + i), i < 2 ? ",\"silent\":true" : "", made[i % 2]);
+	ALL(conversations_created, 3);
+	ALL(conversations_ai_handled, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		at(5, "conversation.handed_off", test_id(0xc0, 20 + i), i == 0 ? ",\"silent\":true" : "",
+		   "{\"from\":\"ai\",\"reason\":\"low_confidence\"}");
+		at(6, "conversation.escalated", test_id(0xc0, 20 + i), i == 0 ? ",\"silent\":true" : "", "{\"reason\":\"x\"}");
+	}
+	ALL(handoffs, 4);
+	ALL(escalations, 4);
+	ALL(conversations_handed_off, 1);
+	ALL(conversations_escalated, 2);
+	finish(0, 0);
+}
+
 #define POLICY \
 	"{\"name\":\"P\",\"tier\":\"premium\",\"is_default\":true,\"first_response_time_minutes\":2,\"next_response_time_minutes\":1," \
 	"\"resolution_time_minutes\":60,\"update_interval_minutes\":30,\"business_hours\":{\"friday\":{\"start\":\"00:01\",\"end\":\"24:00\"}}}"
@@ -519,6 +544,7 @@ int main(void)
 	test_attribution();
 	test_merge();
 	test_silent_and_deleted();
+	test_rates();
 	test_clocks();
 	test_days();
 	test_partial_rows();

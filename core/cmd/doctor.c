@@ -1,13 +1,15 @@
 /*
  * doctor - `verbatim doctor`: what is wrong, or soon will be, and what to do about each.
  *
- *   this machine   the clock beside the database's, the folder's mode and the disk's free room (with --data)
- *   the database   store/doctor.c's table
+ *   this machine   the clock beside the database's, the folder's mode and the disk's free room (with --data), and who may
+ *                  read the private keys: those below --data, the running engine's own, and those that are named
+ *   the database   whether its migrations are this binary's; store/doctor.c's table
  *   the engine     whether one runs
  *
  * People get the findings under each other with their remedies; machines one JSON object a line.  The exit status is
  * 0 unless there is a fault (78), so that it can stand in a start script or a watch.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +24,11 @@
 #include "cmd/target.h"
 #include "store/db.h"
 #include "store/doctor.h"
+#include "store/migrate.h"
 
 struct doctor_options {
 	struct target_options target;
+	const char *signing_key, *tls_key;
 	bool json;
 };
 
@@ -124,6 +128,63 @@ static void look_at_folder(struct doctor *d, const char *folder)
 		tell_words(d, "disk", room, DOCTOR_WELL, "", "");
 }
 
+/* A file that need not be there, unless it was named.  `group_may`: of root's file, as serve takes a TLS key. */
+static bool is_private(struct doctor *d, const char *path, bool named, bool group_may)
+{
+	static const char about[] = "private keys are their owner's alone";
+	char found[320];
+	struct stat st;
+
+	if (stat(path, &st)) {
+		snprintf(found, sizeof(found), "'%.200s' cannot be looked at: %s", path, strerror(errno));
+		if (named || errno != ENOENT)
+			tell_words(d, "keys", about, DOCTOR_UNKNOWN, found, "look again as its owner");
+		return !named && errno == ENOENT;
+	}
+	if (!(st.st_mode & (group_may && st.st_uid == 0 ? 027 : 077)))
+		return true;
+	snprintf(found, sizeof(found), "'%.200s' can be read or written by others (mode %o)", path, (unsigned)st.st_mode & 07777);
+	tell_words(d, "keys", about, DOCTOR_FAULT, found, "chmod 600; who may have read it can speak in its owner's name: make a new one");
+	return false;
+}
+
+static void look_at_keys(struct doctor *d, const struct doctor_options *o, const struct target *t)
+{
+	static const char *const kept[] = { "signing.key", "local.key" };
+	bool well = true;
+
+	for (int i = 0; !o->target.db && i < 2; i++) {
+		struct buffer path = { 0 };
+
+		buffer_printf(&path, "%s/%s", o->target.data, kept[i]);
+		well = is_private(d, buffer_text(&path), false, false) && well;
+		buffer_release(&path);
+	}
+	if (o->target.db && t->key_file)
+		well = is_private(d, t->key_file, false, false) && well;
+	if (o->signing_key)
+		well = is_private(d, o->signing_key, true, false) && well;
+	if (o->tls_key)
+		well = is_private(d, o->tls_key, true, true) && well;
+	if (well)
+		tell_words(d, "keys", "private keys are their owner's alone", DOCTOR_WELL, "", "");
+}
+
+static void look_at_schema(struct doctor *d, struct pg_conn *conn)
+{
+	static const char about[] = "the log's schema is this binary's";
+	struct error found;
+	int status = migrate_check(conn, &found);
+
+	if (status == 0)
+		tell_words(d, "schema", about, DOCTOR_WELL, "", "");
+	else if (status == E_MIGRATION)
+		tell_words(d, "schema", about, DOCTOR_FAULT, found.message, "verbatim migrate status shows which; no engine of this version starts "
+			   "on it, and one that runs may fail");
+	else
+		tell_words(d, "schema", about, DOCTOR_UNKNOWN, found.message, "look again as a member of verbatim_auditor or verbatim_admin");
+}
+
 static void look_at_engine(struct doctor *d, const struct target *t)
 {
 	if (t->engine_pid)
@@ -168,8 +229,11 @@ static int run(const struct arguments *args, struct error *error)
 		status = look_at_clock(&d, conn, error);
 		if (!status && !o->target.db)
 			look_at_folder(&d, o->target.data);
-		if (!status)
+		if (!status) {
+			look_at_keys(&d, o, &t);
+			look_at_schema(&d, conn);
 			status = doctor_examine(conn, tell, &d, error);
+		}
 		db_close(conn);
 	}
 	target_release(&t);
@@ -180,6 +244,8 @@ static int run(const struct arguments *args, struct error *error)
 #define AT(member) .offset = offsetof(struct doctor_options, member)
 
 static const struct option options[] = {
+	{ .name = "signing-key-file", .kind = OPTION_TEXT, AT(signing_key), .argument = "FILE", .filled = true, .help = "look at this one, too, as serve has it" },
+	{ .name = "tls-key", .kind = OPTION_TEXT, AT(tls_key), .argument = "FILE", .filled = true, .help = "and at this one" },
 	{ .name = "json", .kind = OPTION_FLAG, AT(json), .help = "one JSON object a finding; the default when the output is no terminal" },
 	TARGET_OPTIONS(struct doctor_options, target),
 	{ .name = NULL },
@@ -189,8 +255,8 @@ const struct command doctor_command = {
 	.name = "doctor",
 	.usage = "doctor [OPTION]...",
 	.brief = "look for what is wrong, or soon will be, and say what to do",
-	.help = "Looks at the server's settings, at grants, triggers and row security, at the months' partitions, clocks, disk, old snapshots, "
-		"replication and cleaning-up, and tells what to do about each thing that is not well. Nothing is changed. The exit status is "
+	.help = "Looks at the server's settings, at grants, triggers and row security, at the months' partitions, clocks, disk, private keys, "
+		"the schema's version, old snapshots, replication and cleaning-up, and tells what to do about each thing that is not well. Nothing is changed. The exit status is "
 		"0 unless there is a fault.\n"
 		"\n"
 		"  verbatim doctor\n"

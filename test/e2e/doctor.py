@@ -162,6 +162,35 @@ status, found, _ = examine()
 ok(status == 78 and verdicts(found, "folder") == ["fault"], "a folder that everybody may write to is a fault")
 os.chmod(engine.data, 0o755)
 same(verdicts(examine()[1], "folder"), ["well"], "and well again")
+for name in ("signing.key", "local.key"):
+    os.chmod(os.path.join(engine.data, name), 0o640)
+    status, found, _ = examine()
+    ok(status == 78 and verdicts(found, "keys") == ["fault"] and [name in f["found"] for f in found["keys"]] == [True], "who may read %s is a fault" % name)
+    os.chmod(os.path.join(engine.data, name), 0o600)
+    same(verdicts(examine()[1], "keys"), ["well"], "and well again")
+for option in ("--tls-key", "--signing-key-file"):
+    path = os.path.join(engine.folder, "given" + option)
+    same(verdicts(examine(*engine.where(), option, path)[1], "keys"), ["unknown"], "%s that is not there is no good news" % option)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    same(verdicts(examine(*engine.where(), option, path)[1], "keys"), ["well"], "one of mode 600 is well")
+    os.chmod(path, 0o604)
+    same((examine(*engine.where(), option, path)[0], verdicts(examine("--db", engine.conninfo(), option, path)[1], "keys")), (78, ["fault"]),
+         "one that everybody may read is a fault")
+
+# The schema is another one's.
+newest = engine.one("select max(version) from verbatim.schema_migrations")
+for breaks, words, mends in (
+        ("create table public.kept as select * from verbatim.schema_migrations where version = '%s';"
+         " delete from verbatim.schema_migrations where version = '%s'" % (newest, newest), "not applied",
+         "insert into verbatim.schema_migrations select * from public.kept; drop table public.kept"),
+        ("insert into verbatim.schema_migrations (version, name, checksum) values ('29990101_000000', 'of_tomorrow', sha256(''))", "of_tomorrow",
+         "delete from verbatim.schema_migrations where version like '2999%'")):
+    engine.sql(breaks)
+    status, found, _ = examine()
+    ok(status == 78 and verdicts(found, "schema") == ["fault"] and words in found["schema"][0]["found"], "schema: %s is a fault: %s"
+       % (words, found["schema"][0]["found"]))
+    engine.sql(mends)
+    same(verdicts(examine()[1], "schema"), ["well"], "schema: well again")
 same(engine.run("doctor", "var").returncode, 64, "it takes no words")
 engine.stop()
 status, found, _ = examine()

@@ -683,6 +683,6 @@ static const char *const indexes[] = { "(tenant_id, created_at)", NULL };
 const struct projection conversation_facts = {
 	.schema = "analytics", .name = "conversation_facts", .version = 1,
 	.about = "What each conversation adds to the roll-ups: instants, durations, who did it, and what it is counted by.",
-	.beside = ENTITY_CONVERSATION, COLUMNS(record, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
+	.beside = ENTITY_CONVERSATION, COLUMNS(record, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 50,
 	NEEDS(&conversations, &messages, &sla_clocks, &tenants, &rollup_15m, &rollup_day),
 };

@@ -411,6 +411,6 @@ static const char *const indexes[] = {
 const struct projection conversations = {
 	.schema = "core", .name = "conversations", .version = 3,
 	.about = "One matter between a customer and a tenant: its state, who has it, and what is promised.",
-	.entity = ENTITY_CONVERSATION, COLUMNS(conversation, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 70,
+	.entity = ENTITY_CONVERSATION, COLUMNS(conversation, columns), FOLDS(folds), .indexes = indexes, .fillfactor = 50,
 	NEEDS(&customers, &messages, &ai_annotations, &internal_notes, &sla_clocks),
 };

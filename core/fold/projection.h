@@ -147,7 +147,11 @@ struct projection {
 	int column_count;
 	const struct fold_entry *folds;
 	const char *const *indexes; /* "(tenant_id, state)", "USING gin (tags)", "UNIQUE ..." not allowed; NULL-terminated or NULL */
-	int fillfactor;      /* 0: 100; less for rows that change often */
+	/*
+	 * 0: 100; less for rows that change often.  The room it leaves takes versions that need no entry in any index; while a
+	 * stranger's old snapshot keeps what is dead from being removed, it is all the room there is.
+	 */
+	int fillfactor;
 	bool history;        /* rows are added and never looked at again, so memory keeps none that is written */
 	bool withheld;       /* the whole of it, ids too, is none of the analysts' business */
 	settle_fn settle;    /* of sums: adds what the folds gathered (state.h), or NULL */

@@ -92,6 +92,10 @@ const char *const pg_statement_sql[PG_STATEMENT_COUNT] = {
 		"$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "
 		"$21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
 
+	/* An append takes milliseconds; what holds the lock longer is none. */
+	[PG_AWAIT_APPEND] =
+		"SELECT pg_advisory_xact_lock_shared(hashtext('verbatim.append'), $1::int2)"
+		" FROM set_config('lock_timeout', '1s', true)",
 	[PG_HEAD] =
 		"SELECT i.epoch, h.last_position, h.recorded_at, h.root, k.root, "
 		MONTH_START("SELECT min(month) FROM verbatim.log_month WHERE shard = $1::int2")

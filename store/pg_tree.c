@@ -6,17 +6,40 @@
 #include "store/pg_rows.h"
 #include "store/pg_session.h"
 
-/* ---- head: with `compare`, query 1 looks at the checkpoints ---- */
+/* ---- head ---- */
+
+enum head_part { HEAD_WAIT, HEAD_HEAD, HEAD_COMPARE, HEAD_LEAVES };
+
+/* Whatever has come since the head was read is left for the next time. */
+static void take_leaves(struct store_head *h, const PGresult *r)
+{
+	int rows = PQntuples(r), row = 0;
+	uint8_t *leaves = arena_alloc(h->arena, (size_t)rows * LEAF_BYTES + 1);
+
+	for (; row < rows && h->after + row < h->position && pg_int(r, row, 0) == h->after + row + 1; row++)
+		pg_fixed(r, row, 2, leaves + row * LEAF_BYTES, LEAF_BYTES);
+	h->leaves = leaves;
+	h->leaf_count = row;
+}
 
 static void on_head(struct pg_session *s, int query, const PGresult *r)
 {
 	struct store_head *h = (struct store_head *)s->request;
 
+	/* What was not asked for has no answer. */
+	query += !h->wait;
+	query += query > HEAD_HEAD && !h->compare;
+	if (query == HEAD_WAIT)
+		return;
+	if (query == HEAD_LEAVES) {
+		take_leaves(h, r);
+		return;
+	}
 	if (PQntuples(r) != 1) {
 		pg_wrong(s, E_DATABASE, "the log has lost its identity");
 		return;
 	}
-	if (query == 1) {
+	if (query == HEAD_COMPARE) {
 		h->diverged = PQgetisnull(r, 0, 0) ? 0 : pg_int(r, 0, 0);
 		return;
 	}
@@ -34,14 +57,26 @@ void pg_head(struct store *store, struct store_head *r)
 	struct pg_session *s = pg_of(store);
 
 	r->diverged = 0;
+	r->leaf_count = 0;
 	if (!pg_begin(s, &r->request, on_head, pg_finish))
 		return;
+	if (r->wait) {
+		pg_param_int2(&s->params, r->shard);
+		pg_run(s, PG_AWAIT_APPEND);
+	}
 	pg_param_int2(&s->params, r->shard);
 	pg_param_int8(&s->params, r->known);
 	pg_run(s, PG_HEAD);
 	if (r->compare) {
 		pg_param_int2(&s->params, r->shard);
 		pg_run(s, PG_COMPARE);
+	}
+	if (r->after) {
+		pg_param_int2(&s->params, r->shard);
+		pg_param_int8(&s->params, r->after);
+		pg_param_int8(&s->params, INT64_MAX);
+		pg_param_int4(&s->params, HEAD_LEAVES_MOST);
+		pg_run(s, PG_READ_LEAVES);
 	}
 	pg_round(s, 0);
 }

@@ -112,12 +112,16 @@ struct store_append {
 	uint8_t head_root[LEAF_BYTES];
 };
 
+enum { HEAD_LEAVES_MOST = 4096 };
+
 /* The head of a shard and what is needed to go on from it. */
 struct store_head {
 	struct store_request request;
 	int16_t shard;
 	int64_t known;       /* the last position the caller vouches for; 0: none */
 	bool compare;        /* with what the read models have seen of this shard, as one snapshot shows both */
+	bool wait;           /* for the end of an append that is under way: what it has stored is seen */
+	int64_t after;       /* the leaves behind this position are wanted too; 0: none */
 	struct arena *arena;
 
 	int32_t epoch;
@@ -132,6 +136,8 @@ struct store_head {
 	 * ends before it or holds another leaf there, and that no adoption has given up since; 0: none.
 	 */
 	int64_t diverged;
+	const uint8_t *leaves; /* of after + 1, after + 2, ..., in the arena: up to `position`, or fewer */
+	int leaf_count;
 };
 
 /* The open tiles of the tree at a size (merkle_load); hashes stand in the arena. */

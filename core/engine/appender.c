@@ -7,7 +7,7 @@ enum {
 	BACKOFF_FIRST_MS = 50,
 	BACKOFF_MOST_MS = 5000,
 	LONE_EVENTS = 16,          /* as many as a person's doing brings */
-	SMALL_BYTES = 64 << 10,    /* below, a commit costs more than its events */
+	SMALL_BYTES = 64 << 10,
 	STOPPED_MS = 5000,         /* a stopped appender looks again */
 	RECONNECT_MS = 2000,       /* a new session's chance before clients are told that the database is silent */
 	ARENA_BLOCK = 16 << 10,
@@ -46,6 +46,7 @@ static void let_in(void *data)
 {
 	struct appender *a = data;
 
+	a->looked = false; /* it may have waited long */
 	a->timer_out = true;
 	a->env->timer_start(a->env, &a->timer, 0);
 }
@@ -59,6 +60,7 @@ void appender_open(struct appender *a, int16_t shard, struct env *env, struct st
 	a->store = store;
 	a->log = log;
 	a->limits = *limits;
+	a->small_bytes = SMALL_BYTES;
 	a->state = APPENDER_CONNECTING;
 	a->head_recorded_at = TIME_NONE;
 	a->first_month = TIME_NONE;
@@ -118,6 +120,7 @@ void appender_refuse(struct appender *a, int code, const char *text)
 
 void appender_wait(struct appender *a, int64_t ms)
 {
+	gate_leave(a->gate, &a->pass);
 	a->timer_out = true;
 	a->env->timer_start(a->env, &a->timer, ms);
 }
@@ -258,8 +261,12 @@ static void tick(struct appender *a)
 				return;
 			}
 			a->pass.joins = !a->alone && !a->apart;
-			if (!gate_enter(a->gate, &a->pass, a->queue.bytes < SMALL_BYTES))
+			if (!gate_enter(a->gate, &a->pass, a->queue.bytes < a->small_bytes))
 				return;
+			if (a->rival && !a->looked && !a->pass.small) {
+				a->state = APPENDER_LEARNING;
+				break;
+			}
 			appender_send(a);
 			break;
 		case APPENDER_WAITING: /* the timer has run out: look again */
@@ -282,8 +289,9 @@ void appender_start(struct appender *a)
 
 void appender_submit(struct appender *a, struct request *r)
 {
+	r->came_at = a->env->monotonic(a->env);
 	if (fair_queue_add(&a->queue, r) && a->lone && r->count <= LONE_EVENTS && !r->own)
-		*a->lone = (struct appender_lone){ r->tenant_id, a->env->monotonic(a->env) };
+		*a->lone = (struct appender_lone){ r->tenant_id, r->came_at };
 	if (a->closing) {
 		appender_refuse(a, E_STOPPING, "the engine is shutting down");
 		return;

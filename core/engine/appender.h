@@ -16,6 +16,12 @@
  * appender commits at once.  Tenants take turns (fair_queue.h), and while one of them sends a few events now and
  * then, another's flood goes in batches that are over soon (batch.h: turn).
  *
+ * Rivals.  When another engine appends to the same shard, one of two batches that are sent at a time was sent for
+ * nothing, and whoever has just committed knows the head first and would win again.  So after a large batch was
+ * refused because of the head, the engines take turns: each looks at the head before it forms the next, which waits
+ * for the end of an append that is under way (store.h: store_head.wait), and stands back for a moment after its
+ * commit.  This is courtesy alone; the fence decides.  Small batches cost less than that.
+ *
  * Unknown outcome.  When the connection dies with a batch in flight, its requests go back to the front of the
  * queue, marked unsettled, and are sent again with the then head as expectation, looking for duplicates.  That
  * attempt is the question: if the old backend still holds the fence, the new statement waits for it; if the old
@@ -77,6 +83,7 @@ struct appender {
 	struct store *store;
 	struct appender_log *log;
 	struct batch_limits limits;
+	size_t small_bytes;    /* with less waiting, a commit costs more than its events */
 	struct env_timer timer;
 	struct random random;
 	bool request_out;      /* a store request is under way */
@@ -108,6 +115,8 @@ struct appender {
 	int32_t vouched_epoch; /* in which it was seen: a greater one has given it up, by name */
 	bool compared;         /* this session has found the log to bear out the read models' checkpoints */
 	int look;              /* batches for which duplicates are looked for first */
+	int rival;             /* another engine appends much to this shard: so many more looks that find nothing of it */
+	bool looked;           /* the head was looked at just now */
 	bool apart;            /* the next batch goes without others: with them it was told nothing */
 	int alone;             /* requests that go one by one: a batch with them was refused for an unknown reason */
 	int refuse_code;       /* while not 0, new requests are answered with it at once */
@@ -130,8 +139,10 @@ struct appender {
 	void *data;
 	int64_t sent_at;       /* monotonic: of the batch under way */
 	struct meter commit_meter, batch_meter; /* microseconds and events, by batch */
+	struct meter wait_meter;                /* microseconds, by request */
 	/* Counted since start: what clients sent; and the engine's own, of which `races` were not taken, or there already. */
 	int64_t events, batches, duplicates, refused, journaled, races;
+	int64_t behind; /* batches that were refused because somebody else's came first */
 };
 
 /* Takes `store` (not connected). */

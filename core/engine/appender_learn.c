@@ -45,6 +45,8 @@ void appender_ask_head(struct appender *a)
 	a->call.head.shard = a->shard;
 	a->call.head.known = a->vouched;
 	a->call.head.compare = !a->compared;
+	a->call.head.after = a->tree.size;
+	a->call.head.wait = a->rival;
 	a->call.head.arena = &a->call_arena;
 	appender_ask(a);
 	a->store->ops->head(a->store, &a->call.head);
@@ -63,6 +65,7 @@ bool appender_failed(struct appender *a)
 	}
 	a->trouble = a->call.request.error;
 	a->state = APPENDER_LEARNING;
+	a->rival = 0; /* whatever it waited for */
 	appender_back_off(a);
 	return true;
 }
@@ -110,6 +113,9 @@ void appender_take_head(struct appender *a)
 	a->target_recorded_at = h->position ? h->recorded_at : TIME_NONE;
 	memcpy(a->target_root, h->root, LEAF_BYTES);
 	a->first_month = h->first_month;
+	if (a->tree.size == h->after)
+		for (int i = 0; i < h->leaf_count; i++)
+			merkle_add(&a->tree, h->leaves + i * LEAF_BYTES, NULL, NULL);
 	a->state = APPENDER_CATCHING_UP;
 }
 
@@ -124,6 +130,9 @@ static void caught_up(struct appender *a)
 		return;
 	}
 	a->head_leaf_known = false;
+	if (a->rival)
+		a->rival = a->target > a->head ? APPENDER_RIVAL_LOOKS : a->rival - 1;
+	a->looked = true;
 	a->head = a->target;
 	a->head_recorded_at = a->target_recorded_at;
 	memcpy(a->head_root, a->target_root, LEAF_BYTES);

@@ -10,7 +10,10 @@
 
 #include "engine/appender.h"
 
-enum { APPENDER_CLOCK_RETRY_MS = 1000 };
+enum {
+	APPENDER_CLOCK_RETRY_MS = 1000,
+	APPENDER_RIVAL_LOOKS = 3, /* that find nothing of another engine: it has gone */
+};
 
 /* CONNECTING, LEARNING, CATCHING_UP. */
 void appender_connect(struct appender *a);
@@ -36,7 +39,7 @@ void appender_lost(struct appender *a);
 /* The log is not the one that was seen before: all that waits and comes is answered with this code. */
 void appender_stop(struct appender *a, int code, const char *text);
 
-/* Nothing is asked for so long; back_off takes longer with each failure in a row. */
+/* Nothing is asked for so long, and no place at the gate is held; back_off takes longer with each failure in a row. */
 void appender_wait(struct appender *a, int64_t ms);
 void appender_back_off(struct appender *a);
 

@@ -4,6 +4,7 @@
 #include "engine/fault.h"
 
 enum {
+	RIVAL_MOST_MS = 10,  /* and as long as half a commit: another engine's chance between two of this one's */
 	LOOK_BATCHES = 64,   /* after a duplicate, how long it is looked for first */
 	LONE_US = 2000000,   /* for how long a tenant with single events is expected to send more */
 	TURN_EVENTS = 256,   /* a commit of these takes a few milliseconds, and costs little more an event than a large one */
@@ -64,7 +65,7 @@ static bool form(struct appender *a, struct request_list *finished)
 	if (a->look > 0)
 		a->look--;
 	a->state = APPENDER_SENDING;
-	a->rode = a->shared = a->apart = false;
+	a->rode = a->shared = a->apart = a->looked = false;
 	if (a->load)
 		load_enter(a->load, a->sent_at);
 	appender_ask(a);
@@ -149,14 +150,24 @@ static void took_commit(struct appender *a)
 	a->trouble.code = 0;
 	a->state = APPENDER_IDLE;
 	batch_acknowledge(b, &a->log->log_id, a->log->epoch);
-	for (const struct request *r = done.first; r; r = r->next)
+	for (const struct request *r = done.first; r; r = r->next) {
+		meter_add(&a->wait_meter, meter_commit_us, a->sent_at - r->came_at);
 		appender_count(a, r);
+	}
 	if (a->committed)
 		a->committed(a->data, a);
 	request_list_init(&b->requests);
 	b->count = 0;
 	appender_answer(&done);
 	fault_point("append.answered");
+}
+
+/* Whoever waits for the end of this commit comes next. */
+static void stand_back(struct appender *a)
+{
+	int64_t ms = (a->env->monotonic(a->env) - a->sent_at) / 2000 + 1;
+
+	appender_wait(a, ms < RIVAL_MOST_MS ? ms : RIVAL_MOST_MS);
 }
 
 /* Requests with an outcome leave the batch; the rest goes back to the queue. */
@@ -278,6 +289,8 @@ void appender_take_outcome(struct appender *a)
 	switch (a->call.append.outcome) {
 	case APPEND_OK:
 		took_commit(a);
+		if (a->rival)
+			stand_back(a);
 		return;
 	case APPEND_DUPLICATES:
 		took_duplicates(a);
@@ -299,6 +312,11 @@ void appender_take_outcome(struct appender *a)
 		a->state = APPENDER_IDLE;
 		return;
 	case APPEND_HEAD:
+		a->behind++;
+		a->rival = a->pass.small ? 0 : APPENDER_RIVAL_LOOKS;
+		appender_unform(a);
+		a->state = APPENDER_LEARNING;
+		return;
 	case APPEND_EPOCH:
 		appender_unform(a);
 		a->state = APPENDER_LEARNING;

@@ -15,7 +15,7 @@ struct meter {
 	int64_t sum;
 };
 
-/* Upper bounds, rising: microseconds of a commit, events of a batch. */
+/* Upper bounds, rising: microseconds of a commit or of the wait for one, events of a batch. */
 extern const int64_t meter_commit_us[METER_STEPS];
 extern const int64_t meter_batch_events[METER_STEPS];
 

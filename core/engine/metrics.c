@@ -106,7 +106,7 @@ void metrics_sweep(struct engine *e)
 enum metric_id {
 	BUILD_INFO, READY, DATABASE_UP, DATABASE_SILENT, START_TIME, RESIDENT, OPEN_FILES,
 	CONNECTIONS, TLS_FAILURES, CERTIFICATE_EXPIRES, INFLIGHT, PARTIAL, OUT, READING_PAUSED, API_KEYS, LOGINS_REFUSED, THROTTLED,
-	LOG_POSITION, APPENDER_UP, WAITING, APPENDED, COMMITS, DUPLICATES, REFUSED, BATCH_EVENTS, COMMIT_SECONDS,
+	LOG_POSITION, APPENDER_UP, WAITING, APPENDED, COMMITS, DUPLICATES, REFUSED, BEHIND, BATCH_EVENTS, WAIT_SECONDS, COMMIT_SECONDS,
 	PROJECTION_UP, PROJECTION_POSITION, LAG_EVENTS, LAG_SECONDS, PROJECTED, PROJECTION_COMMITS, ANOMALIES, LEASE_HELD, LEASE_MOVES,
 	GENERATION_LAG,
 	REBUILD_DONE, REBUILD_TOTAL, REBUILD_LEFT,
@@ -141,7 +141,9 @@ static const struct metric_name names[METRICS] = {
 	[COMMITS] = { "verbatim_append_commits_total", "counter", "batches committed by this engine" },
 	[DUPLICATES] = { "verbatim_duplicate_events_total", "counter", "events that stood in the log already" },
 	[REFUSED] = { "verbatim_refused_total", "counter", "calls answered with an error, by its code" },
+	[BEHIND] = { "verbatim_append_behind_total", "counter", "batches formed anew because another engine had appended to the shard" },
 	[BATCH_EVENTS] = { "verbatim_batch_events", "histogram", "events of a batch" },
+	[WAIT_SECONDS] = { "verbatim_append_wait_seconds", "histogram", "from a request's coming to the sending of the batch that took it" },
 	[COMMIT_SECONDS] = { "verbatim_commit_seconds", "histogram", "from sending a batch to knowing it committed" },
 	[PROJECTION_UP] = { "verbatim_projection_up", "gauge", "1 while the read models of a shard are folded, here or by another engine" },
 	[PROJECTION_POSITION] = { "verbatim_projection_position", "gauge", "how far the read models have come" },
@@ -233,6 +235,7 @@ static void put_of_shard(const struct engine *e, enum metric_id id, const struct
 	case APPENDED: line(out, name, labels, a->events + a->journaled); return;
 	case COMMITS: line(out, name, labels, a->batches); return;
 	case DUPLICATES: line(out, name, labels, a->duplicates); return;
+	case BEHIND: line(out, name, labels, a->behind); return;
 	default: (void)e; return;
 	}
 }
@@ -358,6 +361,8 @@ static void put(struct engine *e, enum metric_id id, struct buffer *out)
 		return; /* the log is not known yet */
 	else if (id == BATCH_EVENTS)
 		histogram(e, out, names[id].name, offsetof(struct appender, batch_meter), meter_batch_events, false);
+	else if (id == WAIT_SECONDS)
+		histogram(e, out, names[id].name, offsetof(struct appender, wait_meter), meter_commit_us, true);
 	else if (id == COMMIT_SECONDS)
 		histogram(e, out, names[id].name, offsetof(struct appender, commit_meter), meter_commit_us, true);
 	else if (id < PROJECTION_UP)

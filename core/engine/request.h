@@ -46,6 +46,7 @@ struct request {
 	struct tenant_quota *tenant_quota;
 	int64_t wire_bytes;    /* as they count for these */
 	bool own;              /* the engine's, which journals something: counted apart from what clients send */
+	int64_t came_at;       /* monotonic: to the appender */
 	int64_t recorded_after; /* `clock` when it would be recorded at or before this instant; 0: none */
 
 	/* A batch with this request was sent and its connection died: what the log holds behind `unsettled_after` may be ours, not a duplicate. */

@@ -23,6 +23,10 @@
 -- reading and the fence, and nobody can until we are done.  A tenant has one shard, so this covers
 -- everything its events can collide with.
 --
+-- Turns.  A call holds the shard's advisory lock, if it is free, for one purpose: engines that share a shard can wait
+-- for the end of an append that is under way, and look at the head then.  It is never waited for here, since anybody
+-- may hold such a lock, and nothing rests on it.
+--
 -- Duplicates.  The open month's unique index is the look-up: a violation undoes fence and rows, and the
 -- ids are then looked up to be named.  With p_look they are looked up first (for a batch known to be a
 -- repetition).  Older leaves are asked only for the ids the caller brings in p_old_*: those whose time
@@ -118,6 +122,7 @@ DECLARE
     answer     verbatim.append_outcome;
     now_here   timestamptz;
     violation  text;
+    turn       bool;
 BEGIN
     SELECT i.epoch, i.shards INTO log_epoch, shards FROM verbatim.log_identity i;
     IF p_epoch IS DISTINCT FROM log_epoch THEN
@@ -142,6 +147,7 @@ BEGIN
         RETURN;
     END IF;
 
+    turn := pg_try_advisory_xact_lock(hashtext('verbatim.append'), p_shard);
     SELECT b.last_position, b.recorded_at, b.root INTO head_last, head_at, head_root
         FROM verbatim.log_batch b WHERE b.shard = p_shard ORDER BY b.first_position DESC LIMIT 1;
     IF coalesce(head_last, 0) <> p_head OR p_recorded_at < head_at THEN

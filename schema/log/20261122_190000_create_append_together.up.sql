@@ -74,6 +74,7 @@ DECLARE
     before     int4[];          -- of each batch: how many events stand before its own
     ours       int2[];          -- shards whose fence is ours
     violation  text;
+    turn       bool;
 BEGIN
     SELECT i.epoch, i.shards INTO log_epoch, shards FROM verbatim.log_identity i;
     IF p_epoch IS DISTINCT FROM log_epoch THEN
@@ -99,6 +100,10 @@ BEGIN
        OR cardinality(p_payload) IS DISTINCT FROM n OR cardinality(p_leaf_hash) IS DISTINCT FROM n THEN
         RAISE EXCEPTION 'not batches: % events in % shards', n, batches USING ERRCODE = 'invalid_parameter_value';
     END IF;
+
+    FOR b IN 1 .. batches LOOP
+        turn := pg_try_advisory_xact_lock(hashtext('verbatim.append'), p_shard[b]);  -- append() says why
+    END LOOP;
 
     BEGIN
         WITH fenced AS (

@@ -83,6 +83,8 @@ same(values["verbatim_batch_events_bucket"]['le="+Inf"'], values["verbatim_batch
 same(values["verbatim_batch_events_sum"][""], total(values, "verbatim_appended_events_total"), "the batches' events are all events")
 same(values["verbatim_commit_seconds_count"][""], total(values, "verbatim_append_commits_total"), "each commit's time is counted")
 ok(values["verbatim_commit_seconds_sum"][""] > 0, "and takes some")
+ok(0 < values["verbatim_append_wait_seconds_count"][""] <= total(values, "verbatim_appended_events_total"), "each request's wait for its batch is counted")
+same(total(values, "verbatim_append_behind_total"), 0, "and nobody else has appended")
 buckets = list(values["verbatim_batch_events_bucket"].values())
 same(buckets, sorted(buckets), "buckets add up")
 same(values["verbatim_log_position"]['shard="%d"' % ack["shard"]], ack["last"], "the log's position")

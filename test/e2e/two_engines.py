@@ -57,6 +57,19 @@ for direction in (1, -1):
 same(len(acks), 2100, "the same requests to both at once, in the same and in the other order")
 same([e for e, places in acks.items() if len(places) > 1], [], "have one position each, whichever engine is asked")
 
+# Large batches: each waits for the other's, and looks where it ended.
+before = len(acks)
+both(batches(60, 200), batches(60, 200))
+same(len(acks) - before, 24000, "120 large requests of one tenant, through both engines at once")
+same(sorted(p for places in acks.values() for p in places), list(range(3, 3 + len(acks))), "stand without gap or double")
+
+# Somebody holds the lock by which they wait for each other: it is courtesy alone.
+stranger = Session(one.conninfo())
+stranger.tell("select pg_advisory_lock(hashtext('verbatim.append'), s) from generate_series(0, 4) s")
+both(batches(20, 200), batches(20, 200))
+stranger.close()
+same(sorted(p for places in acks.values() for p in places), list(range(3, 3 + len(acks))), "also while a stranger holds their advisory locks")
+
 # expect: of two that say "nothing after this", one wins.
 last = max(p for places in acks.values() for p in places)
 outcomes = []

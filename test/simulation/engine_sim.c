@@ -168,6 +168,8 @@ static void engine_up(void *data)
 		e->feeds[i].data = &e->wakes[i];
 		appender_open(&e->appenders[i], (int16_t)i, &e->env.env, e->factory->open(e->factory, "a"), &e->log,
 			      &batch_limits, seed);
+		if (seed % 2)
+			e->appenders[i].small_bytes = 0; /* all are large: engines take turns */
 		e->appenders[i].gate = &e->appends;
 		e->appenders[i].lone = &e->lone;
 		e->appenders[i].load = &e->load;

@@ -315,6 +315,15 @@ void log_head(struct world *w, struct store_head *c)
 			memcpy(c->known_root, s->batches[i].root, LEAF_BYTES);
 		}
 	c->first_month = b ? time_month_start(s->batches[0].recorded_at) : TIME_NONE;
+	c->leaves = NULL;
+	c->leaf_count = 0;
+	if (c->after && c->after < c->position) { /* all, or as many as are given at a time */
+		int64_t n = c->position - c->after, most = 1 + c->position % 7;
+		uint8_t *leaves = arena_alloc(c->arena, (size_t)(n < most ? n : most) * LEAF_BYTES);
+
+		for (c->leaves = leaves; c->leaf_count < n && c->leaf_count < most; c->leaf_count++)
+			memcpy(leaves + c->leaf_count * LEAF_BYTES, s->events[c->after + c->leaf_count].event.leaf_hash, LEAF_BYTES);
+	}
 	if (c->compare && !log_bears_out(s) && !s->given_up && w->mutation != MUTATION_BLIND_HEAD)
 		c->diverged = s->checkpoint;
 }

@@ -445,7 +445,7 @@ static void take_answers(struct load *l, struct connection *c)
 	struct error error;
 	int n = 0;
 
-	for (int i = 0; i < ANSWERS_A_TURN && (n = client_poll(c->client, 0, &answer, &error)) == 1; i++) {
+	for (int i = 0; i < ANSWERS_A_TURN && (!i || c->outstanding) && (n = client_poll(c->client, 0, &answer, &error)) == 1; i++) {
 		int at = 0;
 
 		while (at < c->outstanding && c->pending[at].msgid != answer.msgid)

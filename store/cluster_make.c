@@ -19,6 +19,12 @@
 
 enum { LOG_BYTES = 16 << 20 }; /* pg.log is put aside at a start past this size */
 
+/*
+ * Until a checkpoint has left enough of them over, whoever commits at the end of a segment of the write-ahead log makes
+ * the next, fills it and syncs it, and all commits wait: a quarter of PostgreSQL's 16 MB is over in a quarter of the time.
+ */
+static const char wal_segment[] = "--wal-segsize=4"; /* MB */
+
 void cluster_sweep(const struct cluster *c)
 {
 	char *pattern = path_join(c->home, "pg.tmp-*");
@@ -50,7 +56,7 @@ static int run_initdb(struct cluster *c, const char *folder, int out, const char
 	char *initdb = path_join(c->bin, "initdb");
 	const char *const argv[] = {
 		initdb, "--pgdata", folder, "--username=postgres", "--encoding=UTF8", locale_argument(), "--lc-collate=C",
-		"--data-checksums", "--auth=trust", "--no-instructions", NULL,
+		"--data-checksums", "--auth=trust", "--no-instructions", wal_segment, NULL,
 	};
 	struct run run = { .argv = argv, .account = &c->account, .out = out, .own_session = true, .die_with_us = true };
 	off_t before = file_size(log);

@@ -92,7 +92,10 @@ void fiber_sleep(int64_t us)
 	comes(f->fake, &f->back_stack, &f->back_bytes);
 }
 
-/* One that has ended, or a new one; nothing but its stack is in it.  Inlined it would be set twice before getcontext, which gcc warns of. */
+/*
+ * One that has ended, or a new one; nothing but its stack is in it.  Not inlined, where it would be set twice before
+ * getcontext: gcc warns of that.
+ */
 static __attribute__((noinline)) struct fiber *fresh(void)
 {
 	struct fiber *f = idle;

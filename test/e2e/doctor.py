@@ -32,7 +32,8 @@ def verdicts(found, check):
 status, well, words = examine()
 same(status, 0, "a fresh engine has no fault")
 note({c: [f["found"] for f in fs] for c, fs in well.items() if verdicts(well, c) != ["well"]})
-same(sorted(c for c in well if "fault" in verdicts(well, c) or "warning" in verdicts(well, c) or "unknown" in verdicts(well, c)), [],
+# How full this machine's disk is is nobody's doing; disk_full.py fills one of its own.
+same(sorted(c for c in well if c != "disk" and set(verdicts(well, c)) & {"fault", "warning", "unknown"}), [],
      "nor a warning, and everything could be looked at")
 ok(all(f["remedy"] for fs in well.values() for f in fs if f["verdict"] != "well"), "what is not well has a remedy")
 

@@ -17,13 +17,26 @@
 #include "store/cluster.h"
 #include "store/cluster_private.h"
 
-enum { LOG_BYTES = 16 << 20 }; /* pg.log is put aside at a start past this size */
+enum {
+	LOG_BYTES = 16 << 20, /* pg.log is put aside at a start past this size */
+	SWEEP_TRIES = 250,    /* five seconds */
+};
 
 /*
  * Until a checkpoint has left enough of them over, whoever commits at the end of a segment of the write-ahead log makes
  * the next, fills it and syncs it, and all commits wait: a quarter of PostgreSQL's 16 MB is over in a quarter of the time.
  */
 static const char wal_segment[] = "--wal-segsize=4"; /* MB */
+
+/* initdb dies with who started it, but the server that it runs then writes a little more before it notices. */
+static void remove_for_good(const char *path)
+{
+	for (int left = SWEEP_TRIES; path_exists(path) && left > 0; left--) {
+		folder_remove(path);
+		if (path_exists(path))
+			usleep(20000);
+	}
+}
 
 void cluster_sweep(const struct cluster *c)
 {
@@ -33,7 +46,7 @@ void cluster_sweep(const struct cluster *c)
 	if (glob(pattern, 0, NULL, &found) == 0) {
 		for (size_t i = 0; i < found.gl_pathc; i++) {
 			log_info("cluster", "sweeping '%s', left by a first start that was cut off", found.gl_pathv[i]);
-			folder_remove(found.gl_pathv[i]);
+			remove_for_good(found.gl_pathv[i]);
 		}
 		globfree(&found);
 	}

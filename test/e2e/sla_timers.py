@@ -35,6 +35,11 @@ def wants(engine, conversations, name, seconds=30):
     same(sorted(decisions(engine, where)), sorted(breach(c, due) for c, due in conversations), name)
 
 
+def table_of(engine):
+    """Below schema generations, where the clocks have columns that the view does not show."""
+    return engine.one("select table_name from verbatim.generation where projection = 'core.sla_clocks' and active")
+
+
 def soon(seconds=1.0):
     return round(time.time() + seconds, 3)
 
@@ -60,7 +65,7 @@ same((status["owner"], status["next"], status["warnings"], status["breaches"]), 
 wants(engine, [(talk, due)], "the breach comes when the time is up, and bears that instant")
 row = engine.sql("select id, started_by, event_type, entity_type, entity_id, causation_id, actor_type, (recorded_at > occurred_at)::text,"
                  " extract(epoch from recorded_at - occurred_at), e.event_id from verbatim.events e"
-                 " join generations.core_sla_clocks_v1_g1 c on c.id = e.entity_id where event_type = 'sla.breached'")[0]
+                 " join generations.\"%s\" c on c.id = e.entity_id where event_type = 'sla.breached'" % table_of(engine))[0]
 same((row[3], row[4], row[5], row[6], row[7]), ("sla_clock", row[0], talk["event_id"], "system", "true"),
      "it is the clock's, caused by the event that set it going, decided by the engine, recorded after its instant")
 note("recorded %.1f ms after it" % (float(row[8]) * 1000))
@@ -195,7 +200,7 @@ ok(engine.settle(), "the read models, emptied, are folded from the log's beginni
 time.sleep(2.5)
 same(decisions(engine), before, "which journals nothing")
 ok(engine.client().call("status")["duplicates"] <= 1, "nor tries to")  # log.created is told at each start
-same(engine.one("select count(*) from generations.core_sla_clocks_v1_g1 where next_at < now()"), "0", "and leaves nothing to be decided")
+same(engine.one("select count(*) from generations.\"%s\" where next_at < now()" % table_of(engine)), "0", "and leaves nothing to be decided")
 
 
 same(engine.sql("select entity_id, event_type, payload->>'threshold', payload->>'due_at', count(*) from verbatim.events"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/term.h"
+#include "engine/files.h"
 #include "event/envelope.h"
 #include "event/fields.h"
 
@@ -56,7 +57,7 @@ int out_free(const char *path, bool replace, struct error *error)
 
 	if (replace || strcmp(path, "-") == 0 || stat(path, &there) != 0 || !S_ISREG(there.st_mode))
 		return 0;
-	return error_set(error, E_EXISTS, "'%s' is there already; name another file, or say --force", path);
+	return file_free(path, replace, error);
 }
 
 int out_open(struct out *out, enum out_format format, const char *path, bool replace, bool paged, struct error *error)
